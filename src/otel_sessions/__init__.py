@@ -1,0 +1,49 @@
+"""Sessions as first-class OpenTelemetry signals.
+
+::
+
+    from otel_sessions import current_session, session
+
+    @session("security_audit", user="admin@contoso.com")
+    def audit():
+        current_session().progress("Connecting", step=1)
+"""
+
+from ._api import active, configure, end, get, resume, shutdown, start, sweep
+from ._context import BoundExecutor, bind
+from ._decorators import session
+from ._session import Session, current_session
+from ._turn import Turn
+from .exceptions import (
+    ConfigurationError,
+    InvalidValueError,
+    MissingExtraError,
+    SessionNotFoundError,
+    SessionsError,
+    StoreError,
+)
+from .version import __version__
+
+__all__ = [
+    "BoundExecutor",
+    "ConfigurationError",
+    "InvalidValueError",
+    "MissingExtraError",
+    "Session",
+    "SessionNotFoundError",
+    "SessionsError",
+    "StoreError",
+    "Turn",
+    "__version__",
+    "active",
+    "bind",
+    "configure",
+    "current_session",
+    "end",
+    "get",
+    "resume",
+    "session",
+    "shutdown",
+    "start",
+    "sweep",
+]

@@ -1,0 +1,156 @@
+"""The short functions of the package: configure, start, resume, end, and look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import _runtime, _values
+from ._definition import pseudonym
+from ._guard import guarded
+from ._models import EndReason, SessionRecord, Status
+from ._session import NO_SESSION, Session, ending
+from .exceptions import InvalidValueError, SessionNotFoundError
+
+
+def configure(**settings: Any) -> None:
+    """Say how sessions work in this process; optional, and at most once.
+
+    Without it the first session takes its settings from the `OTEL_SESSIONS_*` variables. All settings stand in
+    `docs/configuration.md`; arguments go before variables. Sessions that are open already go on.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or the process is configured already in another way.
+    """
+    _runtime.configure(**settings)
+
+
+def shutdown() -> None:
+    """End the sessions that cannot outlive this process, merge what is pending, stop the background thread.
+
+    Called by itself at exit. The next session starts anew.
+    """
+    _runtime.shutdown()
+
+
+def start(
+    session_type: str,
+    /,
+    *,
+    id: str | None = None,  # noqa: A002 - it is the session's id, as everywhere in OpenTelemetry
+    user: str | None = None,
+    tier: str | None = None,
+    platform: str | None = None,
+    attributes: Mapping[str, object] | None = None,
+    idle_timeout: float | None = None,
+    max_duration: float | None = None,
+) -> Session:
+    """Start a durable session, or return the active one with that id.
+
+    It goes on until it is ended, is idle for too long, or reaches its maximum duration; any process that shares the
+    store can resume it. Use the handle in a `with` statement to make it the current session.
+
+    Args:
+        session_type: a static low-cardinality name.
+        id: your own id; one is made if not given. When the session has ended, the same id starts a session with a new
+            one and `session.previous_id`.
+        user: whose session it is; only a pseudonym is kept.
+        tier: the set of limits that applies.
+        platform: where it is used: `web`, `mobile`, `api`.
+        attributes: attributes of the session's span.
+        idle_timeout: seconds; by default the setting's.
+        max_duration: seconds; by default the setting's.
+
+    Raises:
+        InvalidValueError: an argument is wrong.
+    """
+    _values.label("session type", session_type)
+    for what, value in (("tier", tier), ("platform", platform)):
+        if value is not None:
+            _values.label(what, value)
+    for what, seconds in (("idle_timeout", idle_timeout), ("max_duration", max_duration)):
+        if seconds is not None and _values.amount(what, seconds) == 0:
+            raise InvalidValueError(f"{what}={seconds!r}: use a positive number of seconds")
+    if id is not None:
+        _values.session_id(id)
+    if attributes is not None and not isinstance(attributes, Mapping):
+        raise InvalidValueError(f"attributes={attributes!r}: use a mapping of names to values")
+    runtime = _runtime.get()
+    if not runtime.enabled:
+        return NO_SESSION
+    lifecycle = runtime.lifecycle
+    pseudo = None
+    with guarded("make the pseudonym of a user"):
+        pseudo = None if user is None else pseudonym(lifecycle, user)
+    live = lifecycle.start(
+        session_type,
+        key=None if id is None else f"id:{id}",
+        session_id=id,
+        user=pseudo,
+        tier=tier,
+        platform=platform,
+        attributes=_values.attributes(attributes, runtime.settings.redact) if attributes else None,
+        idle_timeout=idle_timeout,
+        max_duration=max_duration,
+    )
+    return Session(lifecycle, live)
+
+
+def resume(id: str, /) -> Session:  # noqa: A002 - as in start
+    """The active durable session with that id, started here or in another process.
+
+    Raises:
+        InvalidValueError: it cannot be an id.
+        SessionNotFoundError: no active session has it.
+    """
+    _values.session_id(id)
+    runtime = _runtime.get()
+    if not runtime.enabled:
+        return NO_SESSION
+    live = runtime.lifecycle.resume(f"id:{id}") or runtime.lifecycle.resume_id(id)
+    if live is None:
+        raise SessionNotFoundError(
+            f"no active session has the id {id!r} in the {runtime.lifecycle.store.name} store: it never began there, "
+            "or it has ended; start(..., id=...) returns the active one or begins a new one"
+        )
+    return Session(runtime.lifecycle, live)
+
+
+def end(id: str, /, status: Status = "success", reason: EndReason | None = None) -> bool:  # noqa: A002 - as in start
+    """End the durable session with that id.
+
+    Returns:
+        Whether this call ended it: False if it has ended before, or never began.
+
+    Raises:
+        InvalidValueError: the id, the status or the reason is not one.
+    """
+    ending(status, reason)
+    try:
+        return resume(id).end(status, reason)
+    except SessionNotFoundError:
+        return False
+
+
+def get(id: str, /) -> SessionRecord | None:  # noqa: A002 - as in start
+    """What is known of the session with that id, active or recently ended; None if nothing is."""
+    runtime = _runtime.get()
+    return runtime.lifecycle.ledger.get(id) if runtime.enabled else None
+
+
+def active(*, user: str | None = None) -> list[SessionRecord]:
+    """The active sessions, oldest first; with `user`, those of that user (the clear name, or the pseudonym)."""
+    runtime = _runtime.get()
+    if not runtime.enabled:
+        return []
+    ledger = runtime.lifecycle.ledger
+    if user is None:
+        return ledger.active()
+    return ledger.active(runtime.lifecycle.pseudonyms.user(user)) or ledger.active(user)
+
+
+def sweep() -> None:
+    """Do one round of the background thread's work now: merge what is pending, end what has expired."""
+    runtime = _runtime.get()
+    if runtime.enabled:
+        runtime.lifecycle.sweep()

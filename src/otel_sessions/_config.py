@@ -1,0 +1,213 @@
+"""The settings: from arguments, then from `OTEL_SESSIONS_*` variables, then the defaults. Frozen once made."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from ._models import Attributes
+from ._values import label
+from .exceptions import ConfigurationError, InvalidValueError
+from .security.redaction import Redactor, redact
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from .typing import Clock, Store
+
+EventMode = Literal["both", "log", "span"]
+
+ENV_PREFIX: Final = "OTEL_SESSIONS_"
+_TRUE: Final = frozenset({"true", "1", "yes", "on"})
+_FALSE: Final = frozenset({"false", "0", "no", "off"})
+_COOKIE_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # token, RFC 6265 section 4.1.1
+_MIN_KEY: Final = 16
+
+
+def _setting(default: Any, doc: str, *, env: bool = True) -> Any:
+    return dataclasses.field(default=default, metadata={"doc": doc, "env": env})
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. The documentation's table is made from the `doc` of each field.
+
+    Raises:
+        ConfigurationError: a value cannot be used.
+    """
+
+    enabled: bool = _setting(True, "Off switch: `false` makes every session a no-op.")
+    store: str | Store = _setting("memory://", "Where sessions live: a URL, or an object that fulfils `Store`.")
+    idle_timeout: float | None = _setting(
+        1800.0, "Seconds without activity after which a durable session ends; `none` for never."
+    )
+    max_duration: float | None = _setting(
+        86400.0, "Seconds after which a durable session ends, however active it is; `none` for never."
+    )
+    active_gap: float = _setting(
+        60.0, "Seconds: a pause in a durable session up to this long counts as active time in the engagement ratio."
+    )
+    flush_interval: float = _setting(
+        1.0, "Seconds between two rounds of the background thread: counts are merged, sessions expire."
+    )
+    history: int = _setting(10_000, "How many ended sessions the memory store remembers.")
+    events: EventMode = _setting("both", "Where events go: `both`, `log` (log events) or `span` (span events).")
+    stamp: bool = _setting(True, "Put `session.id` on every span and log that is made inside a session.")
+    detect_user: bool = _setting(True, "Attribute scoped sessions to the operating system's user if no other is given.")
+    pseudonym_key: str | None = _setting(
+        None, "The secret under which user names become pseudonyms: at least 16 characters, equal for all processes."
+    )
+    redact: Redactor = _setting(redact, "What takes secrets out of messages and texts: `str -> str`.", env=False)
+    clock: Clock | None = _setting(None, "Where time comes from; the system's clocks if not given.", env=False)
+    web_type: str = _setting("web", "The type of the sessions that the middleware opens.")
+    cookie: bool | None = _setting(
+        None,
+        "Whether web clients may be given a cookie. Default: yes if a developer added the middleware, no without code.",
+    )
+    cookie_name: str = _setting("otel_session", "The name of that cookie.")
+    framework_session: bool = _setting(True, "Recognise web clients by the framework's own session.")
+    credential: bool = _setting(True, "Recognise web clients by a keyed hash of their bearer credential.")
+    identify: Callable[[Any], str | None] | None = _setting(
+        None, "Recognises a web client before all else: request (Flask) or scope (ASGI) `-> str | None`.", env=False
+    )
+    excluded_urls: tuple[str, ...] = _setting(
+        (), "Regular expressions; requests whose path matches one are left alone. Separated by commas in the variable."
+    )
+    tracer_provider: TracerProvider | None = _setting(None, "Instead of the global one.", env=False)
+    meter_provider: MeterProvider | None = _setting(None, "Instead of the global one.", env=False)
+    logger_provider: LoggerProvider | None = _setting(None, "Instead of the global one.", env=False)
+    background: bool = _setting(True, "Run the background thread; without it, call `sweep()` yourself.")
+
+    def __post_init__(self) -> None:
+        for name in ("idle_timeout", "max_duration", "active_gap", "flush_interval"):
+            _check_seconds(name, getattr(self, name), optional=name in {"idle_timeout", "max_duration"})
+        for name in ("enabled", "stamp", "detect_user", "framework_session", "credential", "background"):
+            _check_type(name, getattr(self, name), bool)
+        if self.cookie is not None:
+            _check_type("cookie", self.cookie, bool)
+        for name in ("redact", "identify"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                raise ConfigurationError(f"{name}={getattr(self, name)!r}: use a callable")
+        self._check_values()
+        self._check_web()
+
+    def _check_values(self) -> None:
+        if isinstance(self.history, bool) or not isinstance(self.history, int) or self.history < 0:
+            raise ConfigurationError(f"history={self.history!r}: use a number of sessions, 0 or more")
+        if self.events not in get_args(EventMode):
+            raise ConfigurationError(f"events={self.events!r}: use one of {', '.join(get_args(EventMode))}")
+        if self.pseudonym_key is not None and len(str(self.pseudonym_key)) < _MIN_KEY:
+            raise ConfigurationError(
+                f"pseudonym_key has {len(str(self.pseudonym_key))} characters: use at least {_MIN_KEY} random ones"
+            )
+
+    def _check_web(self) -> None:
+        try:
+            label("web_type", self.web_type)
+        except InvalidValueError as error:
+            raise ConfigurationError(f"web_type: {error}") from error
+        if not isinstance(self.cookie_name, str) or not _COOKIE_NAME.fullmatch(self.cookie_name):
+            raise ConfigurationError(f"cookie_name={self.cookie_name!r}: use 1 to 64 token characters (RFC 6265)")
+        if isinstance(self.excluded_urls, str):
+            raise ConfigurationError(f"excluded_urls={self.excluded_urls!r}: use a sequence of regular expressions")
+        for pattern in self.excluded_urls:
+            _check_pattern(pattern)
+
+
+def _check_seconds(name: str, value: Any, *, optional: bool) -> None:
+    if value is None and optional:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e10:  # noqa: PLR2004 - 300 years
+        raise ConfigurationError(f"{name}={value!r}: use a positive number of seconds{' or None' if optional else ''}")
+
+
+def _check_type(name: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{name}={value!r}: use a {kind.__name__}")
+
+
+def _check_pattern(pattern: Any) -> None:
+    try:
+        re.compile(pattern)
+    except (re.error, TypeError) as error:
+        raise ConfigurationError(f"excluded_urls: {pattern!r} is not a regular expression: {error}") from error
+
+
+FIELDS: Final[Mapping[str, dataclasses.Field[Any]]] = {field.name: field for field in dataclasses.fields(Settings)}
+
+
+def resolve(given: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+    """Make the settings of the arguments `given`, completed from the environment.
+
+    Raises:
+        ConfigurationError: a value cannot be used, or there is no such setting.
+    """
+    unknown = given.keys() - FIELDS.keys()
+    if unknown:
+        raise ConfigurationError(
+            f"no such setting: {', '.join(sorted(unknown))}; there are {', '.join(sorted(FIELDS))}"
+        )
+    return Settings(**{**from_environment(os.environ if environ is None else environ), **given})
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Read the `OTEL_SESSIONS_*` variables. Empty ones count as unset, as OpenTelemetry's do.
+
+    Raises:
+        ConfigurationError: a value cannot be read.
+    """
+    found: dict[str, Any] = {}
+    for name, field in FIELDS.items():
+        raw = environ.get(ENV_PREFIX + name.upper(), "").strip()
+        if raw and field.metadata["env"]:
+            found[name] = _parse(name, raw)
+    return found
+
+
+def tolerant_from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[ConfigurationError]]:
+    """Read the variables for a process that nobody configured: wrong ones are reported and left out, not raised."""
+    found: dict[str, Any] = {}
+    errors: list[ConfigurationError] = []
+    for name in FIELDS:
+        variable = ENV_PREFIX + name.upper()
+        try:
+            one = from_environment({variable: environ.get(variable, "")})
+            Settings(**one)
+        except ConfigurationError as error:
+            errors.append(error)
+        else:
+            found.update(one)
+    return found, errors
+
+
+def _parse(name: str, raw: str) -> Any:
+    kind = str(FIELDS[name].type)
+    variable = ENV_PREFIX + name.upper()
+    if kind.startswith("bool"):
+        if raw.lower() in _TRUE | _FALSE:
+            return raw.lower() in _TRUE
+        raise ConfigurationError(f"{variable}={raw!r}: use true or false")
+    if kind.startswith(("float", "int")):
+        if "None" in kind and raw.lower() == "none":
+            return None
+        try:
+            return int(raw) if kind == "int" else float(raw)
+        except ValueError:
+            raise ConfigurationError(f"{variable}={raw!r}: use a number") from None
+    if kind.startswith("tuple"):
+        return tuple(part.strip() for part in raw.split(",") if part.strip())
+    return raw
+
+
+def summary(settings: Settings) -> Attributes:
+    """What the startup event says of the configuration: nothing secret, no objects."""
+    shown: dict[str, str | bool | int | float] = {}
+    for name in ("idle_timeout", "max_duration", "events", "stamp", "web_type", "history", "flush_interval"):
+        value = getattr(settings, name)
+        shown[f"app_session.config.{name}"] = "none" if value is None else value
+    return shown

@@ -1,0 +1,90 @@
+"""The current session, carried in the OpenTelemetry context.
+
+It travels wherever that context travels: into awaited coroutines, asyncio tasks and `asyncio.to_thread`. Thread pools
+do not carry it; `bind` and `BoundExecutor` do.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+
+if TYPE_CHECKING:
+    from ._session import Session
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_KEY: Final = otel_context.create_key("otel-sessions")
+
+
+class Slot:
+    """A place in the context that a request's session is put into once it is known.
+
+    Frameworks open and close their contexts in an order of their own. With a slot the context is attached once, at the
+    outermost point, and only what it holds changes.
+    """
+
+    __slots__ = ("session",)
+
+    def __init__(self) -> None:
+        self.session: Session | None = None
+
+
+def find(context: Context | None = None) -> Session | None:
+    """The session in `context` (the current one if not given), or None outside a session."""
+    held: Any = otel_context.get_value(_KEY, context)
+    return held.session if type(held) is Slot else held
+
+
+def holding(held: Session | Slot, context: Context | None = None) -> Context:
+    """A context like `context` (the current one if not given) in which `held` is the session."""
+    return otel_context.set_value(_KEY, held, context)
+
+
+def bind(function: Callable[P, R]) -> Callable[P, R]:
+    """Bind `function` to the context of this moment: wherever it is called, it runs in the session that is current now.
+
+    ::
+
+        pool.submit(bind(work), item)
+    """
+    bound = otel_context.get_current()
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        token = otel_context.attach(bound)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            otel_context.detach(token)
+
+    return run
+
+
+class BoundExecutor(Executor):
+    """An executor whose tasks run in the session that is current when they are submitted.
+
+    ::
+
+        with BoundExecutor(ThreadPoolExecutor()) as pool:
+            pool.map(work, items)
+
+    It wraps executors that run tasks in this process; a session does not travel into a process pool by itself.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Submit `fn`, bound to the current context."""
+        return self._executor.submit(bind(fn), *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - Executor's own signature
+        """Shut the wrapped executor down."""
+        self._executor.shutdown(wait=wait, cancel_futures=cancel_futures)

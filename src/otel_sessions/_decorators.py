@@ -1,0 +1,248 @@
+"""`session`: the decorator and the `with` statement.
+
+What kind of function is decorated is found out once, at decoration. A context is attached for as long as code of the
+function runs, never across a `yield`: a generator's caller must not find itself in the generator's session.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from typing import Any, TypeVar, overload
+
+from opentelemetry import context as otel_context
+
+from ._class_session import decorate_class
+from ._definition import Definition, UserSource
+from ._session import Session
+from .exceptions import InvalidValueError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class SessionDefinition(Definition):
+    """What `session("type", ...)` returns: a decorator, and a context manager for one `with` at a time."""
+
+    __slots__ = ("_closing",)
+
+    def __init__(self, session_type: str, *, closing: str | None = None, **given: Any) -> None:
+        super().__init__(session_type, **given)
+        self._closing = closing
+
+    def __call__(self, target: F) -> F:
+        """Decorate `target`: every call of it is a session."""
+        decorated: F = _decorate(target, self, self._closing)
+        return decorated
+
+
+@overload
+def session(target: F, /) -> F: ...
+
+
+@overload
+def session(
+    session_type: str,
+    /,
+    *,
+    user: UserSource = ...,
+    tier: str | None = ...,
+    platform: str | None = ...,
+    attributes: Mapping[str, object] | None = ...,
+    closing: str | None = ...,
+) -> SessionDefinition: ...
+
+
+def session(
+    target: Callable[..., Any] | str,
+    /,
+    *,
+    user: UserSource = None,
+    tier: str | None = None,
+    platform: str | None = None,
+    attributes: Mapping[str, object] | None = None,
+    closing: str | None = None,
+) -> Any:
+    """Make a call, a block or an object's life a session.
+
+    ::
+
+        @session
+        def nightly(): ...
+
+        @session("security_audit", user="admin@contoso.com", attributes={"tenant": "contoso"})
+        async def audit(): ...
+
+        with session("import", tier="pro") as s:
+            s.progress("half way")
+
+    Args:
+        target: the function or class, or the session's type: a static low-cardinality name. Bare, the type is the
+            function's name.
+        user: whose session it is, or a callable that says so when it begins; only a pseudonym leaves the process. By
+            default the operating system's user.
+        tier: the set of limits that applies.
+        platform: where it is used: `web`, `mobile`, `api`.
+        attributes: attributes of the session's span.
+        closing: of a decorated class, the method that ends the session; by default the first there is of `close`,
+            `aclose`, `stop`, `shutdown`, `__exit__` and `__aexit__`.
+
+    Raises:
+        InvalidValueError: a name cannot be one, or what is decorated is neither function nor class.
+    """
+    if isinstance(target, str):
+        return SessionDefinition(
+            target, user=user, tier=tier, platform=platform, attributes=attributes, closing=closing
+        )
+    name = getattr(target, "__name__", None)
+    if not callable(target) and not isinstance(target, staticmethod | classmethod):
+        raise InvalidValueError(
+            f"session({target!r}): use it bare on a function or class, or call it with the session's type, "
+            "such as session('nightly_import')"
+        )
+    return _decorate(
+        target, SessionDefinition(name if isinstance(name, str) and name != "<lambda>" else "anonymous"), None
+    )
+
+
+def _decorate(target: Any, definition: Definition, closing: str | None) -> Any:
+    if isinstance(target, staticmethod | classmethod):
+        return type(target)(_decorate(target.__func__, definition, closing))
+    if inspect.isclass(target):
+        return decorate_class(target, definition, closing)
+    if closing is not None:
+        raise InvalidValueError(f"closing={closing!r} is for classes, and {target!r} is not one")
+    if not callable(target):
+        raise InvalidValueError(f"{target!r} cannot be a session: decorate a function or a class")
+    if inspect.isasyncgenfunction(target):
+        return _async_generator(target, definition)
+    if inspect.iscoroutinefunction(target):
+        return _coroutine(target, definition)
+    if inspect.isgeneratorfunction(target):
+        return _generator(target, definition)
+    return _function(target, definition)
+
+
+def _function(function: Callable[..., Any], definition: Definition) -> Callable[..., Any]:
+    begin = definition.begin
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        handle = begin()
+        handle.__enter__()
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as exc:
+            handle.__exit__(None, exc, None)
+            raise
+        handle.__exit__(None, None, None)
+        return result
+
+    return wrapper
+
+
+def _coroutine(function: Callable[..., Awaitable[Any]], definition: Definition) -> Callable[..., Any]:
+    begin = definition.begin
+
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        handle = begin()
+        handle.__enter__()
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as exc:
+            handle.__exit__(None, exc, None)
+            raise
+        handle.__exit__(None, None, None)
+        return result
+
+    return wrapper
+
+
+class _Steps:
+    """The session of a generator: its context is attached for each step and put aside at each `yield`.
+
+    What the generator itself attaches (a span held across a `yield`, say) is kept from step to step.
+    """
+
+    __slots__ = ("_context", "_outer", "handle")
+
+    def __init__(self, handle: Session) -> None:
+        self.handle = handle
+        self._context = handle._context()
+        self._outer: Any = None
+
+    def __enter__(self) -> None:
+        self._outer = otel_context.attach(self._context)
+
+    def __exit__(self, *_: object) -> None:
+        self._context = otel_context.get_current()
+        otel_context.detach(self._outer)
+
+
+def _generator(function: Callable[..., Generator[Any, Any, Any]], definition: Definition) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        steps = _Steps(definition.begin())
+        try:
+            with steps:
+                generator = function(*args, **kwargs)
+            result = yield from _stepping(generator, steps)
+        except BaseException as exc:
+            steps.handle._finish(exc)
+            raise
+        steps.handle._finish(None)
+        return result
+
+    return wrapper
+
+
+def _stepping(generator: Generator[Any, Any, Any], steps: _Steps) -> Generator[Any, Any, Any]:
+    """`yield from generator`, with the context attached only while the generator runs (PEP 380)."""
+    step: Callable[[], Any] = functools.partial(next, generator)
+    while True:
+        try:
+            with steps:
+                value = step()
+        except StopIteration as stop:
+            return stop.value
+        try:
+            sent = yield value
+        except GeneratorExit:
+            with steps:
+                generator.close()
+            raise
+        except BaseException as exc:  # noqa: BLE001 - handed to the generator, which decides
+            step = functools.partial(generator.throw, exc)
+        else:
+            step = functools.partial(generator.send, sent)
+
+
+def _async_generator(function: Callable[..., AsyncGenerator[Any, Any]], definition: Definition) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        steps = _Steps(definition.begin())
+        try:
+            with steps:
+                generator = function(*args, **kwargs)
+            step: Callable[[], Awaitable[Any]] = functools.partial(anext, generator)
+            while True:
+                with steps:
+                    value = await step()
+                try:
+                    sent = yield value
+                except GeneratorExit:
+                    with steps:
+                        await generator.aclose()
+                    raise
+                except BaseException as exc:  # noqa: BLE001 - handed to the generator, which decides
+                    step = functools.partial(generator.athrow, exc)
+                else:
+                    step = functools.partial(generator.asend, sent)
+        except StopAsyncIteration:
+            steps.handle._finish(None)
+        except BaseException as exc:
+            steps.handle._finish(exc)
+            raise
+
+    return wrapper

@@ -1,0 +1,124 @@
+"""What `session(...)` was told: the definition from which sessions begin."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from . import _runtime, _values
+from ._guard import guarded
+from ._models import Attributes
+from ._session import NO_SESSION, Session
+from .exceptions import InvalidValueError
+
+if TYPE_CHECKING:
+    from ._lifecycle import Lifecycle
+
+UserSource: TypeAlias = "str | Callable[[], str | None] | None"
+
+_MAX_PSEUDONYMS: Final = 1_024
+
+
+class Definition:
+    """A scoped session to be: a type, and what every session of this definition starts with.
+
+    Raises:
+        InvalidValueError: a name cannot be one, or the attributes are not a mapping.
+    """
+
+    __slots__ = ("_attributes", "_clean", "_entered", "platform", "tier", "type", "user")
+
+    def __init__(
+        self,
+        session_type: str,
+        *,
+        user: UserSource = None,
+        tier: str | None = None,
+        platform: str | None = None,
+        attributes: Mapping[str, object] | None = None,
+    ) -> None:
+        self.type = _values.label("session type", session_type)
+        self.tier = tier if tier is None else _values.label("tier", tier)
+        self.platform = platform if platform is None else _values.label("platform", platform)
+        if user is not None and not callable(user) and (not isinstance(user, str) or not user):
+            raise InvalidValueError(f"{user!r} cannot be a user: use a non-empty string or a callable that returns one")
+        self.user = user
+        if attributes is not None and not isinstance(attributes, Mapping):
+            raise InvalidValueError(f"attributes={attributes!r}: use a mapping of names to values")
+        self._attributes = attributes
+        self._clean: tuple[Lifecycle, Attributes | None] | None = None
+        self._entered: Session | None = None
+
+    def begin(self) -> Session:
+        """Begin a session of this definition; it is not attached yet. Without a runtime it is no session."""
+        runtime = _runtime.current or _runtime.get()
+        if not runtime.enabled:
+            return NO_SESSION
+        lifecycle = runtime.lifecycle
+        user = None
+        with guarded("find out the user of a session"):
+            user = pseudonym(lifecycle, self.user)
+        live = lifecycle.begin_scoped(
+            self.type,
+            user=user,
+            tier=self.tier,
+            platform=self.platform,
+            attributes=self._attributes_for(lifecycle) if self._attributes else None,
+        )
+        return Session(lifecycle, live)
+
+    def _attributes_for(self, lifecycle: Lifecycle) -> Attributes | None:
+        held = self._clean
+        if held is None or held[0] is not lifecycle:
+            held = self._clean = lifecycle, _values.attributes(self._attributes or {}, lifecycle.settings.redact)
+        return held[1]
+
+    def __enter__(self) -> Session:
+        if self._entered is not None:
+            raise InvalidValueError(
+                f"this session({self.type!r}) is open already: call session(...) in each `with`, "
+                "or decorate a function with it"
+            )
+        handle = self.begin()
+        self._entered = handle.__enter__()
+        return handle
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        handle, self._entered = self._entered, None
+        if handle is not None:
+            handle.__exit__(exc_type, exc, tb)
+
+    async def __aenter__(self) -> Session:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.__exit__(exc_type, exc, tb)
+
+
+def pseudonym(lifecycle: Lifecycle, user: UserSource) -> str | None:
+    """The pseudonym of `user`; of the operating system's user if none is given and the settings say so."""
+    name = user() if callable(user) else user
+    if name is None and user is None and lifecycle.settings.detect_user:
+        name = _os_user()
+    return None if name is None else _pseudonym(lifecycle, str(name))
+
+
+@functools.lru_cache(maxsize=_MAX_PSEUDONYMS)
+def _pseudonym(lifecycle: Lifecycle, name: str) -> str:
+    return lifecycle.pseudonyms.user(name)
+
+
+@functools.cache
+def _os_user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        # No name for this user id: usual in containers. https://github.com/python/cpython/issues/76912
+        return None

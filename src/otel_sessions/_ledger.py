@@ -1,0 +1,148 @@
+"""The books of one process: which sessions it works with, and what it owes the store.
+
+Requests write here, in memory; the background thread carries it to the store in one batch. Every call to the store goes
+through `call`, which times it and keeps its failures away from the application.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+from . import _semconv as sc
+from ._guard import guarded
+from ._live import Live, Recent
+from ._models import SessionRecord, Totals
+from ._telemetry import Telemetry
+from .typing import Clock, Store
+
+T = TypeVar("T")
+
+_NS: Final = 1_000_000_000
+
+
+class Ledger:
+    """What this process knows of the sessions of one store, and has not told it yet."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._begin()
+
+    def _begin(self) -> None:
+        self.open: dict[str, Live] = {}
+        """The scoped sessions of this process, by id."""
+        self.recent = Recent()
+        """The durable sessions that were used here lately."""
+        self._dirty: dict[str, Live] = {}
+
+    def bind(self, telemetry: Telemetry, clock: Clock, *, active_gap: float) -> None:
+        """Say where metrics go and where time comes from; pauses of up to `active_gap` seconds count as active."""
+        self._telemetry = telemetry
+        self._clock = clock
+        self._gap_ns = int(active_gap * _NS)
+        telemetry.observe(sc.ACTIVE, self._counts)
+        telemetry.observe(sc.UP, lambda: {(self.store.name,): 1})
+        telemetry.observe(sc.STORE_PENDING, lambda: {(self.store.name,): len(self._dirty)})
+
+    def touch(self, live: Live, *, requests: int = 0) -> None:
+        """Note that the session was active now."""
+        now = self._clock.time_ns()
+        with live.lock:
+            gap = now - live.last_ns
+            if gap > 0:
+                live.last_ns = live.delta.last_activity_ns = now
+                if gap <= self._gap_ns:
+                    live.delta.active_ns += gap
+            if requests:
+                live.delta.requests += requests
+        self.mark(live)
+
+    def mark(self, live: Live) -> None:
+        """Note that `live` holds something that the store does not know.
+
+        A store inside this process is not told of scoped sessions on the way: it learns all when they end.
+        """
+        if live.beginning.topology == "durable" or self.store.shared:
+            self._dirty[live.beginning.id] = live
+
+    def take(self, live: Live) -> Totals:
+        """Take out what is not merged yet, to hand it to the store in another way."""
+        self._dirty.pop(live.beginning.id, None)
+        with live.lock:
+            delta, live.delta = live.delta, Totals(live.last_ns)
+        return delta
+
+    def flush(self) -> list[Live]:
+        """Merge everything into the store.
+
+        Returns:
+            The sessions that turned out to have ended elsewhere.
+        """
+        dirty, self._dirty = self._dirty, {}
+        deltas: dict[str, Totals] = {}
+        for session_id, live in dirty.items():
+            with live.lock:
+                deltas[session_id], live.delta = live.delta, Totals(live.last_ns)
+        missing = self.call("merge", self.store.merge, deltas) if deltas else set()
+        if missing is None:
+            for session_id, live in dirty.items():
+                with live.lock:
+                    live.delta.merge(deltas[session_id])
+                self._dirty[session_id] = live
+            return []
+        return [dirty[session_id] for session_id in missing]
+
+    def held(self, record: SessionRecord) -> Live:
+        """What this process holds of the session of `record`; a fresh view of it if it holds nothing."""
+        live = self.recent.get(record.beginning.key or f"id:{record.id}")
+        return live if live is not None and live.beginning.id == record.id else Live.of(record)
+
+    def forget(self, live: Live) -> None:
+        """Drop a durable session that has ended."""
+        self._dirty.pop(live.beginning.id, None)
+        self.recent.drop(live)
+
+    def record(self, live: Live) -> SessionRecord:
+        """The state of a session, including what has not been merged yet."""
+        stored = self.call("get", self.store.get, live.beginning.id)
+        if stored is None:
+            stored = SessionRecord(live.beginning, Totals(live.beginning.started_ns))
+        if not stored.is_active:
+            return stored
+        totals = stored.totals.copy()
+        with live.lock:
+            totals.merge(live.delta)
+        return SessionRecord(live.beginning, totals)
+
+    def get(self, session_id: str) -> SessionRecord | None:
+        """The session with that id, active or recently ended."""
+        live = self.open.get(session_id)
+        if live is None:
+            self.flush()
+            return self.call("get", self.store.get, session_id)
+        return self.record(live)
+
+    def active(self, user: str | None = None) -> list[SessionRecord]:
+        """The active sessions, oldest first."""
+        self.flush()
+        return self.call("active", lambda: self.store.active(user=user)) or []
+
+    def call(self, operation: str, function: Callable[..., T], *args: object) -> T | None:
+        """Call the store: timed; a failure is swallowed, and the result then None."""
+        began = time.perf_counter()
+        attributes = {sc.STORE_OPERATION: operation, sc.STORE: self.store.name, sc.ERROR_TYPE: sc.OTHER}
+        result: T | None = None
+        with guarded(f"{operation} in the {self.store.name} store"):
+            result = function(*args)
+            del attributes[sc.ERROR_TYPE]
+        self._telemetry.metrics.store_operation_duration.record(time.perf_counter() - began, attributes)
+        return result
+
+    def after_fork(self) -> None:
+        """Start afresh in a child process: what was open belongs to the parent."""
+        self._begin()
+        self.store.after_fork()
+
+    def _counts(self) -> Mapping[tuple[str | None, ...], float]:
+        return {(kind, tier): count for (kind, tier), count in (self.call("counts", self.store.counts) or {}).items()}

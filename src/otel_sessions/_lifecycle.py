@@ -1,0 +1,366 @@
+"""The life of a session: start, resume, touch, end, expire.
+
+This is where it is decided when a session begins and ends and how; what is then said about it is the emitter's job, and
+where it is kept is the store's.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.trace import set_span_in_context
+
+from . import _context
+from ._config import Settings
+from ._guard import guarded, log
+from ._ledger import Ledger
+from ._live import Live
+from ._models import Attributes, Beginning, EndReason, SessionRecord, Status, Totals
+from ._recorder import Recorder
+from ._telemetry import Telemetry
+from .security.pseudonyms import Pseudonyms
+from .typing import Clock
+
+_NS: Final = 1_000_000_000
+
+
+class SystemClock:
+    """The clocks of the operating system."""
+
+    time_ns = staticmethod(time.time_ns)
+    monotonic_ns = staticmethod(time.monotonic_ns)
+
+
+class Lifecycle:
+    """The sessions of one store, as one process sees them."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, telemetry: Telemetry, clock: Clock) -> None:
+        self.settings = settings
+        self.ledger = ledger
+        self.store = ledger.store
+        self.telemetry = telemetry
+        self.clock = clock
+        self.on_first_use: Callable[[], None] | None = None
+        self.recorder = Recorder(ledger, telemetry, clock, settings.redact)
+        self._idle_ns = None if settings.idle_timeout is None else int(settings.idle_timeout * _NS)
+        self._longest_ns = None if settings.max_duration is None else int(settings.max_duration * _NS)
+        self._begin()
+
+    def _begin(self) -> None:
+        # Not the module's generator: an application that seeds it for its own purposes must not repeat our ids.
+        self._random = random.Random(os.urandom(32))  # noqa: S311 - an id is unique, not secret; what clients hold is
+        self._sweeping = threading.Lock()
+
+    @cached_property
+    def pseudonyms(self) -> Pseudonyms:
+        """The deployment's pseudonyms: of the configured key, else of one that the store keeps."""
+        key = self.settings.pseudonym_key
+        if key is not None:
+            return Pseudonyms(key.encode())
+        if self.store.shared:
+            log.warn(
+                "pseudonym key",
+                "Users' pseudonyms are made with a key that the %s store keeps beside the data; set "
+                "OTEL_SESSIONS_PSEUDONYM_KEY to a secret of your own to protect them better.",
+                self.store.name,
+            )
+        return Pseudonyms(self.ledger.call("secret", self.store.secret) or os.urandom(32))
+
+    def mint(self) -> str:
+        """A new session id: 128 random bits."""
+        return f"{self._random.getrandbits(128):032x}"
+
+    # -- scoped sessions ----------------------------------------------------------------------------------------------
+
+    def begin_scoped(
+        self,
+        session_type: str,
+        *,
+        user: str | None = None,
+        tier: str | None = None,
+        platform: str | None = None,
+        attributes: Attributes | None = None,
+        previous_id: str | None = None,
+    ) -> Live:
+        """Begin a session that lives in this process, with a live span; the caller attaches `context`."""
+        if self.on_first_use is not None:
+            self.on_first_use()
+        now = self.clock.time_ns()
+        parent = _context.find()
+        beginning = Beginning(
+            self.mint(),
+            session_type,
+            "scoped",
+            now,
+            user=user,
+            tier=tier,
+            platform=platform,
+            parent_id=None if parent is None else parent.id,
+            previous_id=previous_id,
+            attributes=attributes,
+        )
+        live = Live(beginning, now)
+        live.started_monotonic_ns = self.clock.monotonic_ns()
+        live.operations = 1
+        self.ledger.open[beginning.id] = live
+        with guarded("store the start of a session"):
+            self.store.create(beginning)
+        with guarded("start the span of a session"):
+            live.span = self.telemetry.start_span(beginning)
+            live.context = set_span_in_context(live.span)
+            self.telemetry.started(beginning, live.context)
+        return live
+
+    # -- durable sessions ---------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        session_type: str,
+        *,
+        key: str | None,
+        session_id: str | None = None,
+        user: str | None = None,
+        tier: str | None = None,
+        platform: str | None = None,
+        attributes: Attributes | None = None,
+        idle_timeout: float | None = None,
+        max_duration: float | None = None,
+    ) -> Live:
+        """The active session under `key`, or a new one. Without a key it is always a new one.
+
+        Timeouts are seconds; those of the settings if not given.
+        """
+        if key is not None:
+            found = self.resume(key)
+            if found is not None:
+                return found
+        if self.on_first_use is not None:
+            self.on_first_use()
+        previous_id = None if key is None else self.ledger.call("previous", self.store.previous, key)
+        if (
+            session_id is None
+            or previous_id is not None
+            or self.ledger.call("get", self.store.get, session_id) is not None
+        ):
+            session_id = self.mint()
+        now = self.clock.time_ns()
+        parent = _context.find()
+        beginning = Beginning(
+            session_id,
+            session_type,
+            "durable",
+            now,
+            key=key if key is not None else f"id:{session_id}",
+            user=user,
+            tier=tier,
+            platform=platform,
+            parent_id=None if parent is None else parent.id,
+            previous_id=previous_id,
+            attributes=attributes,
+            idle_timeout_ns=self._idle_ns if idle_timeout is None else int(idle_timeout * _NS),
+            max_duration_ns=self._longest_ns if max_duration is None else int(max_duration * _NS),
+        )
+        return self._create(beginning)
+
+    def _create(self, beginning: Beginning) -> Live:
+        with guarded("reserve the span of a session"):
+            beginning = self.telemetry.reserve(beginning)
+        taken = self.ledger.call("create", self.store.create, beginning)
+        if taken is not None:
+            # Another thread or process was quicker; what was reserved here was never seen by anybody.
+            return self.ledger.recent.keep(Live.of(taken))
+        live = self.ledger.recent.keep(Live(beginning, beginning.started_ns))
+        with guarded("say that a session has started"):
+            self.telemetry.started(beginning, self.span_context(live))
+        return live
+
+    def resume(self, key: str) -> Live | None:
+        """The active session under `key`; it is not touched by this."""
+        live = self.ledger.recent.get(key)
+        now = self.clock.time_ns()
+        if live is None or live.ended or self._seems_expired(live, now):
+            if live is not None:
+                self._flush()
+                self.ledger.recent.drop(live)
+            record = self.ledger.call("find", self.store.find, key)
+            if record is None:
+                return None
+            live = self.ledger.recent.keep(Live.of(record))
+        if self._seems_expired(live, now):
+            self._expire([SessionRecord(live.beginning, Totals(live.last_ns))], now)
+            return None
+        return live
+
+    def resume_id(self, session_id: str) -> Live | None:
+        """The active durable session with that `session.id`, whatever its key."""
+        record = self.ledger.call("get", self.store.get, session_id)
+        if record is None or not record.is_active or record.beginning.topology != "durable":
+            return None
+        return self.resume(self.ledger.held(record).key)
+
+    def _seems_expired(self, live: Live, now: int) -> bool:
+        idle, longest = live.beginning.idle_timeout_ns, live.beginning.max_duration_ns
+        return (idle is not None and now - live.last_ns >= idle and not live.operations) or (
+            longest is not None and now - live.beginning.started_ns >= longest
+        )
+
+    def enter(self, live: Live) -> None:
+        """A request or a block of the session begins: until it is left, the session is not idle."""
+        with live.lock:
+            live.operations += 1
+        self.ledger.touch(live)
+
+    def leave(self, live: Live) -> None:
+        """A request or a block of the session is over."""
+        with live.lock:
+            live.operations -= 1
+        self.ledger.touch(live)
+
+    def span_context(self, live: Live) -> Context | None:
+        """A context in which the session's span, live or reserved, is the current one; None if there is no span."""
+        return live.context if live.span is not None else self.telemetry.reserved_context(live.beginning)
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def end(self, live: Live, status: Status, reason: EndReason) -> bool:
+        """End a session.
+
+        Returns:
+            Whether this call ended it: False if it had ended before, here or elsewhere.
+        """
+        if live.ended is not None:
+            return False
+        if live.beginning.topology == "scoped":
+            return self._end_scoped(live, status, reason)
+        ended_ns = max(self.clock.time_ns(), live.beginning.started_ns)
+        record = self._close(live.beginning.id, status, reason, ended_ns, self.ledger.take(live))
+        self._forget(live, status, reason)
+        if record is None:
+            return False
+        self._say_ended(record, live)
+        return True
+
+    def _end_scoped(self, live: Live, status: Status, reason: EndReason) -> bool:
+        # Whoever removes it from the open ones ends it: another thread, or the parent of a forked process, does not.
+        if self.ledger.open.pop(live.beginning.id, None) is None:
+            return False
+        live.ended = status, reason
+        began = live.beginning
+        ended_ns = began.started_ns + self.clock.monotonic_ns() - live.started_monotonic_ns
+        with live.lock:
+            delta = live.delta
+        delta.last_activity_ns = ended_ns
+        record = None
+        with guarded("store the end of a session"):
+            record = self.store.close(began.id, status=status, reason=reason, ended_ns=ended_ns, delta=delta)
+        # A store that lost the session does not silence it: its span is here.
+        self._say_ended(record or SessionRecord(began, delta, status, reason, ended_ns), live)
+        return True
+
+    def _say_ended(self, record: SessionRecord, live: Live) -> None:
+        with guarded("emit the end of a session"):
+            self.telemetry.ended(record, self.span_context(live), live.span)
+
+    def _close(
+        self,
+        session_id: str,
+        status: Status,
+        reason: EndReason,
+        ended_ns: int,
+        delta: Totals | None = None,
+        idle_since_ns: int | None = None,
+    ) -> SessionRecord | None:
+        return self.ledger.call(
+            "close",
+            lambda: self.store.close(
+                session_id, status=status, reason=reason, ended_ns=ended_ns, delta=delta, idle_since_ns=idle_since_ns
+            ),
+        )
+
+    def _forget(self, live: Live, status: Status, reason: EndReason) -> None:
+        live.ended = status, reason
+        self.ledger.forget(live)
+
+    def rotate(self, live: Live) -> Live:
+        """End a session as rotated and begin its successor under the same key, with `previous_id`."""
+        began = live.beginning
+        if not self.end(live, "success", "rotated"):
+            return live
+        if began.topology == "scoped":
+            return self.begin_scoped(
+                began.type,
+                user=live.user,
+                tier=began.tier,
+                platform=live.platform,
+                attributes=began.attributes,
+                previous_id=began.id,
+            )
+        return self._create(
+            began._replace(
+                id=self.mint(),
+                started_ns=self.clock.time_ns(),
+                user=live.user,
+                platform=live.platform,
+                previous_id=began.id,
+                reservation=None,
+            )
+        )
+
+    # -- the background -----------------------------------------------------------------------------------------------
+
+    def sweep(self) -> None:
+        """One round of the background thread: merge what happened here, end what has expired."""
+        with self._sweeping:
+            now = self.clock.time_ns()
+            for live in self.ledger.recent:
+                if live.operations:
+                    self.ledger.touch(live)
+            self._flush()
+            self.ledger.recent.turn(now)
+            expired = self.ledger.call("due", lambda: list(self.store.due(now)))
+            if expired:
+                self._expire(expired, now)
+
+    def _flush(self) -> None:
+        for live in self.ledger.flush():
+            if live.ended is None:
+                self._forget(live, "expired", "completed")
+                self.telemetry.metrics.dropped.add(1, "session_ended")
+
+    def _expire(self, records: Iterable[SessionRecord], now: int) -> None:
+        for record in records:
+            began, last = record.beginning, record.totals.last_activity_ns
+            too_old = None if began.max_duration_ns is None else began.started_ns + began.max_duration_ns
+            if too_old is not None and too_old <= now and too_old <= last + (began.idle_timeout_ns or now):
+                closed = self._close(began.id, "expired", "max_duration", too_old)
+            else:
+                # The session ended when it was last used; the pause after that is not part of it.
+                closed = self._close(began.id, "expired", "idle_timeout", last, idle_since_ns=last)
+            live = self.ledger.held(record)
+            if closed is not None:
+                self._forget(live, "expired", closed.end_reason or "idle_timeout")
+                self._say_ended(closed, live)
+
+    def shutdown(self) -> None:
+        """End what cannot outlive this process: scoped sessions, and durable ones if nobody else sees the store."""
+        for live in list(self.ledger.open.values()):
+            self.end(live, "cancelled", "shutdown")
+        self._flush()
+        if not self.store.shared:
+            for record in self.ledger.call("active", self.store.active) or ():
+                self.end(self.ledger.held(record), "cancelled", "shutdown")
+        with guarded("close the store"):
+            self.store.shutdown()
+
+    def after_fork(self) -> None:
+        """Start afresh in a child process: what was open belongs to the parent."""
+        self._begin()
+        self.ledger.after_fork()
+        self.telemetry.after_fork()

@@ -1,0 +1,297 @@
+"""Plain values: what is known of a session. Nothing here does I/O, knows a clock or emits telemetry."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+AttributeValue: TypeAlias = (
+    "str | bool | int | float | tuple[str, ...] | tuple[bool, ...] | tuple[int, ...] | tuple[float, ...]"
+)
+Attributes: TypeAlias = "Mapping[str, AttributeValue]"
+Status = Literal["active", "success", "error", "cancelled", "expired", "abandoned"]
+EndReason = Literal[
+    "completed", "exception", "cancelled", "idle_timeout", "max_duration", "crashed", "rotated", "logout", "shutdown",
+]  # fmt: skip
+Topology = Literal["scoped", "durable"]
+Role = Literal["user", "assistant", "system", "tool"]
+
+MAX_EVENTS = 128
+"""How many events a durable session keeps for its span: the SDK's own default limit of events per span."""
+
+
+class Reservation(NamedTuple):
+    """The identity of a span that will be emitted later, with the sampler's decision about it.
+
+    `decision` is the value of `opentelemetry.sdk.trace.sampling.Decision`: 0 drop, 1 record only, 2 record and sample.
+    """
+
+    trace_id: int
+    span_id: int
+    trace_flags: int
+    trace_state: str
+    decision: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The reservation as JSON-compatible values, ids in the hexadecimal form of the W3C trace context."""
+        return {
+            "trace_id": f"{self.trace_id:032x}",
+            "span_id": f"{self.span_id:016x}",
+            "trace_flags": self.trace_flags,
+            "trace_state": self.trace_state,
+            "decision": self.decision,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Reservation:
+        """Invert `to_dict`."""
+        return cls(
+            int(data["trace_id"], 16),
+            int(data["span_id"], 16),
+            data["trace_flags"],
+            data["trace_state"],
+            data["decision"],
+        )
+
+
+class Event(NamedTuple):
+    """Something that happened in a session, at a time in nanoseconds since the epoch."""
+
+    name: str
+    time_ns: int
+    attributes: Attributes
+
+
+class Beginning(NamedTuple):
+    """What is fixed when a session starts. A tuple of plain values, so a million of them cost the collector nothing.
+
+    Times are nanoseconds since the epoch (UTC), timeouts are nanoseconds; a timeout of None never strikes.
+    """
+
+    id: str
+    type: str
+    topology: Topology
+    started_ns: int
+    key: str | None = None
+    user: str | None = None
+    tier: str | None = None
+    platform: str | None = None
+    parent_id: str | None = None
+    previous_id: str | None = None
+    attributes: Attributes | None = None
+    idle_timeout_ns: int | None = None
+    max_duration_ns: int | None = None
+    reservation: Reservation | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON-compatible values."""
+        data = self._asdict()
+        data["attributes"] = dict(self.attributes) if self.attributes else None
+        data["reservation"] = self.reservation.to_dict() if self.reservation else None
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Beginning:
+        """Invert `to_dict`; lists of attributes become tuples again."""
+        fields = dict(data)
+        if fields.get("attributes"):
+            fields["attributes"] = {k: _tuples(v) for k, v in fields["attributes"].items()}
+        if fields.get("reservation"):
+            fields["reservation"] = Reservation.from_dict(fields["reservation"])
+        return cls(**fields)
+
+
+def _tuples(value: Any) -> AttributeValue:
+    return tuple(value) if isinstance(value, list) else value
+
+
+_COUNTS = ("requests", "events", "errors", "turns", "turn_ns", "active_ns", "dropped_events")
+_SUMS = ("messages", "tokens", "usage", "cost")
+_LATEST = ("user", "platform", "error_type", "error_message")
+_ALL = (*_COUNTS, *_SUMS, *_LATEST, "last_activity_ns", "last_message_ns", "recent", "attributes")
+
+
+class Totals:
+    """Running sums of a session; a delta of them has the same form.
+
+    Every field merges commutatively (sums, maxima, appended events, last writer by time), so any process may send its
+    share in any order. The defaults live on the class: a new one costs next to nothing.
+    """
+
+    requests: int = 0
+    events: int = 0
+    errors: int = 0
+    turns: int = 0
+    turn_ns: int = 0
+    active_ns: int = 0
+    dropped_events: int = 0
+    messages: dict[str, float] | None = None
+    tokens: dict[str, float] | None = None
+    usage: dict[str, float] | None = None
+    cost: dict[str, float] | None = None
+    user: str | None = None
+    platform: str | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    last_message_ns: int = 0
+    recent: deque[Event] | None = None
+    attributes: dict[str, AttributeValue] | None = None
+
+    def __init__(self, last_activity_ns: int = 0) -> None:
+        self.last_activity_ns = last_activity_ns
+
+    def add_to(self, sums: Literal["messages", "tokens", "usage", "cost"], name: str, amount: float) -> None:
+        """Add `amount` to one named sum."""
+        held: dict[str, float] | None = getattr(self, sums)
+        if held is None:
+            setattr(self, sums, {name: amount})
+        else:
+            held[name] = held.get(name, 0) + amount
+
+    def append(self, event: Event) -> None:
+        """Keep `event` for the session's span; the oldest gives way and is counted as dropped."""
+        if self.recent is None:
+            self.recent = deque(maxlen=MAX_EVENTS)
+        if len(self.recent) == MAX_EVENTS:
+            self.dropped_events += 1
+        self.recent.append(event)
+
+    def merge(self, delta: Totals) -> None:
+        """Add everything that `delta` holds."""
+        for name in _COUNTS:
+            if added := getattr(delta, name):
+                setattr(self, name, getattr(self, name) + added)
+        for sums in _SUMS:
+            for name, amount in (getattr(delta, sums) or {}).items():
+                self.add_to(sums, name, amount)  # type: ignore[arg-type]  # _SUMS holds just those four names
+        newer = delta.last_activity_ns >= self.last_activity_ns
+        self.last_activity_ns = max(self.last_activity_ns, delta.last_activity_ns)
+        self.last_message_ns = max(self.last_message_ns, delta.last_message_ns)
+        for event in delta.recent or ():
+            self.append(event)
+        if delta.attributes:
+            older, latest = (
+                (self.attributes or {}, delta.attributes) if newer else (delta.attributes, self.attributes or {})
+            )
+            self.attributes = {**older, **latest}
+        for name in _LATEST:
+            mine, theirs = getattr(self, name), getattr(delta, name)
+            if theirs is not None and (newer or mine is None):
+                setattr(self, name, theirs)
+
+    def copy(self) -> Totals:
+        """An independent copy."""
+        other = Totals(self.last_activity_ns)
+        other.merge(self)
+        return other
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields that are not zero or empty, as JSON-compatible values."""
+        data = {name: value for name in _ALL if (value := getattr(self, name))}
+        if self.recent:
+            data["recent"] = [[e.name, e.time_ns, dict(e.attributes)] for e in self.recent]
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Totals:
+        """Invert `to_dict`."""
+        totals = cls()
+        for name, value in data.items():
+            if name == "recent":
+                events = (Event(n, t, {k: _tuples(v) for k, v in a.items()}) for n, t, a in value)
+                totals.recent = deque(events, maxlen=MAX_EVENTS)
+            elif name == "attributes":
+                totals.attributes = {k: _tuples(v) for k, v in value.items()}
+            else:
+                setattr(totals, name, value)
+        return totals
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Totals) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __repr__(self) -> str:
+        return f"Totals({', '.join(f'{k}={v!r}' for k, v in self.to_dict().items())})"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """The stored state of one session, as it was when it was read.
+
+    Times are nanoseconds since the epoch (UTC).
+    """
+
+    beginning: Beginning
+    totals: Totals
+    status: Status = "active"
+    end_reason: EndReason | None = None
+    ended_ns: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The session's id: what telemetry shows as `session.id`."""
+        return self.beginning.id
+
+    @property
+    def type(self) -> str:
+        """The session's type."""
+        return self.beginning.type
+
+    @property
+    def tier(self) -> str | None:
+        """The name of the set of limits that applies."""
+        return self.beginning.tier
+
+    @property
+    def user(self) -> str | None:
+        """The pseudonym of the session's user, when one is known."""
+        return self.totals.user or self.beginning.user
+
+    @property
+    def platform(self) -> str | None:
+        """Where the session is used now: `web`, `mobile`, ..."""
+        return self.totals.platform or self.beginning.platform
+
+    @property
+    def attributes(self) -> dict[str, AttributeValue]:
+        """The attributes given at the start and since."""
+        return {**(self.beginning.attributes or {}), **(self.totals.attributes or {})}
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the session had not ended."""
+        return self.status == "active"
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """From start to end, in seconds; None while the session is active."""
+        return None if self.ended_ns is None else (self.ended_ns - self.beginning.started_ns) / 1e9
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-compatible values that `from_dict` reads back."""
+        return {
+            **self.beginning.to_dict(),
+            "totals": self.totals.to_dict(),
+            "status": self.status,
+            "end_reason": self.end_reason,
+            "ended_ns": self.ended_ns,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SessionRecord:
+        """Invert `to_dict`.
+
+        Raises:
+            KeyError: a field is absent.
+        """
+        fields = dict(data)
+        return cls(
+            totals=Totals.from_dict(fields.pop("totals")),
+            status=fields.pop("status"),
+            end_reason=fields.pop("end_reason"),
+            ended_ns=fields.pop("ended_ns"),
+            beginning=Beginning.from_dict(fields),
+        )

@@ -1,0 +1,164 @@
+"""The one runtime of a process: made by `configure()`, or on first use from the environment."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
+
+from . import _guard
+from ._background import Background
+from ._config import Settings, resolve, summary, tolerant_from_environment
+from ._guard import guarded, log
+from ._ledger import Ledger
+from ._lifecycle import Lifecycle, SystemClock
+from ._telemetry import Telemetry
+from .exceptions import ConfigurationError
+from .stores import from_url
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.trace import TracerProvider
+
+
+_STAMPED: Final[WeakSet[object]] = WeakSet()
+
+
+class Runtime:
+    """The settings of a process, and what was built from them."""
+
+    def __init__(self, settings: Settings, *, explicit: bool, successor_of: Runtime | None = None) -> None:
+        self.settings = settings
+        self.explicit = explicit
+        self.enabled = settings.enabled
+        self.telemetry = Telemetry(
+            tracer_provider=settings.tracer_provider,
+            meter_provider=settings.meter_provider,
+            logger_provider=settings.logger_provider,
+            events=settings.events,
+            on_sdk=self._on_sdk,
+        )
+        chosen = settings.store
+        clock = settings.clock or SystemClock()
+        if successor_of is not None:
+            ledger: Ledger = successor_of.lifecycle.ledger
+        else:
+            store = from_url(chosen, history=settings.history) if isinstance(chosen, str) else chosen
+            ledger = Ledger(store)
+        ledger.bind(self.telemetry, clock, active_gap=settings.active_gap)
+        self.lifecycle: Lifecycle = Lifecycle(settings, ledger, self.telemetry, clock)
+        self.lifecycle.on_first_use = self._on_first_use
+        self.background = Background(self.lifecycle.sweep, settings.flush_interval)
+        _guard.guarded.on_failure = lambda reason: self.telemetry.metrics.dropped.add(1, reason)
+
+    def _on_first_use(self) -> None:
+        self.lifecycle.on_first_use = None
+        atexit.register(shutdown)
+        with guarded("start"):
+            self.telemetry.startup(summary(self.settings), self.lifecycle.clock.time_ns())
+            if self.settings.background:
+                self.background.start()
+
+    def _on_sdk(self, tracers: TracerProvider | None, loggers: LoggerProvider | None) -> None:
+        """Put `session.id` on everything that is made in a session, once a provider is there that can be told."""
+        # Registered anew, so that at exit ours runs before the provider shuts down: the last registered goes first.
+        atexit.unregister(shutdown)
+        atexit.register(shutdown)
+        provider: Any = tracers or loggers
+        if not self.settings.stamp or provider in _STAMPED:
+            return
+        if tracers is not None and hasattr(provider, "add_span_processor"):
+            from .processors import SessionSpanProcessor  # noqa: PLC0415 - the SDK loads on use
+
+            _STAMPED.add(provider)
+            provider.add_span_processor(SessionSpanProcessor())
+        elif loggers is not None and hasattr(provider, "add_log_record_processor"):
+            from .processors import SessionLogRecordProcessor  # noqa: PLC0415 - the SDK loads on use
+
+            _STAMPED.add(provider)
+            provider.add_log_record_processor(SessionLogRecordProcessor())
+
+    def stop(self) -> None:
+        """End what cannot outlive this process, and the thread."""
+        self.background.stop()
+        self.lifecycle.shutdown()
+
+    def after_fork(self) -> None:
+        """Start afresh in a child process."""
+        self.background.after_fork()
+        self.lifecycle.after_fork()
+        self.lifecycle.on_first_use = self._on_first_use
+
+
+_lock = threading.RLock()
+current: Runtime | None = None
+
+
+def get() -> Runtime:
+    """The runtime of this process; made from the environment if nobody has configured one."""
+    global current  # noqa: PLW0603 - there is one per process, by design
+    runtime = current
+    if runtime is None:
+        with _lock:
+            if current is None:
+                found, errors = tolerant_from_environment(os.environ)
+                for error in errors:
+                    log.warn(str(error), "A setting was left out: %s.", error)
+                current = Runtime(Settings(**found), explicit=False)
+            runtime = current
+    return runtime
+
+
+def configure(**settings: Any) -> Runtime:
+    """Make the runtime of this process. See `otel_sessions.configure`."""
+    global current  # noqa: PLW0603 - there is one per process, by design
+    resolved = resolve(settings)
+    with _lock:
+        old = current
+        if old is not None and old.explicit:
+            if old.settings == resolved:
+                return old
+            changed = [name for name in Settings.__slots__ if getattr(old.settings, name) != getattr(resolved, name)]
+            raise ConfigurationError(
+                f"otel-sessions is configured already, with another {', '.join(changed)}: configure it once, "
+                "or call otel_sessions.shutdown() before"
+            )
+        # What ran unconfigured until now keeps its sessions, unless it is told to keep them elsewhere.
+        keep = old if old is not None and old.settings.store == resolved.store else None
+        if old is not None:
+            old.background.stop()
+            if keep is None:
+                old.lifecycle.shutdown()
+        current = Runtime(resolved, explicit=True, successor_of=keep)
+        return current
+
+
+def shutdown() -> None:
+    """End this process's sessions, merge what is pending and stop the thread; the next use starts anew."""
+    global current
+    with _lock:
+        old, current = current, None
+    if old is not None:
+        old.stop()
+    atexit.unregister(shutdown)
+
+
+def swap(runtime: Runtime | None) -> Runtime | None:
+    """Put another runtime in place and return the one that was there: for tests."""
+    global current
+    with _lock:
+        old, current = current, runtime
+    return old
+
+
+def _after_fork() -> None:
+    global _lock  # noqa: PLW0603 - a lock held by another thread of the parent is never released in the child
+    _lock = threading.RLock()
+    if current is not None:
+        current.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,214 @@
+"""Every name, unit, description and bucket of this package's telemetry, once.
+
+Instruments, documentation, dashboards and alert rules all take their names from here. Names under `session.` are
+OpenTelemetry's own (https://opentelemetry.io/docs/specs/semconv/general/session/); ours live under `app_session.`,
+because an existing namespace must not be extended.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+SCOPE_NAME: Final = "otel_sessions"
+SCHEMA_URL: Final = "https://otel-sessions.dev/schemas/0.1.0-dev"
+
+# Attributes that OpenTelemetry defines. Spelt out rather than imported: the incubating constants are unstable modules,
+# and importing them would make `import otel_sessions` heavier.
+SESSION_ID: Final = "session.id"
+SESSION_PREVIOUS_ID: Final = "session.previous_id"
+ENDUSER_PSEUDO_ID: Final = "enduser.pseudo.id"
+ERROR_TYPE: Final = "error.type"
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
+EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
+GEN_AI_REQUEST_MODEL: Final = "gen_ai.request.model"
+GEN_AI_TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - an attribute name, not a credential
+
+# Ours.
+TYPE: Final = "app_session.type"
+TIER: Final = "app_session.tier"
+STATUS: Final = "app_session.status"
+END_REASON: Final = "app_session.end_reason"
+ROTATION_REASON: Final = "app_session.rotation.reason"
+TOPOLOGY: Final = "app_session.topology"
+PLATFORM: Final = "app_session.platform"
+PARENT_ID: Final = "app_session.parent.id"
+REQUEST_COUNT: Final = "app_session.request.count"
+EVENT_COUNT: Final = "app_session.event.count"
+EVENT_DROPPED_COUNT: Final = "app_session.event.dropped.count"
+ERROR_COUNT: Final = "app_session.error.count"
+TURN_COUNT: Final = "app_session.turn.count"
+MESSAGE_COUNT: Final = "app_session.message.count"
+TURN_MEAN_DURATION: Final = "app_session.turn.mean_duration"
+USAGE_PREFIX: Final = "app_session.usage."
+COST_AMOUNT: Final = "app_session.cost.amount"
+COST_CURRENCY: Final = "app_session.cost.currency"
+EVENT_NAME: Final = "app_session.event.name"
+EVENT_MESSAGE: Final = "app_session.event.message"
+MESSAGE_ROLE: Final = "app_session.message.role"
+FINDING_KIND: Final = "app_session.finding.kind"
+FINDING_SCORE: Final = "app_session.finding.score"
+FINDING_SEVERITY: Final = "app_session.finding.severity"
+PLATFORM_FROM: Final = "app_session.platform.from"
+PLATFORM_TO: Final = "app_session.platform.to"
+ACCESS_FAILURE_REASON: Final = "app_session.access_failure.reason"
+STORE: Final = "app_session.store.name"
+STORE_OPERATION: Final = "app_session.store.operation.name"
+DROP_REASON: Final = "app_session.drop.reason"
+
+# Events. The first two are OpenTelemetry's, exactly.
+EVENT_SESSION_START: Final = "session.start"
+EVENT_SESSION_END: Final = "session.end"
+EVENT_EXCEPTION: Final = "exception"
+EVENT_STARTUP: Final = "app_session.startup"
+EVENT_PROGRESS: Final = "app_session.progress"
+EVENT_PLATFORM_SWITCH: Final = "app_session.platform_switch"
+EVENT_FINDING: Final = "app_session.finding"
+
+BUILT_IN_EVENTS: Final = frozenset(
+    {EVENT_EXCEPTION, EVENT_PROGRESS, EVENT_PLATFORM_SWITCH, EVENT_FINDING},
+)
+
+OTHER: Final = "_OTHER"
+"""What a metric attribute becomes when its own value would make the number of series unbounded (as in semconv)."""
+
+Kind = Literal["counter", "histogram", "observable_gauge", "observable_up_down_counter"]
+
+TURN_BUCKETS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
+DURATION_BUCKETS: Final = (
+    0.1, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 604800.0,
+)  # fmt: skip
+RATIO_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+STORE_BUCKETS: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
+
+
+class Metric(NamedTuple):
+    """One instrument: all that is said of it anywhere."""
+
+    name: str
+    kind: Kind
+    unit: str
+    description: str
+    attributes: tuple[str, ...]
+    buckets: tuple[float, ...] | None = None
+
+    @property
+    def prometheus_name(self) -> str:
+        """The name Prometheus gives it (classic translation: dots to underscores, unit and type as suffixes)."""
+        suffix = {"s": "_seconds", "By": "_bytes"}.get(self.unit, "")
+        total = "_total" if self.kind == "counter" else ""
+        return self.name.replace(".", "_") + suffix + total
+
+
+STARTS: Final = Metric("app_session.starts", "counter", "{session}", "Sessions started.", (TYPE, TIER))
+ACTIVE: Final = Metric(
+    "app_session.active",
+    "observable_up_down_counter",
+    "{session}",
+    "Sessions open now, as the store counts them.",
+    (TYPE, TIER),
+)
+DURATION: Final = Metric(
+    "app_session.duration",
+    "histogram",
+    "s",
+    "How long sessions lasted, recorded when each ended.",
+    (TYPE, STATUS, END_REASON),
+    DURATION_BUCKETS,
+)
+REQUESTS: Final = Metric("app_session.requests", "counter", "{request}", "Requests made in sessions.", (TYPE,))
+EVENTS: Final = Metric(
+    "app_session.events",
+    "counter",
+    "{event}",
+    "Events recorded in sessions; names that are not built in count as `_OTHER`.",
+    (TYPE, EVENT_NAME),
+)
+ERRORS: Final = Metric("app_session.errors", "counter", "{error}", "Errors in sessions.", (TYPE, ERROR_TYPE))
+TURN_DURATION: Final = Metric(
+    "app_session.turn.duration",
+    "histogram",
+    "s",
+    "Response time: from the user's message to the answer.",
+    (TYPE, GEN_AI_REQUEST_MODEL),
+    TURN_BUCKETS,
+)
+MESSAGES: Final = Metric(
+    "app_session.messages",
+    "counter",
+    "{message}",
+    "Messages exchanged in sessions.",
+    (TYPE, MESSAGE_ROLE),
+)
+ENGAGEMENT_RATIO: Final = Metric(
+    "app_session.engagement_ratio",
+    "histogram",
+    "1",
+    "Active time over elapsed time of durable sessions, recorded when each ended.",
+    (TYPE,),
+    RATIO_BUCKETS,
+)
+TOKEN_USAGE: Final = Metric(
+    "app_session.token.usage",
+    "counter",
+    "{token}",
+    "Tokens consumed in sessions.",
+    (TYPE, GEN_AI_TOKEN_TYPE, GEN_AI_REQUEST_MODEL),
+)
+COST: Final = Metric(
+    "app_session.cost",
+    "counter",
+    "{currency}",
+    "Money spent in sessions, in the unit of the currency attribute.",
+    (TYPE, COST_CURRENCY, GEN_AI_REQUEST_MODEL),
+)
+PLATFORM_SWITCH_DURATION: Final = Metric(
+    "app_session.platform_switch.duration",
+    "histogram",
+    "s",
+    "How long switching a session to another platform took.",
+    (PLATFORM_FROM, PLATFORM_TO),
+    TURN_BUCKETS,
+)
+FINDINGS: Final = Metric(
+    "app_session.findings",
+    "counter",
+    "{finding}",
+    "Suspicious activity found in sessions.",
+    (FINDING_KIND, FINDING_SEVERITY),
+)
+ACCESS_FAILURES: Final = Metric(
+    "app_session.access_failures",
+    "counter",
+    "{attempt}",
+    "Requests that were refused as unauthenticated (401) or forbidden (403).",
+    (TYPE, ACCESS_FAILURE_REASON),
+)
+STORE_OPERATION_DURATION: Final = Metric(
+    "app_session.store.operation.duration",
+    "histogram",
+    "s",
+    "How long calls to the store took; `error.type` is set when one failed.",
+    (STORE_OPERATION, STORE, ERROR_TYPE),
+    STORE_BUCKETS,
+)
+STORE_PENDING: Final = Metric(
+    "app_session.store.pending",
+    "observable_gauge",
+    "{delta}",
+    "Sessions whose latest counts have not been merged into the store yet.",
+    (STORE,),
+)
+DROPPED: Final = Metric(
+    "app_session.dropped",
+    "counter",
+    "{record}",
+    "What this library had to drop, and why.",
+    (DROP_REASON,),
+)
+UP: Final = Metric("app_session.up", "observable_gauge", "{instance}", "1 while the library runs.", (STORE,))
+
+METRICS: Final = (
+    STARTS, ACTIVE, DURATION, REQUESTS, EVENTS, ERRORS, TURN_DURATION, MESSAGES, ENGAGEMENT_RATIO, TOKEN_USAGE, COST,
+    PLATFORM_SWITCH_DURATION, FINDINGS, ACCESS_FAILURES, STORE_OPERATION_DURATION, STORE_PENDING, DROPPED, UP,
+)  # fmt: skip

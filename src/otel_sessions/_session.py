@@ -1,0 +1,453 @@
+"""The handle of a session: what user code holds."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import SpanContext
+
+from . import _context, _values
+from . import _semconv as sc
+from ._guard import guarded, log
+from ._models import EndReason, Role, SessionRecord, Status
+from ._turn import Turn
+from .exceptions import InvalidValueError
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    from opentelemetry.context import Context
+
+    from ._lifecycle import Lifecycle
+    from ._live import Live
+
+_ENDINGS: Final[dict[Status, EndReason]] = {
+    "success": "completed",
+    "error": "exception",
+    "cancelled": "cancelled",
+    "expired": "max_duration",
+    "abandoned": "crashed",
+}
+
+
+class Session:
+    """A session, as user code holds it.
+
+    Every method may be called from any thread. None raises because of telemetry; `InvalidValueError` says that the call
+    itself is wrong (a name that is not static, an amount that is not a number). On a session that has ended calls do
+    nothing, and a warning says so; outside a session (`current_session()`) they do nothing at all.
+    """
+
+    __slots__ = ("_failure", "_lifecycle", "_live", "_outer", "_token")
+
+    def __init__(self, lifecycle: Lifecycle | None, live: Live | None) -> None:
+        self._lifecycle: Any = lifecycle
+        self._live = live
+        self._failure: BaseException | None = None
+        self._outer: Context | None = None
+        self._token: Token[Context] | None = None
+
+    # -- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """What telemetry shows as `session.id`; empty outside a session."""
+        return "" if self._live is None else self._live.beginning.id
+
+    @property
+    def type(self) -> str:
+        """The session's type; empty outside a session."""
+        return "" if self._live is None else self._live.beginning.type
+
+    @property
+    def previous_id(self) -> str | None:
+        """The id of the session that this one continues."""
+        return None if self._live is None else self._live.beginning.previous_id
+
+    @property
+    def parent_id(self) -> str | None:
+        """The id of the session in which this one was started."""
+        return None if self._live is None else self._live.beginning.parent_id
+
+    @property
+    def user(self) -> str | None:
+        """The pseudonym of the session's user."""
+        return None if self._live is None else self._live.user
+
+    @property
+    def tier(self) -> str | None:
+        """The name of the set of limits that applies."""
+        return None if self._live is None else self._live.beginning.tier
+
+    @property
+    def platform(self) -> str | None:
+        """Where the session is used now."""
+        return None if self._live is None else self._live.platform
+
+    @property
+    def status(self) -> Status | None:
+        """`active`, or how the session ended; None outside a session."""
+        if self._live is None:
+            return None
+        return "active" if self._live.ended is None else self._live.ended[0]
+
+    @property
+    def end_reason(self) -> EndReason | None:
+        """Why the session ended; None while it is active."""
+        return None if self._live is None or self._live.ended is None else self._live.ended[1]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the session has not ended, as far as this process knows."""
+        return self._live is not None and self._live.ended is None
+
+    @property
+    def age_seconds(self) -> float:
+        """Seconds since the start."""
+        return 0.0 if self._live is None else (self._lifecycle.clock.time_ns() - self._live.beginning.started_ns) / 1e9
+
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since the last activity that this process knows of."""
+        return 0.0 if self._live is None else (self._lifecycle.clock.time_ns() - self._live.last_ns) / 1e9
+
+    @property
+    def concurrent_operations(self) -> int:
+        """How many requests and `with` blocks of this session are running in this process."""
+        return 0 if self._live is None else self._live.operations
+
+    @property
+    def span_context(self) -> SpanContext:
+        """The context of the session's span, to link to; invalid if there is none."""
+        context = None if self._live is None else self._lifecycle.span_context(self._live)
+        return trace.INVALID_SPAN_CONTEXT if context is None else trace.get_current_span(context).get_span_context()
+
+    def snapshot(self) -> SessionRecord | None:
+        """Everything known of the session at this moment, counts included; None outside a session."""
+        return None if self._live is None else self._lifecycle.ledger.record(self._live)
+
+    # -- what happens in it -------------------------------------------------------------------------------------------
+
+    def event(self, name: str, message: str | None = None, /, **attributes: object) -> None:
+        """Record that something happened.
+
+        Args:
+            name: a static, lower-case, dotted name of at most 64 characters.
+            message: text for people; it is redacted.
+            attributes: strings, booleans, numbers, or sequences of one of them; strings are redacted.
+
+        Raises:
+            InvalidValueError: the name is not such a name.
+        """
+        _values.event_name(name)
+        live = self._usable("event")
+        if live is not None:
+            self._lifecycle.recorder.event(live, name, message, attributes)
+
+    def progress(self, message: str, /, **attributes: object) -> None:
+        """Record how far the session has come: the event `app_session.progress`."""
+        live = self._usable("progress")
+        if live is not None:
+            self._lifecycle.recorder.event(live, sc.EVENT_PROGRESS, message, attributes)
+
+    def error(self, error: BaseException | str, message: str | None = None, /, **attributes: object) -> None:
+        """Record an error that was handled; the session goes on.
+
+        Args:
+            error: the exception, or a low-cardinality name for what went wrong.
+            message: text for people, if no exception gives one; it is redacted.
+            attributes: as in `event`.
+
+        Raises:
+            InvalidValueError: `error` is a text that cannot be a name.
+        """
+        if isinstance(error, str):
+            _values.label("type of error", error)
+        live = self._usable("error")
+        if live is not None:
+            self._lifecycle.recorder.error(live, error, message, attributes)
+
+    def record(self, name: str, value: float, *, unit: str = "1") -> None:
+        """Record a value of a histogram of your own, which is made on first use.
+
+        Args:
+            name: as the name of an event; no two units under one name.
+            value: a finite number that is not negative.
+            unit: a UCUM unit: `s`, `By`, `1`, `{message}`.
+
+        Raises:
+            InvalidValueError: the name or the value is not such.
+        """
+        _values.event_name(name)
+        _values.amount(f"a value of {name}", value)
+        live = self._usable("record")
+        if live is not None:
+            self._lifecycle.recorder.own_metric(live, name, value, unit)
+
+    def turn(self, *, model: str | None = None) -> Turn:
+        """One exchange: from the user's message to the answer; its duration is the response time.
+
+        ::
+
+            with session.turn(model="m") as turn:
+                answer = ask(question)
+                turn.tokens(input=1500, output=2000)
+
+        Raises:
+            InvalidValueError: `model` cannot be a name.
+        """
+        if model is not None:
+            _values.label("model", model)
+        live = self._usable("turn")
+        return Turn(None if live is None else self._lifecycle.recorder, live, model)
+
+    def message(self, role: Role = "user") -> None:
+        """Count a message outside a turn.
+
+        Raises:
+            InvalidValueError: `role` cannot be a name.
+        """
+        _values.label("role", role)
+        live = self._usable("message")
+        if live is not None:
+            self._lifecycle.recorder.message(live, role)
+
+    def switch_platform(self, old: str, new: str, *, duration: float | None = None) -> None:
+        """Record that the session moved from one platform to another, and how many seconds that took.
+
+        Raises:
+            InvalidValueError: a platform cannot be a name, or the duration is not a number of seconds.
+        """
+        _values.label("platform", old)
+        _values.label("platform", new)
+        if duration is not None:
+            _values.amount("a duration", duration)
+        live = self._usable("switch_platform")
+        if live is not None:
+            self._lifecycle.recorder.platform_switch(live, old, new, duration)
+
+    def suspicious(self, kind: str, /, *, score: float = 1.0, **evidence: object) -> None:
+        """Report suspicious activity: the event `app_session.finding`, always also a log event, and a counter.
+
+        Args:
+            kind: a low-cardinality name, such as `device_change`.
+            score: how sure it is, 0 to 1; the severity follows: warning from 0.5, error from 0.8.
+            evidence: attributes of the event.
+
+        Raises:
+            InvalidValueError: `kind` cannot be a name, or the score is not between 0 and 1.
+        """
+        _values.label("kind of finding", kind)
+        if _values.amount("a score", score) > 1:
+            raise InvalidValueError(f"{score!r} cannot be a score: use a number from 0 to 1")
+        live = self._usable("suspicious")
+        if live is not None:
+            self._lifecycle.recorder.finding(live, kind, score, evidence)
+
+    def set_attributes(self, **attributes: object) -> None:
+        """Set attributes of the session's span; the last value of each counts."""
+        live = self._usable("set_attributes")
+        if live is not None:
+            self._lifecycle.recorder.attributes(live, attributes)
+
+    def identify(self, user: str) -> None:
+        """Say whose session it is. Only a pseudonym of `user` is kept and sent."""
+        live = self._usable("identify")
+        if live is not None:
+            self._lifecycle.recorder.user(live, self._lifecycle.pseudonyms.user(str(user)))
+
+    # -- how it ends --------------------------------------------------------------------------------------------------
+
+    def end(self, status: Status = "success", reason: EndReason | None = None) -> bool:
+        """End the session.
+
+        Args:
+            status: `success`, `error`, `cancelled`, `expired` or `abandoned`.
+            reason: by default what the status means: `completed`, `exception`, `cancelled`, ...
+
+        Returns:
+            Whether this call ended it; False if it had ended before.
+
+        Raises:
+            InvalidValueError: the status or the reason is not one of those.
+        """
+        reason = ending(status, reason)
+        return self._live is not None and bool(self._lifecycle.end(self._live, status, reason))
+
+    def rotate(self, reason: str = "rotated") -> None:
+        """Go on under a new id, with `session.previous_id`: after a login, or when a job starts over.
+
+        Args:
+            reason: why, as an attribute of the old session's span.
+
+        Raises:
+            InvalidValueError: `reason` cannot be a name.
+        """
+        _values.label("reason", reason)
+        live = self._usable("rotate")
+        if live is None:
+            return
+        self._lifecycle.recorder.attributes(live, {sc.ROTATION_REASON: reason})
+        current = _context.find() is self
+        token = otel_context.attach(self._outer) if self._outer is not None else None
+        try:
+            self._live = self._lifecycle.rotate(live)
+        finally:
+            if token is not None:
+                otel_context.detach(token)
+        self._live.operations, live.operations = live.operations, 0
+        if current and self._token is not None:
+            # No detach of the old context: leaving the block restores what was there before it, whatever came between.
+            otel_context.attach(self._context())
+
+    # -- as a context manager -----------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Session:
+        live = self._live
+        if live is None:
+            return self
+        if self._token is not None:
+            raise InvalidValueError(
+                f"the session {self.id} is entered already through this handle: call start() or resume() for another"
+            )
+        if live.span is None and self._usable("with") is not None:
+            self._lifecycle.enter(live)
+            self._join(live)
+        self._outer = otel_context.get_current()
+        self._token = otel_context.attach(self._context())
+        return self
+
+    def __exit__(
+        self, exc_type: builtins.type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        token, live = self._token, self._live
+        if live is None or token is None:
+            return
+        self._token = None
+        otel_context.detach(token)
+        if live.beginning.topology == "scoped":
+            self._finish(exc)
+        else:
+            self._lifecycle.leave(live)
+            if isinstance(exc, Exception) and live.ended is None:
+                self._lifecycle.recorder.error(live, exc, None, {})
+
+    async def __aenter__(self) -> Session:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, exc_type: builtins.type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.__exit__(exc_type, exc, tb)
+
+    # -- for the decorators and the middleware of this package --------------------------------------------------------
+
+    def _context(self) -> Context:
+        """The context in which this session is the current one.
+
+        A durable session's reserved span becomes the parent of what is done in it only where no trace is under way:
+        requests keep their own traces and are linked.
+        """
+        live = self._live
+        if live is None or live.span is not None:
+            return _context.holding(self, None if live is None else live.context)
+        if trace.get_current_span().get_span_context().is_valid:
+            return _context.holding(self)
+        return _context.holding(self, self._lifecycle.telemetry.reserved_context(live.beginning))
+
+    def _join(self, live: Live) -> None:
+        """Tie the current span to this durable session, unless that is done."""
+        inside = _context.find()
+        if inside is None or inside.id != live.beginning.id:
+            with guarded("link the current span to the session"):
+                self._lifecycle.telemetry.join(trace.get_current_span(), live.beginning)
+
+    @contextlib.contextmanager
+    def _step(self) -> Iterator[None]:
+        """Attach for one step of something that is left and entered again, by several threads perhaps."""
+        if self._outer is None:
+            self._outer = otel_context.get_current()
+        token = otel_context.attach(self._context())
+        try:
+            yield
+        finally:
+            otel_context.detach(token)
+
+    def _finish(self, exc: BaseException | None) -> None:
+        """End a scoped session as its block or call was left."""
+        live = self._live
+        if live is None or live.ended is not None:
+            return
+        exc = exc or self._failure
+        status, reason = outcome(exc)
+        if exc is not None and status == "error":
+            self._lifecycle.recorder.error(live, exc, None, {})
+        self._lifecycle.end(live, status, reason)
+
+    def _left(self, exc: BaseException | None, *, last: bool) -> None:
+        """A method of an object whose life is this session has returned; `last` says that it ends the session."""
+        if last:
+            self._finish(exc)
+        elif isinstance(exc, Exception) and self._live is not None and self.is_active:
+            self._lifecycle.recorder.error(self._live, exc, None, {})
+
+    def _abandon(self) -> None:
+        """Nobody holds it any more, and nobody has ended it."""
+        if self._live is not None:
+            self._lifecycle.end(self._live, "cancelled", "cancelled")
+
+    def _usable(self, doing: str) -> Live | None:
+        live = self._live
+        if live is not None and live.ended is not None:
+            log.warn(
+                "ended",
+                "%s() did nothing: the session %s (%s) has ended as %s.",
+                doing,
+                live.beginning.id,
+                live.beginning.type,
+                live.ended[0],
+            )
+            self._lifecycle.telemetry.metrics.dropped.add(1, "session_ended")
+            return None
+        return live
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id} type={self.type} status={self.status}>" if self._live else "<no session>"
+
+
+NO_SESSION: Final = Session(None, None)
+
+
+def current_session() -> Session:
+    """The session that is current here, or a session on which every call does nothing. Never None."""
+    return _context.find() or NO_SESSION
+
+
+def outcome(exc: BaseException | None) -> tuple[Status, EndReason]:
+    """How a session ends whose block or call was left with `exc`."""
+    if exc is None or (isinstance(exc, SystemExit) and not exc.code):
+        return "success", "completed"
+    if isinstance(exc, Exception | SystemExit):
+        return "error", "exception"
+    # CancelledError, KeyboardInterrupt, GeneratorExit, and what other event loops use to cancel.
+    return "cancelled", "cancelled"
+
+
+def ending(status: Status, reason: EndReason | None) -> EndReason:
+    """Check a status and the reason for it; complete the reason.
+
+    Raises:
+        InvalidValueError: one of them is not known.
+    """
+    if status not in _ENDINGS:
+        raise InvalidValueError(f"{status!r} cannot end a session: use one of {', '.join(_ENDINGS)}")
+    known = {*_ENDINGS.values(), "idle_timeout", "rotated", "logout", "shutdown"}
+    if reason is not None and reason not in known:
+        raise InvalidValueError(f"{reason!r} cannot be an end reason: use one of {', '.join(sorted(known))}")
+    return reason or _ENDINGS[status]

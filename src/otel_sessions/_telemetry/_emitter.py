@@ -1,0 +1,263 @@
+"""Turning what happens to a session into spans, events and metrics, with the providers that are there at the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Literal
+from weakref import WeakKeyDictionary
+
+from opentelemetry import _logs, metrics, trace
+from opentelemetry import context as otel_context
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.context import Context
+from opentelemetry.trace import ProxyTracerProvider, Tracer
+
+from .. import _semconv as sc
+from .._guard import guarded
+from .._models import Attributes, Beginning, Event, SessionRecord
+from ..version import __version__
+from . import _spans, _summary
+from ._instruments import Instruments, Reader
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+BRIDGED_KEY: Final = otel_context.create_key("otel-sessions-bridged")
+"""In the context of an emitted event: a list to which a bridge appends when it has made a span event of it."""
+
+_INSTRUMENTS: Final[WeakKeyDictionary[object, Instruments]] = WeakKeyDictionary()
+
+
+class _Global:
+    """Stands for the global meter provider, whichever it will be."""
+
+
+_GLOBAL: Final = _Global()
+
+
+def _instruments(provider: MeterProvider | None) -> Instruments:
+    """The instruments of `provider`: made once, because an SDK does not forget an instrument."""
+    held = _INSTRUMENTS.get(provider or _GLOBAL)
+    if held is None:
+        meter = metrics.get_meter(sc.SCOPE_NAME, __version__, provider, sc.SCHEMA_URL)
+        held = _INSTRUMENTS[provider or _GLOBAL] = Instruments(meter)
+    return held
+
+
+class Telemetry:
+    """The emitter. Providers come from the arguments, else from the global API; none is ever set.
+
+    An SDK that is set up later is picked up when it appears: `on_sdk` is then called with the providers, once.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
+        events: Literal["both", "log", "span"] = "both",
+        on_sdk: Callable[[TracerProvider | None, LoggerProvider | None], None] | None = None,
+    ) -> None:
+        self._tracer_provider = tracer_provider
+        self._logger_provider = logger_provider
+        self._on_sdk = on_sdk
+        self.to_span = events in {"both", "span"}
+        self._to_log = events in {"both", "log"}
+        self._tracer: Tracer | None = None
+        self._proxy_tracer = trace.get_tracer(sc.SCOPE_NAME, __version__, tracer_provider, sc.SCHEMA_URL)
+        self._logger: _logs.Logger | None = None
+        self.metrics = _instruments(meter_provider)
+        self._can_reserve = False
+
+    @property
+    def tracer(self) -> Tracer:
+        """The SDK's tracer once there is one, until then one that does nothing."""
+        return self._tracer or self._bind_tracer()
+
+    def _bind_tracer(self) -> Tracer:
+        provider = self._tracer_provider or trace.get_tracer_provider()
+        if isinstance(provider, ProxyTracerProvider):
+            return self._proxy_tracer
+        self._tracer = provider.get_tracer(sc.SCOPE_NAME, __version__, sc.SCHEMA_URL)
+        self._can_reserve = _spans.can_reserve(self._tracer)
+        if self._on_sdk:
+            with guarded("prepare the tracer provider"):
+                self._on_sdk(provider, None)
+        return self._tracer
+
+    @property
+    def logger(self) -> _logs.Logger | None:
+        """The SDK's logger once there is one."""
+        return self._logger or self._bind_logger()
+
+    def _bind_logger(self) -> _logs.Logger | None:
+        provider = self._logger_provider or _logs.get_logger_provider()
+        # The API offers no question for this; its proxy hands out proxies, an SDK its own loggers.
+        if type(provider).__name__ == "ProxyLoggerProvider":
+            return None
+        self._logger = provider.get_logger(sc.SCOPE_NAME, __version__, sc.SCHEMA_URL)
+        if self._on_sdk:
+            with guarded("prepare the logger provider"):
+                self._on_sdk(None, provider)
+        return self._logger
+
+    def start_span(self, beginning: Beginning) -> _spans.LiveSpan:
+        """Open the live span of a scoped session, as a child of the current span if there is one."""
+        return self.tracer.start_span(
+            f"session {beginning.type}",
+            attributes=_summary.start_attributes(beginning),
+            start_time=beginning.started_ns,
+        )
+
+    def reserve(self, beginning: Beginning) -> Beginning:
+        """Reserve the span of a durable session; without an SDK the session has no span, only its events."""
+        tracer = self.tracer
+        if not self._can_reserve:
+            return beginning
+        attributes = _summary.start_attributes(beginning)
+        reservation, extra = _spans.reserve(tracer, f"session {beginning.type}", attributes)
+        if extra:
+            beginning = beginning._replace(attributes={**(beginning.attributes or {}), **extra})
+        return beginning._replace(reservation=reservation)
+
+    def reserved_context(self, beginning: Beginning) -> Context | None:
+        """A context in which the reserved span of a durable session is the current one; None if it has none."""
+        if beginning.reservation is None:
+            return None
+        return trace.set_span_in_context(_spans.reserved_span(beginning.reservation))
+
+    def join(self, span: _spans.LiveSpan, beginning: Beginning) -> None:
+        """Tie a span that another instrumentation opened to a durable session: its id, and a link to its span."""
+        if not span.is_recording():
+            return
+        span.set_attributes({sc.SESSION_ID: beginning.id, sc.TYPE: beginning.type})
+        if beginning.reservation is not None:
+            span.add_link(_spans.reserved_context(beginning.reservation))
+
+    def started(self, beginning: Beginning, context: Context | None) -> None:
+        """Say that a session has started: the event of the semantic conventions, and the counter."""
+        self.metrics.starts.add(1, beginning.type, beginning.tier)
+        logger = self.logger if self._to_log else None
+        if logger is not None:
+            attributes = _summary.identity(beginning)
+            if beginning.previous_id is not None:
+                attributes[sc.SESSION_PREVIOUS_ID] = beginning.previous_id
+            logger.emit(
+                event_name=sc.EVENT_SESSION_START,
+                timestamp=beginning.started_ns,
+                severity_number=SeverityNumber.INFO,
+                context=context,
+                attributes=attributes,
+            )
+
+    def ended(self, record: SessionRecord, context: Context | None, span: _spans.LiveSpan | None) -> None:
+        """Say that a session has ended: its event, its span, its duration."""
+        beginning = record.beginning
+        ended_ns = beginning.started_ns if record.ended_ns is None else record.ended_ns
+        summary = _summary.end_attributes(record)
+        logger = self.logger if self._to_log else None
+        if logger is not None:
+            logger.emit(
+                event_name=sc.EVENT_SESSION_END,
+                timestamp=ended_ns,
+                severity_number=SeverityNumber.INFO,
+                context=context,
+                attributes={**_summary.identity(beginning), **_summary.latest_attributes(record), **summary},
+            )
+        seconds = (ended_ns - beginning.started_ns) / 1e9
+        reason = record.end_reason or "completed"
+        self.metrics.duration.record(
+            seconds,
+            {sc.TYPE: beginning.type, sc.STATUS: record.status, sc.END_REASON: reason},
+            context=context,
+        )
+        if beginning.topology == "durable" and seconds > 0:
+            ratio = min(1.0, record.totals.active_ns / 1e9 / seconds)
+            self.metrics.engagement_ratio.record(ratio, {sc.TYPE: beginning.type}, context=context)
+        if span is not None:
+            self._end_live(span, record, summary, ended_ns)
+        elif beginning.reservation is not None:
+            self._emit_reserved(record, summary, ended_ns)
+
+    def _end_live(self, span: _spans.LiveSpan, record: SessionRecord, summary: Attributes, ended_ns: int) -> None:
+        if span.is_recording():
+            latest = _summary.latest_attributes(record)
+            span.set_attributes({**latest, **summary})
+            code, description = _summary.span_status(record)
+            if code is trace.StatusCode.ERROR:
+                span.set_status(code, description)
+        span.end(ended_ns)
+
+    def _emit_reserved(self, record: SessionRecord, summary: Attributes, ended_ns: int) -> None:
+        beginning = record.beginning
+        assert beginning.reservation is not None
+        if not _spans.can_reserve(self.tracer):
+            return
+        _spans.emit_reserved(
+            self.tracer,
+            f"session {beginning.type}",
+            reservation=beginning.reservation,
+            start_ns=beginning.started_ns,
+            end_ns=ended_ns,
+            attributes={**_summary.start_attributes(beginning), **_summary.latest_attributes(record), **summary},
+            events=sorted(record.totals.recent or (), key=lambda event: event.time_ns),
+            status=_summary.span_status(record),
+        )
+
+    def event(
+        self,
+        event: Event,
+        identity: Attributes,
+        *,
+        severity: SeverityNumber = SeverityNumber.INFO,
+        body: str | None = None,
+        context: Context | None = None,
+        always_log: bool = False,
+    ) -> bool:
+        """Emit the log half of an event.
+
+        Args:
+            event: what happened; its attributes are complete and clean.
+            identity: what identifies the session; added to the log event only, a span knows it already.
+            severity: the log event's severity.
+            body: display text.
+            context: where it happened; the current context if not given.
+            always_log: also in the mode `span`: for what must survive trace sampling.
+
+        Returns:
+            Whether the span half is still to be written: the mode wants it, and no bridge has done it.
+        """
+        logger = self.logger if self._to_log or always_log else None
+        if logger is None:
+            return self.to_span
+        bridged: list[bool] = []
+        logger.emit(
+            event_name=event.name,
+            timestamp=event.time_ns,
+            severity_number=severity,
+            body=body,
+            context=otel_context.set_value(BRIDGED_KEY, bridged, context),
+            attributes={**identity, **event.attributes},
+        )
+        return self.to_span and not bridged
+
+    def startup(self, attributes: Attributes, time_ns: int) -> None:
+        """Say that the library is running, and how it is configured."""
+        if self.logger is not None:
+            self.logger.emit(
+                event_name=sc.EVENT_STARTUP,
+                timestamp=time_ns,
+                severity_number=SeverityNumber.INFO,
+                attributes=dict(attributes),
+            )
+
+    def observe(self, metric: sc.Metric, read: Reader) -> None:
+        """Report what `read` returns as `metric` at each collection."""
+        self.metrics.observe(metric, read)
+
+    def after_fork(self) -> None:
+        """Start from zero in a child process."""
+        self.metrics.after_fork()

@@ -1,0 +1,136 @@
+"""The metrics of sessions.
+
+Counters are plain integers that the SDK reads when it collects: an increment costs a tenth of `Counter.add`. What was
+counted before an SDK was set up is therefore not lost either.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeAlias
+
+from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
+
+from .. import _semconv as sc
+from .._guard import log
+
+Reader: TypeAlias = "Callable[[], Mapping[tuple[str | None, ...], float]]"
+
+_MAX_SETS: Final = 1_000
+_MAX_OWN: Final = 100
+
+
+class Tally:
+    """One counter: a sum for each set of attribute values, at most 1,000 of them; the rest count under `_OTHER`."""
+
+    __slots__ = ("_keys", "_lock", "_sums")
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self._keys = keys
+        self._lock = threading.RLock()
+        self._sums: dict[tuple[str | None, ...], float] = {}
+
+    def add(self, amount: float, *values: str | None) -> None:
+        """Add `amount` to the sum of `values`, in the order of the metric's attributes; None leaves one out."""
+        with self._lock:
+            held = self._sums.get(values)
+            if held is None and len(self._sums) >= _MAX_SETS:
+                values = tuple(sc.OTHER for _ in values)
+                held = self._sums.get(values)
+            self._sums[values] = amount if held is None else held + amount
+
+    def observe(self, _options: CallbackOptions) -> Iterable[Observation]:
+        """What the SDK reads at each collection."""
+        with self._lock:
+            sums = list(self._sums.items())
+        return [Observation(amount, named(self._keys, values)) for values, amount in sums]
+
+    def after_fork(self) -> None:
+        """Start from zero in a child process: the parent reports what was counted before."""
+        self._lock = threading.RLock()
+        self._sums = {}
+
+
+def named(keys: tuple[str, ...], values: tuple[str | None, ...]) -> dict[str, str]:
+    """The attributes of one series; those without a value are absent."""
+    return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+
+
+class Instruments:
+    """All instruments of one meter."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._lock = threading.RLock()
+        self._own: dict[str, tuple[str, Histogram]] = {}
+        self._readers: dict[str, Reader] = {}
+        self._tallies: list[Tally] = []
+        self.starts = self._tally(sc.STARTS)
+        self.requests = self._tally(sc.REQUESTS)
+        self.events = self._tally(sc.EVENTS)
+        self.errors = self._tally(sc.ERRORS)
+        self.messages = self._tally(sc.MESSAGES)
+        self.token_usage = self._tally(sc.TOKEN_USAGE)
+        self.cost = self._tally(sc.COST)
+        self.findings = self._tally(sc.FINDINGS)
+        self.access_failures = self._tally(sc.ACCESS_FAILURES)
+        self.dropped = self._tally(sc.DROPPED)
+        self.duration = self._histogram(sc.DURATION)
+        self.turn_duration = self._histogram(sc.TURN_DURATION)
+        self.engagement_ratio = self._histogram(sc.ENGAGEMENT_RATIO)
+        self.platform_switch_duration = self._histogram(sc.PLATFORM_SWITCH_DURATION)
+        self.store_operation_duration = self._histogram(sc.STORE_OPERATION_DURATION)
+
+    def observe(self, metric: sc.Metric, read: Reader) -> None:
+        """Report what `read` returns, by attribute values, as `metric` at each collection; the latest reader counts."""
+        first = metric.name not in self._readers
+        self._readers[metric.name] = read
+        if not first:
+            return
+
+        def callback(_options: CallbackOptions) -> Iterable[Observation]:
+            values = self._readers[metric.name]()
+            return [Observation(value, named(metric.attributes, key)) for key, value in values.items()]
+
+        create = {
+            "observable_gauge": self._meter.create_observable_gauge,
+            "observable_up_down_counter": self._meter.create_observable_up_down_counter,
+        }[metric.kind]
+        create(metric.name, callbacks=[callback], unit=metric.unit, description=metric.description)
+
+    def record_own(self, name: str, value: float, *, unit: str, session_type: str) -> None:
+        """Record a value of the user's own histogram, made on first use; beyond 100 names values are dropped."""
+        with self._lock:
+            held = self._own.get(name)
+            if held is None and len(self._own) < _MAX_OWN:
+                held = self._own[name] = (unit, self._meter.create_histogram(name, unit=unit))
+        if held is None:
+            log.warn("own_metrics", "The metric %r was not recorded: there are %d own metrics already.", name, _MAX_OWN)
+            self.dropped.add(1, "own_metric_limit")
+            return
+        if held[0] != unit:
+            log.warn(f"unit of {name}", "The metric %r has the unit %r; the unit %r was ignored.", name, held[0], unit)
+        held[1].record(value, {sc.TYPE: session_type})
+
+    def after_fork(self) -> None:
+        """Start from zero in a child process."""
+        self._lock = threading.RLock()
+        for tally in self._tallies:
+            tally.after_fork()
+
+    def _tally(self, metric: sc.Metric) -> Tally:
+        tally = Tally(metric.attributes)
+        self._tallies.append(tally)
+        self._meter.create_observable_counter(
+            metric.name, callbacks=[tally.observe], unit=metric.unit, description=metric.description
+        )
+        return tally
+
+    def _histogram(self, metric: sc.Metric) -> Histogram:
+        return self._meter.create_histogram(
+            metric.name,
+            unit=metric.unit,
+            description=metric.description,
+            explicit_bucket_boundaries_advisory=metric.buckets,
+        )

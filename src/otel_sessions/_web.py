@@ -1,0 +1,192 @@
+"""What the web integrations share: who is asking, which session that is, and what a request means for it.
+
+A client is recognised by what it holds; what it holds is never what telemetry shows. In this order: what the user's
+`identify` says, a random token in the framework's own session, the bearer credential, a random token in our own cookie.
+A token that is malformed counts as none; a well-formed one that belongs to no active session leads to a new session.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final, NamedTuple
+
+from opentelemetry import trace
+
+from . import _runtime
+from ._guard import guarded, log
+from ._recorder import exception_type
+from ._session import Session
+
+FRAMEWORK_KEY: Final = "_otel_sessions"
+"""Under which a random token is kept in the framework's own session."""
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_TOKEN_BYTES: Final = 32
+_BEARER: Final = re.compile(r"bearer +([\x21-\x7e]{1,8192})", re.IGNORECASE)  # RFC 6750, section 2.1
+_MAX_IDENTITY: Final = 1_024
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+_SERVER_ERROR: Final = 500
+_SHARED_CACHE: Final = re.compile(r"\b(?:public|s-maxage|immutable)\b", re.IGNORECASE)
+
+
+class Evidence(NamedTuple):
+    """What a request says of its client. Untrusted, all of it."""
+
+    identity: Any = None
+    """What the user's `identify` returned."""
+    framework_session: Mapping[str, Any] | None = None
+    """The framework's own session, None if it has none."""
+    authorization: str | None = None
+    cookie: str | None = None
+
+
+class Client(NamedTuple):
+    """A recognised client: the key of its session, and the tokens to give it so that it is recognised again."""
+
+    key: str
+    framework_token: str | None = None
+    cookie_token: str | None = None
+
+
+class WebSessions:
+    """The sessions of web clients, with the settings of the running process."""
+
+    def __init__(self, *, session_type: str | None = None, cookie: bool = True) -> None:
+        self._type = session_type
+        self._cookie_by_default = cookie
+        self._excluded: tuple[object, re.Pattern[str] | None] = (None, None)
+
+    @property
+    def runtime(self) -> _runtime.Runtime:
+        """The runtime of this process, now: a server may fork after the application is built."""
+        return _runtime.current or _runtime.get()
+
+    def excludes(self, path: str) -> bool:
+        """Whether requests for `path` are left alone."""
+        settings = self.runtime.settings
+        if not settings.enabled:
+            return True
+        if not settings.excluded_urls:
+            return False
+        held, pattern = self._excluded
+        if held is not settings.excluded_urls or pattern is None:
+            pattern = re.compile("|".join(f"(?:{one})" for one in settings.excluded_urls))
+            self._excluded = settings.excluded_urls, pattern
+        return pattern.search(path) is not None
+
+    @property
+    def may_set_cookie(self) -> bool:
+        """Whether clients may be given our cookie."""
+        chosen = self.runtime.settings.cookie
+        return self._cookie_by_default if chosen is None else chosen
+
+    @property
+    def cookie_name(self) -> str:
+        """The name of our cookie."""
+        return self.runtime.settings.cookie_name
+
+    def identity(self, request: object) -> Any:
+        """What the user's `identify` says of a request; its failure is reported and counts as nothing."""
+        identify = self.runtime.settings.identify
+        if identify is not None:
+            with guarded("identify a client"):
+                return identify(request)
+        return None
+
+    def recognise(self, evidence: Evidence) -> Client | None:
+        """Who it is, by what there is already; None if nothing in the request says so."""
+        settings, keys = self.runtime.settings, self.runtime.lifecycle.pseudonyms
+        if evidence.identity is not None and (identity := str(evidence.identity)):
+            return Client(keys.client("identity", identity[:_MAX_IDENTITY]))
+        if settings.framework_session and evidence.framework_session:
+            token = evidence.framework_session.get(FRAMEWORK_KEY)
+            if _is_token(token):
+                return Client(keys.client("token", str(token)))
+        if settings.credential and evidence.authorization:
+            bearer = _BEARER.fullmatch(evidence.authorization.strip())
+            if bearer:
+                return Client(keys.client("credential", bearer.group(1)))
+        if self.may_set_cookie and _is_token(evidence.cookie):
+            return Client(keys.client("token", str(evidence.cookie)))
+        return None
+
+    def establish(self, evidence: Evidence) -> Client | None:
+        """Make somebody recognisable who is not: by a token in the framework's session if that is in use, else by our
+        cookie. None if neither may be.
+        """
+        keys = self.runtime.lifecycle.pseudonyms
+        if self.runtime.settings.framework_session and evidence.framework_session:
+            token = secrets.token_urlsafe(_TOKEN_BYTES)
+            return Client(keys.client("token", token), framework_token=token)
+        if self.may_set_cookie:
+            token = secrets.token_urlsafe(_TOKEN_BYTES)
+            return Client(keys.client("token", token), cookie_token=token)
+        return None
+
+    def warn_unrecognised(self) -> None:
+        """Say, once a minute at most, that a request could not be attributed to a session."""
+        log.warn(
+            "unrecognised client",
+            "A request had nothing to recognise its client by, so it belongs to no session. Set "
+            "OTEL_SESSIONS_COOKIE=true to give clients a cookie, or pass identify=... to otel_sessions.configure().",
+        )
+
+    def open(self, client: Client) -> Session:
+        """The client's session, resumed or new, with the request counted."""
+        lifecycle = self.runtime.lifecycle
+        live = lifecycle.start(self._type or self.runtime.settings.web_type, key=client.key, platform="web")
+        lifecycle.recorder.request(live)
+        return Session(lifecycle, live)
+
+    def join(self, session: Session) -> None:
+        """Tie the open server span, if there is one, to the session."""
+        live = session._live
+        if live is not None:
+            with guarded("link a request to its session"):
+                self.runtime.telemetry.join(trace.get_current_span(), live.beginning)
+
+    def finish(self, session: Session, status: int | None, error: BaseException | None) -> None:
+        """Note how a request ended: 5xx and exceptions are errors of the session, 401 and 403 refused accesses."""
+        live = session._live
+        if live is None:
+            return
+        recorder = session._lifecycle.recorder
+        with guarded("note how a request ended"):
+            if isinstance(error, Exception):
+                recorder.failure(live, exception_type(error))
+            elif status is not None and status >= _SERVER_ERROR:
+                recorder.failure(live, str(status))
+            elif status in {_UNAUTHORIZED, _FORBIDDEN}:
+                reason = "unauthorized" if status == _UNAUTHORIZED else "forbidden"
+                self.runtime.telemetry.metrics.access_failures.add(1, live.beginning.type, reason)
+
+
+def _is_token(value: object) -> bool:
+    return isinstance(value, str) and _TOKEN.fullmatch(value) is not None
+
+
+def keep_token(framework_session: MutableMapping[str, Any], token: str) -> None:
+    """Keep a client's token in the framework's own session."""
+    framework_session[FRAMEWORK_KEY] = token
+
+
+def may_carry_cookie(cache_control: str | None) -> bool:
+    """Whether a response may set a cookie: not if a shared cache may hand it to everybody (RFC 9111, 7.3)."""
+    return cache_control is None or _SHARED_CACHE.search(cache_control) is None
+
+
+def set_cookie_value(name: str, token: str, *, secure: bool) -> str:
+    """The value of a `Set-Cookie` field (RFC 6265): for this browser session only, out of reach of scripts."""
+    return f"{name}={token}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
+
+
+def read_cookie(header: str, name: str) -> str | None:
+    """The value of the cookie `name` in a `Cookie` field; the first one if there are several, None if malformed."""
+    for part in header.split(";"):
+        key, equals, value = part.strip().partition("=")
+        if equals and key == name:
+            return value.strip('"')
+    return None

@@ -1,0 +1,208 @@
+"""Sessions for ASGI applications: FastAPI, Starlette, and any other.
+
+::
+
+    from otel_sessions.asgi import SessionMiddleware
+
+    app.add_middleware(SessionMiddleware)
+
+Add it before other middleware (what is added first runs innermost), so that it sees the framework's own session and the
+authenticated user. It works inside any server span, whoever opened it, and without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final, TypeAlias
+
+from opentelemetry import context as otel_context
+
+from . import _context, _values
+from ._guard import guarded
+from ._session import Session
+from ._web import Client, Evidence, WebSessions, keep_token, may_carry_cookie, read_cookie, set_cookie_value
+
+__all__ = ["SessionMiddleware"]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_SEEN: Final = "otel_sessions"
+_NORMAL_CLOSE: Final = frozenset({1000, 1001, 1005})  # RFC 6455, section 7.4.1
+_SECURE: Final = frozenset({"https", "wss"})
+
+
+class SessionMiddleware:
+    """Pure ASGI middleware: every request and every WebSocket connection belongs to its client's durable session.
+
+    Args:
+        app: the application.
+        type: the type of the sessions; by default the setting `web_type`.
+        cookie: whether clients may be given a cookie; the setting `cookie` goes before this.
+
+    Raises:
+        InvalidValueError: `type` cannot be a name.
+    """
+
+    def __init__(self, app: App, *, type: str | None = None, cookie: bool = True) -> None:  # noqa: A002 - a session's type
+        self.app = app
+        self._sessions = WebSessions(
+            session_type=None if type is None else _values.label("session type", type), cookie=cookie
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or connection."""
+        if scope["type"] not in {"http", "websocket"} or _SEEN in scope or self._sessions.excludes(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        exchange = None
+        with guarded("open the session of a request"):
+            exchange = _Exchange(self._sessions, scope)
+        if exchange is None:
+            await self.app(scope, receive, send)
+        else:
+            await exchange.run(self.app, receive, send)
+
+
+class _Exchange:
+    """One request or connection, from its first message to its last."""
+
+    def __init__(self, sessions: WebSessions, scope: Scope) -> None:
+        scope[_SEEN] = self
+        self._sessions = sessions
+        self._scope = scope
+        self._status: int | None = None
+        self._send: Send = _nowhere
+        self._slot = _context.Slot()
+        evidence = self._evidence()
+        self._client: Client | None = sessions.recognise(evidence) or sessions.establish(evidence)
+        if self._client is not None:
+            self._begin(self._client)
+
+    def _evidence(self) -> Evidence:
+        authorization = cookie = None
+        name = self._sessions.cookie_name
+        for field, value in self._scope["headers"]:
+            if field == b"authorization":
+                authorization = value.decode("latin-1")
+            elif field == b"cookie" and cookie is None:
+                cookie = read_cookie(value.decode("latin-1"), name)
+        return Evidence(self._sessions.identity(self._scope), self._framework_session(), authorization, cookie)
+
+    def _framework_session(self) -> MutableMapping[str, Any] | None:
+        found = self._scope.get("session")
+        return found if isinstance(found, MutableMapping) else None
+
+    def _begin(self, client: Client) -> None:
+        session = self._sessions.open(client)
+        self._slot.session = session
+        if session._live is not None:
+            session._lifecycle.enter(session._live)
+            self._sessions.join(session)
+
+    async def run(self, app: App, receive: Receive, send: Send) -> None:
+        self._send = send
+        websocket = self._scope["type"] == "websocket"
+        token = otel_context.attach(_context.holding(self._slot))
+        error: BaseException | None = None
+        try:
+            await app(self._scope, self._receiving(receive) if websocket else receive, self._sending)
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            otel_context.detach(token)
+            session = self._slot.session
+            if session is None:
+                self._sessions.warn_unrecognised()
+            else:
+                self._end(session, error)
+
+    def _end(self, session: Session, error: BaseException | None) -> None:
+        with guarded("close the request of a session"):
+            # A disconnect is the client's choice: frameworks raise it inside the application.
+            if error is not None and type(error).__name__ in {"WebSocketDisconnect", "ClientDisconnect"}:
+                error = None
+            self._sessions.finish(session, self._status, error)
+            if session._live is not None:
+                session._lifecycle.leave(session._live)
+
+    def _receiving(self, receive: Receive) -> Receive:
+        """A WebSocket's messages are activity of the session."""
+
+        async def receive_and_touch() -> Message:
+            message = await receive()
+            session = self._slot.session
+            if session is not None and session._live is not None and message["type"] == "websocket.receive":
+                session._lifecycle.ledger.touch(session._live)
+            return message
+
+        return receive_and_touch
+
+    async def _sending(self, message: Message) -> None:
+        kind = message["type"]
+        if kind in {"http.response.start", "websocket.accept", "websocket.http.response.start"}:
+            with guarded("mark the response of a session"):
+                self._status = message.get("status", self._status)
+                message = self._marked(message)
+        elif kind == "websocket.close" and self._status is None and message.get("code", 1000) not in _NORMAL_CLOSE:
+            self._status = _status_of_close(message["code"])
+        await self._send(message)
+
+    def _marked(self, message: Message) -> Message:
+        """The first message of a response, with what lets the client be recognised again."""
+        self._recognise_late()
+        session, client = self._slot.session, self._client
+        # The user is known by now, wherever authentication stands among the middleware.
+        if session is not None and (user := _user(self._scope)):
+            session.identify(user)
+        if client is None or client.cookie_token is None:
+            return message
+        headers = list(message.get("headers") or ())
+        if not may_carry_cookie(_field(headers, b"cache-control")):
+            return message
+        value = set_cookie_value(
+            self._sessions.cookie_name, client.cookie_token, secure=self._scope.get("scheme") in _SECURE
+        )
+        return {**message, "headers": [*headers, (b"set-cookie", value.encode("latin-1"))]}
+
+    def _recognise_late(self) -> None:
+        """The application may have begun a session of its own in this request: it counts from now on."""
+        framework = self._framework_session()
+        if self._client is None and framework:
+            self._client = self._sessions.establish(Evidence(framework_session=framework))
+            if self._client is not None:
+                self._begin(self._client)
+        if self._client is not None and self._client.framework_token and framework is not None:
+            keep_token(framework, self._client.framework_token)
+
+
+def _status_of_close(code: int) -> int | None:
+    """Policy violation (1008) is how a WebSocket is refused, 1011 how a server fails (RFC 6455, section 7.4.1)."""
+    return {1008: 403, 1011: 500}.get(code)
+
+
+def _field(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    return next((value.decode("latin-1") for field, value in headers if field.lower() == name), None)
+
+
+def _user(scope: Scope) -> str | None:
+    """The user that an authentication middleware found (Starlette's protocol: `scope["user"]`)."""
+    user = scope.get("user")
+    if user is None or not getattr(user, "is_authenticated", False):
+        return None
+    for name in ("identity", "display_name", "username"):
+        try:
+            value = getattr(user, name, None)
+        except NotImplementedError:  # Starlette's BaseUser leaves these to be written
+            continue
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+async def _nowhere(_message: Message) -> None:
+    """Before the exchange runs there is nobody to send to."""

@@ -1,0 +1,246 @@
+"""Sessions for Flask applications.
+
+::
+
+    from otel_sessions.flask import Sessions
+
+    Sessions(app)                   # or: sessions = Sessions(); sessions.init_app(app)
+
+Call it right after the application is made. It works inside any server span, whoever opens it and when, and without
+one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from opentelemetry import context as otel_context
+
+from . import _context, _values
+from ._guard import guarded
+from ._session import Session
+from ._web import Client, Evidence, WebSessions, keep_token, may_carry_cookie
+from .exceptions import MissingExtraError
+
+try:
+    import flask
+except ImportError as error:
+    raise MissingExtraError(feature="otel_sessions.flask", module="flask", extra="flask") from error
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from werkzeug.wrappers import Response as BaseResponse
+
+__all__ = ["Sessions"]
+
+Environ: TypeAlias = "dict[str, Any]"
+StartResponse: TypeAlias = "Callable[..., Any]"
+WSGIApp: TypeAlias = "Callable[[Environ, StartResponse], Iterable[bytes]]"
+
+_EXCHANGE: Final = "otel_sessions.exchange"
+_EXTENSION: Final = "otel-sessions"
+
+
+class Sessions:
+    """The Flask extension: every request belongs to its client's durable session.
+
+    Args:
+        app: the application; or leave it out and call `init_app`.
+        type: the type of the sessions; by default the setting `web_type`.
+        cookie: whether clients may be given a cookie; the setting `cookie` goes before this.
+
+    Raises:
+        InvalidValueError: `type` cannot be a name.
+    """
+
+    def __init__(self, app: flask.Flask | None = None, *, type: str | None = None, cookie: bool = True) -> None:  # noqa: A002 - a session's type
+        self._sessions = WebSessions(
+            session_type=None if type is None else _values.label("session type", type), cookie=cookie
+        )
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: flask.Flask) -> None:
+        """Add sessions to `app`; a second time does nothing."""
+        if _EXTENSION in app.extensions:
+            return
+        app.extensions[_EXTENSION] = self
+        app.wsgi_app = self.wrap(app.wsgi_app)  # type: ignore[method-assign,assignment]  # what Flask documents for WSGI middleware
+        app.after_request(self.mark)
+        flask.request_started.connect(self._started, app)
+
+    def _started(self, _app: flask.Flask, **_: object) -> None:
+        self.begin()
+
+    def wrap(self, wsgi_app: WSGIApp) -> WSGIApp:
+        """A WSGI application like `wsgi_app`, each of whose responses is written inside the request's session."""
+
+        def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+            if _EXCHANGE in environ or self._sessions.excludes(environ.get("PATH_INFO", "")):
+                return wsgi_app(environ, start_response)
+            exchange = environ[_EXCHANGE] = _Exchange(self._sessions)
+            return exchange.run(wsgi_app, environ, start_response)
+
+        return application
+
+    def begin(self) -> None:
+        """Find the session of the current request. Called before Flask runs the first function of the application."""
+        exchange = flask.request.environ.get(_EXCHANGE)
+        if isinstance(exchange, _Exchange):
+            with guarded("open the session of a request"):
+                exchange.begin()
+
+    def mark(self, response: BaseResponse) -> Any:
+        """Give the client of the current request what lets it be recognised again."""
+        exchange = flask.request.environ.get(_EXCHANGE)
+        if isinstance(exchange, _Exchange):
+            with guarded("mark the response of a session"):
+                exchange.mark(response)
+        return response
+
+
+class _Exchange:
+    """One request, from its first byte to the last of its response.
+
+    The context is attached once, outermost, and holds a slot: Flask and other instrumentations attach and detach theirs
+    inside, in their own order.
+    """
+
+    def __init__(self, sessions: WebSessions) -> None:
+        self._sessions = sessions
+        self._slot = _context.Slot()
+        self._client: Client | None = None
+        self._status: int | None = None
+        self._done = False
+
+    def run(self, wsgi_app: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *args: Any) -> Any:
+            self._status = int(status[:3]) if status[:3].isdigit() else None
+            return start_response(status, headers, *args)
+
+        token = otel_context.attach(_context.holding(self._slot))
+        context = otel_context.get_current()
+        try:
+            response = wsgi_app(environ, start)
+        except BaseException as error:
+            self.finish(error)
+            raise
+        finally:
+            otel_context.detach(token)
+        if isinstance(response, list | tuple):
+            self.finish(None)
+            return response
+        return _Stream(response, context, self)
+
+    def begin(self) -> None:
+        request = flask.request
+        evidence = Evidence(
+            self._sessions.identity(request),
+            _framework_session(),
+            request.headers.get("Authorization"),
+            request.cookies.get(self._sessions.cookie_name),
+        )
+        self._client = self._sessions.recognise(evidence) or self._sessions.establish(evidence)
+        if self._client is not None:
+            self._open(self._client)
+
+    def _open(self, client: Client) -> None:
+        session = self._sessions.open(client)
+        self._slot.session = session
+        if session._live is not None:
+            session._lifecycle.enter(session._live)
+            self._sessions.join(session)
+
+    def mark(self, response: BaseResponse) -> None:
+        framework = _framework_session()
+        if self._client is None and framework:
+            # The application began a session of its own in this very request.
+            self._client = self._sessions.establish(Evidence(framework_session=framework))
+            if self._client is not None:
+                self._open(self._client)
+        client, session = self._client, self._slot.session
+        if session is not None and (user := _user()):
+            session.identify(user)
+        if client is None:
+            return
+        if client.framework_token and framework is not None:
+            keep_token(framework, client.framework_token)
+        if client.cookie_token and may_carry_cookie(response.headers.get("Cache-Control")):
+            response.set_cookie(
+                self._sessions.cookie_name,
+                client.cookie_token,
+                path="/",
+                secure=flask.request.is_secure,
+                httponly=True,
+                samesite="Lax",
+            )
+
+    def finish(self, error: BaseException | None) -> None:
+        if self._done:
+            return
+        self._done = True
+        session: Session | None = self._slot.session
+        if session is None:
+            self._sessions.warn_unrecognised()
+            return
+        with guarded("close the request of a session"):
+            self._sessions.finish(session, self._status, error)
+            if session._live is not None:
+                session._lifecycle.leave(session._live)
+
+
+class _Stream:
+    """A response whose chunks are made inside the request's session; the request is over when it is closed."""
+
+    def __init__(self, response: Iterable[bytes], context: Context, exchange: _Exchange) -> None:
+        self._response = response
+        self._chunks = iter(response)
+        self._context = context
+        self._exchange = exchange
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        token = otel_context.attach(self._context)
+        try:
+            return next(self._chunks)
+        except StopIteration:
+            self._exchange.finish(None)
+            raise
+        except BaseException as error:
+            self._exchange.finish(error)
+            raise
+        finally:
+            otel_context.detach(token)
+
+    def close(self) -> None:
+        """Close the response, as PEP 3333 asks of servers."""
+        token = otel_context.attach(self._context)
+        try:
+            close = getattr(self._response, "close", None)
+            if close is not None:
+                close()
+        finally:
+            otel_context.detach(token)
+            self._exchange.finish(None)
+
+
+def _framework_session() -> Any:
+    """Flask's own session, if the application has one that can be written."""
+    app: Any = flask.current_app
+    session: Any = flask.session
+    return None if app.session_interface.is_null_session(session._get_current_object()) else session
+
+
+def _user() -> str | None:
+    """The user that Flask-Login or the server found."""
+    login = sys.modules.get("flask_login")
+    if login is not None and hasattr(flask.current_app, "login_manager"):
+        user = login.current_user
+        if getattr(user, "is_authenticated", False):
+            return str(user.get_id())
+    remote: str | None = flask.request.environ.get("REMOTE_USER")
+    return remote or None

@@ -1,0 +1,1 @@
+"""Keeping personal data and credentials inside the process."""

@@ -1,0 +1,38 @@
+"""Names that cannot be turned back: users become pseudonyms, credentials become keys."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Final
+
+_BITS: Final = 128
+_MIN_KEY_BYTES: Final = 16
+
+
+class Pseudonyms:
+    """HMAC-SHA-256 under the deployment's key, truncated to 128 bits (RFC 2104, section 5).
+
+    The purpose is part of the message, so a user's pseudonym and a client's key never coincide.
+    """
+
+    __slots__ = ("_base",)
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) < _MIN_KEY_BYTES:
+            raise ValueError(f"a pseudonym key needs at least {_MIN_KEY_BYTES} bytes, this one has {len(key)}")
+        self._base = hmac.new(key, digestmod=hashlib.sha256)
+
+    def user(self, name: str) -> str:
+        """The `enduser.pseudo.id` of a user."""
+        return self._digest(b"user\0", name)
+
+    def client(self, kind: str, evidence: str) -> str:
+        """The key under which a client's session is kept; `kind` says how it was recognised."""
+        return f"{kind}:{self._digest(b'client ' + kind.encode() + bytes(1), evidence)}"
+
+    def _digest(self, purpose: bytes, value: str) -> str:
+        mac = self._base.copy()
+        mac.update(purpose)
+        mac.update(value.encode("utf-8", "surrogatepass"))
+        return mac.hexdigest()[: _BITS // 4]

@@ -1,0 +1,44 @@
+"""Where the records of sessions live, chosen by URL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Final
+from urllib.parse import urlsplit
+
+from ..exceptions import ConfigurationError
+from ..typing import Store
+from .memory import MemoryStore
+
+__all__ = ["ENTRY_POINT_GROUP", "MemoryStore", "from_url"]
+
+ENTRY_POINT_GROUP: Final = "otel_sessions_store"
+"""Distributions may offer stores of their own: an entry point in this group, named by the URL's scheme, that leads to a
+callable taking the URL and returning a `Store`."""
+
+
+def from_url(url: str, *, history: int = 10_000) -> Store:
+    """Make the store that `url` names.
+
+    Args:
+        url: `memory://`, or a URL with the scheme of an entry point in the group `otel_sessions_store`.
+        history: how many ended sessions the memory store remembers.
+
+    Raises:
+        ConfigurationError: no store answers to the scheme.
+    """
+    scheme = urlsplit(url).scheme if "://" in url else ""
+    if scheme == "memory":
+        return MemoryStore(history=history)
+    offered = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+    if scheme in offered:
+        factory: Callable[[str], Store] = offered[scheme].load()
+        return factory(url)
+    known = ", ".join(f"{name}://" for name in sorted({"memory", *offered}))
+    raise ConfigurationError(f"store={_without_credentials(url)!r}: no store has that scheme; there are {known}")
+
+
+def _without_credentials(url: str) -> str:
+    head, at, tail = url.rpartition("@")
+    return f"{head.partition('://')[0]}://...@{tail}" if at else url

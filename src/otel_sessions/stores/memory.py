@@ -1,0 +1,196 @@
+"""The default store: this process's memory.
+
+Under several worker processes each has its own, so a client's session is split by worker; choose a shared store there.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from .._models import Beginning, EndReason, SessionRecord, Status, Totals
+
+_TICK_NS: Final = 1_000_000_000
+_SECRET_BYTES: Final = 32
+
+
+class MemoryStore:
+    """Records in dictionaries under one lock; expiry by a timer wheel with lazy re-insertion, O(1) amortised.
+
+    A session sits in the bucket of the second in which it would expire as far as was known when it was put there. Only
+    when that second has passed is its real deadline looked at again, so a touch never moves anything.
+    """
+
+    name = "memory"
+    shared = False
+
+    def __init__(self, *, history: int = 10_000) -> None:
+        self._history_size = history
+        self._secret = secrets.token_bytes(_SECRET_BYTES)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.RLock()
+        self._active: dict[str, tuple[Beginning, Totals]] = {}
+        self._by_key: dict[str, str] = {}
+        self._wheel: defaultdict[int, list[str]] = defaultdict(list)
+        self._swept_to = 0
+        self._ended: OrderedDict[str, SessionRecord] = OrderedDict()
+        self._last_by_key: dict[str, str] = {}
+
+    def create(self, beginning: Beginning) -> SessionRecord | None:
+        """Store a new session, unless an active one has the same key: then return that one's record."""
+        key = beginning.key
+        with self._lock:
+            if key is not None:
+                held = self._by_key.setdefault(key, beginning.id)
+                if held != beginning.id:
+                    return self._record(held)
+            self._active[beginning.id] = (beginning, Totals(beginning.started_ns))
+            deadline = _deadline(beginning, beginning.started_ns)
+            if deadline is not None:
+                self._put(beginning.id, deadline)
+        return None
+
+    def find(self, key: str) -> SessionRecord | None:
+        """The active session under `key`."""
+        with self._lock:
+            session_id = self._by_key.get(key)
+            return None if session_id is None else self._record(session_id)
+
+    def get(self, session_id: str) -> SessionRecord | None:
+        """The session with that id, active or among the last `history` that ended."""
+        with self._lock:
+            return self._record(session_id) if session_id in self._active else self._ended.get(session_id)
+
+    def previous(self, key: str) -> str | None:
+        """The id of the last session that ended under `key`, while it is in the history."""
+        with self._lock:
+            return self._last_by_key.get(key)
+
+    def merge(self, deltas: Mapping[str, Totals]) -> set[str]:
+        """Add each delta to its active session; the result holds the ids that are not active."""
+        missing = set()
+        with self._lock:
+            for session_id, delta in deltas.items():
+                held = self._active.get(session_id)
+                if held is None:
+                    missing.add(session_id)
+                else:
+                    held[1].merge(delta)
+        return missing
+
+    def close(
+        self,
+        session_id: str,
+        *,
+        status: Status,
+        reason: EndReason,
+        ended_ns: int,
+        delta: Totals | None = None,
+        idle_since_ns: int | None = None,
+    ) -> SessionRecord | None:
+        """Add `delta` to an active session and end it; exactly one caller receives the final record."""
+        with self._lock:
+            held = self._active.get(session_id)
+            if held is None or (idle_since_ns is not None and held[1].last_activity_ns > idle_since_ns):
+                return None
+            del self._active[session_id]
+            beginning, totals = held
+            if delta is not None:
+                totals.merge(delta)
+            if beginning.key is not None:
+                del self._by_key[beginning.key]
+            record = SessionRecord(beginning, totals, status, reason, ended_ns)
+            self._remember(record)
+            return record
+
+    def due(self, now_ns: int) -> Iterator[SessionRecord]:
+        """The active sessions whose idle timeout or maximum duration has passed at `now_ns`."""
+        for tick in self._passed(now_ns // _TICK_NS):
+            with self._lock:
+                expired = [record for record in map(self._look, self._wheel.pop(tick, ()), _repeat(now_ns)) if record]
+            yield from expired
+
+    def counts(self) -> Mapping[tuple[str, str | None], int]:
+        """How many sessions are active, by type and tier."""
+        with self._lock:
+            return Counter((beginning.type, beginning.tier) for beginning, _ in self._active.values())
+
+    def active(self, *, user: str | None = None) -> list[SessionRecord]:
+        """The active sessions, oldest first; only those of `user` (a pseudonym) when given."""
+        with self._lock:
+            records = [self._record(session_id) for session_id in self._active]
+        return sorted((r for r in records if user is None or r.user == user), key=lambda r: r.beginning.started_ns)
+
+    def secret(self) -> bytes:
+        """32 random bytes, made when the store was."""
+        return self._secret
+
+    def after_fork(self) -> None:
+        """Start empty in a child process: the sessions in memory are the parent's."""
+        self._begin()
+
+    def shutdown(self) -> None:
+        """Nothing to release."""
+
+    def _record(self, session_id: str) -> SessionRecord:
+        beginning, totals = self._active[session_id]
+        return SessionRecord(beginning, totals.copy())
+
+    def _remember(self, record: SessionRecord) -> None:
+        if self._history_size == 0:
+            return
+        self._ended[record.id] = record
+        if record.beginning.key is not None:
+            self._last_by_key[record.beginning.key] = record.id
+        if len(self._ended) > self._history_size:
+            _, oldest = self._ended.popitem(last=False)
+            if oldest.beginning.key is not None and self._last_by_key.get(oldest.beginning.key) == oldest.id:
+                del self._last_by_key[oldest.beginning.key]
+
+    def _put(self, session_id: str, deadline_ns: int) -> None:
+        # Never into a bucket that was swept already: it would not be looked at again.
+        self._wheel[max(deadline_ns // _TICK_NS, self._swept_to)].append(session_id)
+
+    def _passed(self, tick: int) -> list[int]:
+        """The buckets to look at now, oldest first; cheap however long ago the last look was."""
+        with self._lock:
+            first, self._swept_to = self._swept_to, tick + 1
+            span = tick + 1 - first
+            if span <= len(self._wheel):
+                return [t for t in range(first, tick + 1) if t in self._wheel]
+            return sorted(t for t in self._wheel if t <= tick)
+
+    def _look(self, session_id: str, now_ns: int) -> SessionRecord | None:
+        """The session if it has expired; otherwise it goes into the bucket of its real deadline."""
+        held = self._active.get(session_id)
+        if held is None:
+            return None
+        beginning, totals = held
+        deadline = _deadline(beginning, totals.last_activity_ns)
+        if deadline is None:
+            return None
+        if deadline <= now_ns:
+            # Looked at again a tick later, in case whoever asked is not able to close it now.
+            self._put(session_id, now_ns + _TICK_NS)
+            return self._record(session_id)
+        self._put(session_id, deadline)
+        return None
+
+
+def _repeat(value: int) -> Iterator[int]:
+    while True:
+        yield value
+
+
+def _deadline(beginning: Beginning, last_activity_ns: int) -> int | None:
+    idle, longest = beginning.idle_timeout_ns, beginning.max_duration_ns
+    by_idle = None if idle is None else last_activity_ns + idle
+    by_age = None if longest is None else beginning.started_ns + longest
+    if by_idle is None or by_age is None:
+        return by_age if by_idle is None else by_idle
+    return min(by_idle, by_age)

@@ -1,0 +1,107 @@
+"""The protocols that users may implement, and the aliases of the public signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol, runtime_checkable
+
+from ._models import (
+    Attributes,
+    AttributeValue,
+    Beginning,
+    EndReason,
+    Event,
+    Role,
+    SessionRecord,
+    Status,
+    Topology,
+    Totals,
+)
+
+__all__ = [
+    "AttributeValue",
+    "Attributes",
+    "Beginning",
+    "Clock",
+    "EndReason",
+    "Event",
+    "Role",
+    "SessionRecord",
+    "Status",
+    "Store",
+    "Topology",
+    "Totals",
+]
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def time_ns(self) -> int:
+        """Nanoseconds since the epoch, UTC: for timestamps. May jump."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds from an arbitrary origin, never going back: for durations."""
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Where the records of sessions live. Every verb is atomic and safe to call from any thread.
+
+    Any verb may raise `StoreError`; the caller decides what then happens.
+    """
+
+    name: str
+    """What metrics and messages call it: `memory`, `sqlite`, `redis`."""
+
+    shared: bool
+    """Whether other processes see the same records."""
+
+    def create(self, beginning: Beginning) -> SessionRecord | None:
+        """Store a new session, unless an active one has the same key: then return that one's record."""
+
+    def find(self, key: str) -> SessionRecord | None:
+        """The active session under `key`."""
+
+    def get(self, session_id: str) -> SessionRecord | None:
+        """The session with that id, active or, as long as it is remembered, ended."""
+
+    def previous(self, key: str) -> str | None:
+        """The id of the last session that ended under `key`, as long as it is remembered."""
+
+    def merge(self, deltas: Mapping[str, Totals]) -> set[str]:
+        """Add each delta to its active session; the result holds the ids that are not active."""
+
+    def close(
+        self,
+        session_id: str,
+        *,
+        status: Status,
+        reason: EndReason,
+        ended_ns: int,
+        delta: Totals | None = None,
+        idle_since_ns: int | None = None,
+    ) -> SessionRecord | None:
+        """Add `delta` to an active session and end it, in one step.
+
+        Of all callers exactly one wins and receives the final record; others receive None.
+        With `idle_since_ns` the session is left alone, and None returned, if it was active after that time.
+        """
+
+    def due(self, now_ns: int) -> Iterable[SessionRecord]:
+        """The active sessions whose idle timeout or maximum duration has passed at `now_ns`."""
+
+    def counts(self) -> Mapping[tuple[str, str | None], int]:
+        """How many sessions are active, by type and tier."""
+
+    def active(self, *, user: str | None = None) -> list[SessionRecord]:
+        """The active sessions, oldest first; only those of `user` (a pseudonym) when given."""
+
+    def secret(self) -> bytes:
+        """32 random bytes, made once and the same for every process that uses this store."""
+
+    def after_fork(self) -> None:
+        """Called once in a child process, before anything else."""
+
+    def shutdown(self) -> None:
+        """Release what the store holds; nothing is called afterwards."""
