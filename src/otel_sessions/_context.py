@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -24,10 +25,11 @@ _KEY: Final = otel_context.create_key("otel-sessions")
 
 
 class Slot:
-    """A place in the context that a request's session is put into once it is known.
+    """A place that a request's session is put into once it is known.
 
-    Frameworks open and close their contexts in an order of their own. With a slot the context is attached once, at the
-    outermost point, and only what it holds changes.
+    It is attached once, outermost, and only what it holds changes: frameworks open and close their contexts in an order
+    of their own. It hangs in the OpenTelemetry context and beside it, because server instrumentations attach a context
+    made of the request's headers alone, in which nothing else is left.
     """
 
     __slots__ = ("session",)
@@ -35,10 +37,27 @@ class Slot:
     def __init__(self) -> None:
         self.session: Session | None = None
 
+    def attach(self) -> Attached:
+        """Make this the current request's place, here and in what is called from here."""
+        return otel_context.attach(holding(self)), _REQUEST.set(self)
+
+
+Attached: TypeAlias = "tuple[Token[Context], Token[Slot | None]]"
+
+_REQUEST: Final[ContextVar[Slot | None]] = ContextVar("otel_sessions_request", default=None)
+
+
+def detach(attached: Attached) -> None:
+    """Undo `Slot.attach`."""
+    _REQUEST.reset(attached[1])
+    otel_context.detach(attached[0])
+
 
 def find(context: Context | None = None) -> Session | None:
-    """The session in `context` (the current one if not given), or None outside a session."""
+    """The session in `context` (the current one if not given), else that of the current request, else None."""
     held: Any = otel_context.get_value(_KEY, context)
+    if held is None:
+        held = _REQUEST.get()
     return held.session if type(held) is Slot else held
 
 
@@ -54,7 +73,8 @@ def bind(function: Callable[P, R]) -> Callable[P, R]:
 
         pool.submit(bind(work), item)
     """
-    bound = otel_context.get_current()
+    session = find()
+    bound = otel_context.get_current() if session is None else holding(session)
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

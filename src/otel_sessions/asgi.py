@@ -15,8 +15,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, TypeAlias
 
-from opentelemetry import context as otel_context
-
 from . import _context, _values
 from ._guard import guarded
 from ._session import Session
@@ -106,7 +104,7 @@ class _Exchange:
     async def run(self, app: App, receive: Receive, send: Send) -> None:
         self._send = send
         websocket = self._scope["type"] == "websocket"
-        token = otel_context.attach(_context.holding(self._slot))
+        attached = self._slot.attach()
         error: BaseException | None = None
         try:
             await app(self._scope, self._receiving(receive) if websocket else receive, self._sending)
@@ -114,7 +112,7 @@ class _Exchange:
             error = exc
             raise
         finally:
-            otel_context.detach(token)
+            _context.detach(attached)
             session = self._slot.session
             if session is None:
                 self._sessions.warn_unrecognised()

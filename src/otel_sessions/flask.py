@@ -16,8 +16,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from opentelemetry import context as otel_context
-
 from . import _context, _values
 from ._guard import guarded
 from ._session import Session
@@ -30,7 +28,6 @@ except ImportError as error:
     raise MissingExtraError(feature="otel_sessions.flask", module="flask", extra="flask") from error
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from werkzeug.wrappers import Response as BaseResponse
 
 __all__ = ["Sessions"]
@@ -110,7 +107,7 @@ class _Exchange:
 
     def __init__(self, sessions: WebSessions) -> None:
         self._sessions = sessions
-        self._slot = _context.Slot()
+        self.slot = _context.Slot()
         self._client: Client | None = None
         self._status: int | None = None
         self._done = False
@@ -120,19 +117,18 @@ class _Exchange:
             self._status = int(status[:3]) if status[:3].isdigit() else None
             return start_response(status, headers, *args)
 
-        token = otel_context.attach(_context.holding(self._slot))
-        context = otel_context.get_current()
+        attached = self.slot.attach()
         try:
             response = wsgi_app(environ, start)
         except BaseException as error:
             self.finish(error)
             raise
         finally:
-            otel_context.detach(token)
+            _context.detach(attached)
         if isinstance(response, list | tuple):
             self.finish(None)
             return response
-        return _Stream(response, context, self)
+        return _Stream(response, self)
 
     def begin(self) -> None:
         request = flask.request
@@ -148,7 +144,7 @@ class _Exchange:
 
     def _open(self, client: Client) -> None:
         session = self._sessions.open(client)
-        self._slot.session = session
+        self.slot.session = session
         if session._live is not None:
             session._lifecycle.enter(session._live)
             self._sessions.join(session)
@@ -160,7 +156,7 @@ class _Exchange:
             self._client = self._sessions.establish(Evidence(framework_session=framework))
             if self._client is not None:
                 self._open(self._client)
-        client, session = self._client, self._slot.session
+        client, session = self._client, self.slot.session
         if session is not None and (user := _user()):
             session.identify(user)
         if client is None:
@@ -181,7 +177,7 @@ class _Exchange:
         if self._done:
             return
         self._done = True
-        session: Session | None = self._slot.session
+        session: Session | None = self.slot.session
         if session is None:
             self._sessions.warn_unrecognised()
             return
@@ -194,17 +190,16 @@ class _Exchange:
 class _Stream:
     """A response whose chunks are made inside the request's session; the request is over when it is closed."""
 
-    def __init__(self, response: Iterable[bytes], context: Context, exchange: _Exchange) -> None:
+    def __init__(self, response: Iterable[bytes], exchange: _Exchange) -> None:
         self._response = response
         self._chunks = iter(response)
-        self._context = context
         self._exchange = exchange
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        token = otel_context.attach(self._context)
+        attached = self._exchange.slot.attach()
         try:
             return next(self._chunks)
         except StopIteration:
@@ -214,17 +209,17 @@ class _Stream:
             self._exchange.finish(error)
             raise
         finally:
-            otel_context.detach(token)
+            _context.detach(attached)
 
     def close(self) -> None:
         """Close the response, as PEP 3333 asks of servers."""
-        token = otel_context.attach(self._context)
+        attached = self._exchange.slot.attach()
         try:
             close = getattr(self._response, "close", None)
             if close is not None:
                 close()
         finally:
-            otel_context.detach(token)
+            _context.detach(attached)
             self._exchange.finish(None)
 
 

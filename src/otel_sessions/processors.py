@@ -28,8 +28,7 @@ class SessionSpanProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Stamp the span."""
         with guarded("stamp a span"):
-            # Server instrumentations start their spans in a context made of the request's headers alone.
-            session = _context.find(parent_context) or _context.find()
+            session = _context.find(parent_context)
             if session is None or not session.id:
                 return
             attributes = span.attributes

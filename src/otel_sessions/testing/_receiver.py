@@ -105,7 +105,9 @@ class OTLPReceiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                status, answer = receiver._receive(self.path, dict(self.headers.items()), self.rfile.read)
+                status, answer = receiver._receive(
+                    self.path, {name.lower(): value for name, value in self.headers.items()}, self.rfile.read
+                )
                 self.send_response(status)
                 self.send_header("Content-Type", _PROTOBUF)
                 self.send_header("Content-Length", str(len(answer)))
@@ -179,8 +181,9 @@ class OTLPReceiver:
             if time.monotonic() > deadline:
                 names = sorted({span.name for span in self.spans})
                 events = sorted({log.event_name for log in self.logs})
+                refused = sorted(set(self.refused))
                 raise TimeoutError(
-                    f"not received within {timeout} s; spans: {names}, events: {events}, refused: {self.refused}"
+                    f"not received within {timeout} s; spans: {names}, events: {events}, refused: {refused}"
                 )
             time.sleep(_POLL_SECONDS)
         return found
@@ -202,18 +205,18 @@ class OTLPReceiver:
             "/v1/logs": (ExportLogsServiceRequest, ExportLogsServiceResponse, self._keep_logs),
             "/v1/metrics": (ExportMetricsServiceRequest, ExportMetricsServiceResponse, self._keep_points),
         }
-        length = int(headers.get("Content-Length", 0))
+        length = int(headers.get("content-length", 0))
         if length > _MAX_BODY:
             return self._refuse(413, f"{path}: a body of {length} bytes")
         body = read(length)
         if path not in signals:
             return self._refuse(404, f"{path}: no such signal")
-        if headers.get("Content-Type", "").partition(";")[0].strip() != _PROTOBUF:
-            return self._refuse(415, f"{path}: {headers.get('Content-Type')!r} is not {_PROTOBUF}")
+        if headers.get("content-type", "").partition(";")[0].strip() != _PROTOBUF:
+            return self._refuse(415, f"{path}: {headers.get('content-type')!r} is not {_PROTOBUF}")
         request_type, response_type, keep = signals[path]
         request = request_type()
         try:
-            request.ParseFromString(_inflated(body, headers.get("Content-Encoding", "")))
+            request.ParseFromString(_inflated(body, headers.get("content-encoding", "")))
         except (DecodeError, OSError, EOFError, zlib.error) as error:
             return self._refuse(400, f"{path}: {error!r}")
         keep(request)

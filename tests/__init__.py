@@ -1,0 +1,1 @@
+"""The tests mirror `src`; each docstring is the promise that its test keeps."""
