@@ -7,7 +7,7 @@ from typing import Any
 
 from . import _runtime, _values
 from ._definition import pseudonym
-from ._guard import guarded
+from ._guard import guarded, log
 from ._models import EndReason, SessionRecord, Status
 from ._session import NO_SESSION, Session, ending
 from .exceptions import InvalidValueError, SessionNotFoundError
@@ -93,6 +93,14 @@ def start(
         idle_timeout=idle_timeout,
         max_duration=max_duration,
     )
+    if live.beginning.type != session_type:
+        log.warn(
+            "type of a started session",
+            "start(%r, id=%r) returned the active session with that id, whose type is %r.",
+            session_type,
+            id,
+            live.beginning.type,
+        )
     return Session(lifecycle, live)
 
 

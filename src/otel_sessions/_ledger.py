@@ -6,6 +6,7 @@ through `call`, which times it and keeps its failures away from the application.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
@@ -35,6 +36,8 @@ class Ledger:
         self.recent = Recent()
         """The durable sessions that were used here lately."""
         self._dirty: dict[str, Live] = {}
+        self.merging = threading.RLock()
+        """Held while deltas are on their way to the store: a session must not be closed before its last one arrives."""
 
     def bind(self, telemetry: Telemetry, clock: Clock, *, active_gap: float) -> None:
         """Say where metrics go and where time comes from; pauses of up to `active_gap` seconds count as active."""
@@ -79,6 +82,10 @@ class Ledger:
         Returns:
             The sessions that turned out to have ended elsewhere.
         """
+        with self.merging:
+            return self._flush()
+
+    def _flush(self) -> list[Live]:
         dirty, self._dirty = self._dirty, {}
         deltas: dict[str, Totals] = {}
         for session_id, live in dirty.items():

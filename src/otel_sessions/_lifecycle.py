@@ -211,11 +211,18 @@ class Lifecycle:
             longest is not None and now - live.beginning.started_ns >= longest
         )
 
-    def enter(self, live: Live) -> None:
-        """A request or a block of the session begins: until it is left, the session is not idle."""
+    def enter(self, live: Live) -> bool:
+        """A request or a block of the session begins: until it is left, the session is not idle.
+
+        Returns:
+            False if the session has just ended.
+        """
         with live.lock:
+            if live.ended is not None:
+                return False
             live.operations += 1
         self.ledger.touch(live)
+        return True
 
     def leave(self, live: Live) -> None:
         """A request or a block of the session is over."""
@@ -240,7 +247,8 @@ class Lifecycle:
         if live.beginning.topology == "scoped":
             return self._end_scoped(live, status, reason)
         ended_ns = max(self.clock.time_ns(), live.beginning.started_ns)
-        record = self._close(live.beginning.id, status, reason, ended_ns, self.ledger.take(live))
+        with self.ledger.merging:
+            record = self._close(live.beginning.id, status, reason, ended_ns, self.ledger.take(live))
         self._forget(live, status, reason)
         if record is None:
             return False
@@ -337,16 +345,29 @@ class Lifecycle:
     def _expire(self, records: Iterable[SessionRecord], now: int) -> None:
         for record in records:
             began, last = record.beginning, record.totals.last_activity_ns
+            live = self.ledger.held(record)
             too_old = None if began.max_duration_ns is None else began.started_ns + began.max_duration_ns
             if too_old is not None and too_old <= now and too_old <= last + (began.idle_timeout_ns or now):
-                closed = self._close(began.id, "expired", "max_duration", too_old)
-            else:
-                # The session ended when it was last used; the pause after that is not part of it.
-                closed = self._close(began.id, "expired", "idle_timeout", last, idle_since_ns=last)
-            live = self.ledger.held(record)
-            if closed is not None:
-                self._forget(live, "expired", closed.end_reason or "idle_timeout")
-                self._say_ended(closed, live)
+                self._end_expired(live, "max_duration", too_old, self.ledger.take(live))
+                continue
+            with live.lock:
+                if live.operations or live.last_ns > last:
+                    continue
+                # From here on nothing enters it, so that no request can be lost between this look and the end.
+                live.ended = "expired", "idle_timeout"
+            # The session ended when it was last used; the pause after that is not part of it.
+            if not self._end_expired(live, "idle_timeout", last, None, idle_since_ns=last):
+                self.ledger.forget(live)
+
+    def _end_expired(
+        self, live: Live, reason: EndReason, ended_ns: int, delta: Totals | None, idle_since_ns: int | None = None
+    ) -> bool:
+        record = self._close(live.beginning.id, "expired", reason, ended_ns, delta, idle_since_ns)
+        if record is None:
+            return False
+        self._forget(live, "expired", reason)
+        self._say_ended(record, live)
+        return True
 
     def shutdown(self) -> None:
         """End what cannot outlive this process: scoped sessions, and durable ones if nobody else sees the store."""

@@ -99,7 +99,7 @@ class Recorder:
             live.delta.errors += 1
             live.delta.error_type = kind
         self._telemetry.metrics.errors.add(1, live.beginning.type, kind)
-        self._ledger.mark(live)
+        self._ledger.touch(live)
 
     def request(self, live: Live) -> None:
         """Count a request."""
@@ -133,28 +133,28 @@ class Recorder:
         with live.lock:
             live.delta.add_to("tokens", kind, count)
         self._telemetry.metrics.token_usage.add(count, live.beginning.type, kind, model)
-        self._ledger.mark(live)
+        self._ledger.touch(live)
 
     def cost(self, live: Live, amount: float, currency: str, model: str | None) -> None:
         """Add a cost."""
         with live.lock:
             live.delta.add_to("cost", currency, amount)
         self._telemetry.metrics.cost.add(amount, live.beginning.type, currency, model)
-        self._ledger.mark(live)
+        self._ledger.touch(live)
 
     def attributes(self, live: Live, given: Mapping[str, object]) -> None:
         """Set attributes of the session's span; the last value of each counts."""
         clean = _values.attributes(given, self._redact)
         with live.lock:
             live.delta.attributes = {**(live.delta.attributes or {}), **clean}
-        self._ledger.mark(live)
+        self._ledger.touch(live)
 
     def user(self, live: Live, pseudonym: str) -> None:
         """Note whose session it is."""
         if pseudonym != live.user:
             with live.lock:
                 live.user = live.delta.user = pseudonym
-            self._ledger.mark(live)
+            self._ledger.touch(live)
 
     def platform_switch(self, live: Live, old: str, new: str, duration: float | None) -> None:
         """Note that the session moved to another platform."""

@@ -135,9 +135,14 @@ class WebSessions:
         )
 
     def open(self, client: Client) -> Session:
-        """The client's session, resumed or new, with the request counted."""
+        """The client's session, resumed or new, entered, with the request counted; `finish` leaves it."""
         lifecycle = self.runtime.lifecycle
-        live = lifecycle.start(self._type or self.runtime.settings.web_type, key=client.key, platform="web")
+        session_type = self._type or self.runtime.settings.web_type
+        live = lifecycle.start(session_type, key=client.key, platform="web")
+        if not lifecycle.enter(live):
+            # It ended in this very moment; the next one is a new one.
+            live = lifecycle.start(session_type, key=client.key, platform="web")
+            lifecycle.enter(live)
         lifecycle.recorder.request(live)
         return Session(lifecycle, live)
 
@@ -154,6 +159,8 @@ class WebSessions:
         if live is None:
             return
         recorder = session._lifecycle.recorder
+        with guarded("leave the session of a request"):
+            session._lifecycle.leave(live)
         with guarded("note how a request ended"):
             if isinstance(error, Exception):
                 recorder.failure(live, exception_type(error))

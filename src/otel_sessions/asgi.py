@@ -97,9 +97,7 @@ class _Exchange:
     def _begin(self, client: Client) -> None:
         session = self._sessions.open(client)
         self._slot.session = session
-        if session._live is not None:
-            session._lifecycle.enter(session._live)
-            self._sessions.join(session)
+        self._sessions.join(session)
 
     async def run(self, app: App, receive: Receive, send: Send) -> None:
         self._send = send
@@ -125,8 +123,6 @@ class _Exchange:
             if error is not None and type(error).__name__ in {"WebSocketDisconnect", "ClientDisconnect"}:
                 error = None
             self._sessions.finish(session, self._status, error)
-            if session._live is not None:
-                session._lifecycle.leave(session._live)
 
     def _receiving(self, receive: Receive) -> Receive:
         """A WebSocket's messages are activity of the session."""

@@ -145,9 +145,7 @@ class _Exchange:
     def _open(self, client: Client) -> None:
         session = self._sessions.open(client)
         self.slot.session = session
-        if session._live is not None:
-            session._lifecycle.enter(session._live)
-            self._sessions.join(session)
+        self._sessions.join(session)
 
     def mark(self, response: BaseResponse) -> None:
         framework = _framework_session()
@@ -181,10 +179,7 @@ class _Exchange:
         if session is None:
             self._sessions.warn_unrecognised()
             return
-        with guarded("close the request of a session"):
-            self._sessions.finish(session, self._status, error)
-            if session._live is not None:
-                session._lifecycle.leave(session._live)
+        self._sessions.finish(session, self._status, error)
 
 
 class _Stream:
