@@ -17,7 +17,8 @@ def configure(**settings: Any) -> None:
     """Say how sessions work in this process; optional, and at most once.
 
     Without it the first session takes its settings from the `OTEL_SESSIONS_*` variables. All settings stand in
-    `docs/configuration.md`; arguments go before variables. Sessions that are open already go on.
+    `docs/configuration.md`; arguments go before variables. Sessions that are open already go on, unless another store
+    is to keep them from now on: then those are ended.
 
     Raises:
         ConfigurationError: a setting is wrong, or the process is configured already in another way.
@@ -69,8 +70,10 @@ def start(
         if value is not None:
             _values.label(what, value)
     for what, seconds in (("idle_timeout", idle_timeout), ("max_duration", max_duration)):
-        if seconds is not None and _values.amount(what, seconds) == 0:
-            raise InvalidValueError(f"{what}={seconds!r}: use a positive number of seconds")
+        if seconds is not None:
+            _values.seconds(what, seconds)
+    if user is not None:
+        _values.user_name(user)
     if id is not None:
         _values.session_id(id)
     if attributes is not None and not isinstance(attributes, Mapping):

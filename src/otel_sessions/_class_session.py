@@ -15,39 +15,70 @@ from .exceptions import InvalidValueError
 C = TypeVar("C", bound=type)
 
 _CLOSING: Final = ("close", "aclose", "stop", "shutdown", "__exit__", "__aexit__")
-_SPECIAL: Final = ("__call__", "__enter__", "__aenter__", "__exit__", "__aexit__", "__next__", "__anext__")
-_SLOT: Final = "_otel_sessions_handle"
+_EXITS: Final = frozenset({"__exit__", "__aexit__"})
+_SPECIAL: Final = frozenset({"__call__", "__enter__", "__aenter__", "__next__", "__anext__", *_EXITS})
+_MARK: Final = "__otel_session__"
+
+# By identity, beside the objects: an instance stays what it was for pickle, copy, slots and models that own __dict__.
+_HANDLES: Final[dict[int, Session]] = {}
 
 
 def decorate_class(cls: C, definition: Definition, closing: str | None) -> C:
     """Make each instance of `cls` a session; its public methods run inside it.
 
     Raises:
-        InvalidValueError: the class has no method that could end the session, or its instances cannot carry one.
+        InvalidValueError: the class has no method that could end the session, or its instances cannot be watched.
     """
-    ends = [closing] if closing is not None else [name for name in _CLOSING if callable(getattr(cls, name, None))]
-    if not ends or not callable(getattr(cls, ends[0], None)):
+    known = [name for name in _CLOSING if callable(getattr(cls, name, None))]
+    # `with` blocks end it as well as the first of the others that is there.
+    ends = {closing} if closing is not None else {*known[:1], *(_EXITS & set(known))}
+    if not ends or not all(callable(getattr(cls, str(name), None)) for name in ends):
         raise InvalidValueError(
             f"{cls.__qualname__} has no method {closing or 'that could end its session'}: add one of "
             f"{', '.join(_CLOSING[:4])}, or name it: session(..., closing='finish')"
         )
-    if not getattr(cls, "__dictoffset__", 0):
+    if not getattr(cls, "__weakrefoffset__", 0):
         raise InvalidValueError(
-            f"{cls.__qualname__} has __slots__ without __dict__: its instances cannot carry a session"
+            f"{cls.__qualname__} has __slots__ without '__weakref__': the end of its instances cannot be seen; add it"
         )
-    for name in _methods(cls):
-        setattr(cls, name, _inside(getattr(cls, name), last=name in ends))
-    construct: Callable[..., None] = cls.__init__  # type: ignore[misc]  # replaced by one that calls it
+    if any(isinstance(inspect.getattr_static(cls, str(name)), staticmethod | classmethod) for name in ends):
+        raise InvalidValueError(
+            f"{cls.__qualname__}.{closing or known[0]} cannot end a session: make it a plain method"
+        )
+    for name in _methods(cls) | ends:
+        method = inspect.getattr_static(cls, str(name))
+        if not getattr(method, _MARK, False):
+            setattr(cls, str(name), _inside(cls, str(name), method, last=name in ends))
+    _wrap_init(cls, definition)
+    return cls
+
+
+def _methods(cls: type) -> set[str]:
+    """The methods that run in the session: public ones and those of protocols, as far as they are plain functions."""
+    names = {name for base in cls.__mro__ if base is not object for name in vars(base)}
+    return {
+        name
+        for name in names
+        if (name in _SPECIAL or not name.startswith("_"))
+        and inspect.isfunction(inspect.getattr_static(cls, name, None))
+    }
+
+
+def _wrap_init(cls: type, definition: Definition) -> None:
+    construct: Any = cls.__init__  # type: ignore[misc]  # replaced by one that calls it
+    takes_nothing = construct is object.__init__ and getattr(cls, "__new__", None) is not object.__new__
 
     @functools.wraps(construct)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - becomes the class's own
-        if _SLOT in self.__dict__:
-            # A subclass that is decorated too, or that calls this twice: one object is one session.
+        if takes_nothing:
+            # What was given was for __new__.
+            args, kwargs = (), {}
+        if id(self) in _HANDLES:
+            # A subclass that is decorated too, or a second call: one object is one session.
             construct(self, *args, **kwargs)
             return
-        handle = definition.begin()
-        self.__dict__[_SLOT] = handle
-        weakref.finalize(self, handle._abandon).atexit = False
+        handle = _HANDLES[id(self)] = definition.begin()
+        weakref.finalize(self, _lost, id(self), handle).atexit = False
         try:
             with handle._step():
                 construct(self, *args, **kwargs)
@@ -56,32 +87,31 @@ def decorate_class(cls: C, definition: Definition, closing: str | None) -> C:
             raise
 
     cls.__init__ = __init__  # type: ignore[misc]  # decorated in place, so that isinstance and pickling go on working
-    return cls
 
 
-def _methods(cls: type) -> list[str]:
-    """The methods that run in the session: public ones and those of protocols, as far as they are plain functions."""
-    return [
-        name
-        for name, member in inspect.getmembers_static(cls, inspect.isfunction)
-        if name in _SPECIAL or not name.startswith("_")
-    ]
+def _lost(identity: int, handle: Session) -> None:
+    _HANDLES.pop(identity, None)
+    handle._abandon()
 
 
-def _inside(method: Callable[..., Any], *, last: bool) -> Callable[..., Any]:
+def _inside(cls: type, name: str, method: Any, *, last: bool) -> Any:
     if inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method):
         # It would run outside the call: its steps belong to whoever iterates.
         return method
-    exits = method.__name__ in {"__exit__", "__aexit__"}
+    own = name in vars(cls)
+
+    def bound(self: Any) -> Callable[..., Any]:
+        # Inherited methods are looked up at each call, so that the order of a diamond's bases stays what it was.
+        return method.__get__(self) if own else getattr(super(cls, self), name)  # type: ignore[no-any-return]  # a method
 
     @functools.wraps(method)
     async def run_async(self: Any, *args: Any, **kwargs: Any) -> Any:
-        handle = _open(self, args if exits else ())
+        handle = _open(self, args if name in _EXITS else ())
         if handle is None:
-            return await method(self, *args, **kwargs)
+            return await bound(self)(*args, **kwargs)
         try:
             with handle._step():
-                result = await method(self, *args, **kwargs)
+                result = await bound(self)(*args, **kwargs)
         except BaseException as exc:
             handle._left(exc, last=last)
             raise
@@ -90,24 +120,26 @@ def _inside(method: Callable[..., Any], *, last: bool) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        handle = _open(self, args if exits else ())
+        handle = _open(self, args if name in _EXITS else ())
         if handle is None:
-            return method(self, *args, **kwargs)
+            return bound(self)(*args, **kwargs)
         try:
             with handle._step():
-                result = method(self, *args, **kwargs)
+                result = bound(self)(*args, **kwargs)
         except BaseException as exc:
             handle._left(exc, last=last)
             raise
         handle._left(None, last=last)
         return result
 
-    return run_async if inspect.iscoroutinefunction(method) else run
+    wrapper = run_async if inspect.iscoroutinefunction(method) else run
+    setattr(wrapper, _MARK, True)
+    return wrapper
 
 
 def _open(instance: Any, exit_args: tuple[Any, ...]) -> Session | None:
     """The session of `instance` if it is still open; what a `with` block was left with becomes its failure."""
-    handle: Session | None = instance.__dict__.get(_SLOT)
+    handle = _HANDLES.get(id(instance))
     if handle is None or not handle.is_active:
         return None
     if len(exit_args) > 1 and isinstance(exit_args[1], BaseException):

@@ -27,6 +27,13 @@ _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
 _COOKIE_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # token, RFC 6265 section 4.1.1
 _MIN_KEY: Final = 16
+_OBJECTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "clock": ("time_ns", "monotonic_ns"),
+    "tracer_provider": ("get_tracer",),
+    "meter_provider": ("get_meter",),
+    "logger_provider": ("get_logger",),
+}
+_STORE_VERBS: Final = ("create", "find", "get", "merge", "close", "due", "counts", "active")
 
 
 def _setting(default: Any, doc: str, *, env: bool = True) -> Any:
@@ -90,21 +97,24 @@ class Settings:
             _check_type(name, getattr(self, name), bool)
         if self.cookie is not None:
             _check_type("cookie", self.cookie, bool)
-        for name in ("redact", "identify"):
-            if getattr(self, name) is not None and not callable(getattr(self, name)):
-                raise ConfigurationError(f"{name}={getattr(self, name)!r}: use a callable")
+        if not callable(self.redact):
+            raise ConfigurationError(f"redact={self.redact!r}: use a callable that takes a text and returns one")
+        if self.identify is not None and not callable(self.identify):
+            raise ConfigurationError(f"identify={self.identify!r}: use a callable")
         self._check_values()
         self._check_web()
+        self._check_objects()
 
     def _check_values(self) -> None:
         if isinstance(self.history, bool) or not isinstance(self.history, int) or self.history < 0:
             raise ConfigurationError(f"history={self.history!r}: use a number of sessions, 0 or more")
         if self.events not in get_args(EventMode):
             raise ConfigurationError(f"events={self.events!r}: use one of {', '.join(get_args(EventMode))}")
-        if self.pseudonym_key is not None and len(str(self.pseudonym_key)) < _MIN_KEY:
-            raise ConfigurationError(
-                f"pseudonym_key has {len(str(self.pseudonym_key))} characters: use at least {_MIN_KEY} random ones"
-            )
+        key = self.pseudonym_key
+        if key is not None and (not isinstance(key, str) or len(key) < _MIN_KEY):
+            # Never the value: it may be most of a secret.
+            given = f"{len(key)} characters" if isinstance(key, str) else type(key).__name__
+            raise ConfigurationError(f"pseudonym_key is {given}: use a text of at least {_MIN_KEY} random characters")
 
     def _check_web(self) -> None:
         try:
@@ -113,10 +123,18 @@ class Settings:
             raise ConfigurationError(f"web_type: {error}") from error
         if not isinstance(self.cookie_name, str) or not _COOKIE_NAME.fullmatch(self.cookie_name):
             raise ConfigurationError(f"cookie_name={self.cookie_name!r}: use 1 to 64 token characters (RFC 6265)")
-        if isinstance(self.excluded_urls, str):
-            raise ConfigurationError(f"excluded_urls={self.excluded_urls!r}: use a sequence of regular expressions")
+        if not isinstance(self.excluded_urls, list | tuple):
+            raise ConfigurationError(f"excluded_urls={self.excluded_urls!r}: use a tuple of regular expressions")
         for pattern in self.excluded_urls:
             _check_pattern(pattern)
+
+    def _check_objects(self) -> None:
+        for name, methods in _OBJECTS.items():
+            value = getattr(self, name)
+            if value is not None and not all(callable(getattr(value, method, None)) for method in methods):
+                raise ConfigurationError(f"{name}={value!r}: use an object with {', '.join(methods)}")
+        if not isinstance(self.store, str) and not all(hasattr(self.store, verb) for verb in _STORE_VERBS):
+            raise ConfigurationError(f"store={self.store!r}: use a URL, or an object that fulfils typing.Store")
 
 
 def _check_seconds(name: str, value: Any, *, optional: bool) -> None:
@@ -159,13 +177,18 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """Read the `OTEL_SESSIONS_*` variables. Empty ones count as unset, as OpenTelemetry's do.
 
     Raises:
-        ConfigurationError: a value cannot be read.
+        ConfigurationError: a value cannot be used; the message names the variable.
     """
     found: dict[str, Any] = {}
     for name, field in FIELDS.items():
-        raw = environ.get(ENV_PREFIX + name.upper(), "").strip()
+        variable = ENV_PREFIX + name.upper()
+        raw = environ.get(variable, "").strip()
         if raw and field.metadata["env"]:
-            found[name] = _parse(name, raw)
+            try:
+                found[name] = _parse(name, raw)
+                Settings(**{name: found[name]})
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{variable}: {error}") from error
     return found
 
 
@@ -177,7 +200,6 @@ def tolerant_from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any
         variable = ENV_PREFIX + name.upper()
         try:
             one = from_environment({variable: environ.get(variable, "")})
-            Settings(**one)
         except ConfigurationError as error:
             errors.append(error)
         else:
@@ -187,18 +209,17 @@ def tolerant_from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any
 
 def _parse(name: str, raw: str) -> Any:
     kind = str(FIELDS[name].type)
-    variable = ENV_PREFIX + name.upper()
     if kind.startswith("bool"):
         if raw.lower() in _TRUE | _FALSE:
             return raw.lower() in _TRUE
-        raise ConfigurationError(f"{variable}={raw!r}: use true or false")
+        raise ConfigurationError(f"{raw!r}: use true or false")
     if kind.startswith(("float", "int")):
         if "None" in kind and raw.lower() == "none":
             return None
         try:
             return int(raw) if kind == "int" else float(raw)
         except ValueError:
-            raise ConfigurationError(f"{variable}={raw!r}: use a number") from None
+            raise ConfigurationError(f"{raw!r}: use a number") from None
     if kind.startswith("tuple"):
         return tuple(part.strip() for part in raw.split(",") if part.strip())
     return raw

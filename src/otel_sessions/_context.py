@@ -7,6 +7,7 @@ do not carry it; `bind` and `BoundExecutor` do.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextvars import ContextVar, Token
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
+
+from .exceptions import InvalidValueError
 
 if TYPE_CHECKING:
     from ._session import Session
@@ -49,7 +52,12 @@ _REQUEST: Final[ContextVar[Slot | None]] = ContextVar("otel_sessions_request", d
 
 def detach(attached: Attached) -> None:
     """Undo `Slot.attach`."""
-    _REQUEST.reset(attached[1])
+    try:
+        _REQUEST.reset(attached[1])
+    except ValueError:
+        # Closed in another context than it was opened in: a coroutine that the garbage collector or a loop's end
+        # finishes. Its own context is gone, and with it what was attached; OpenTelemetry's detach would log an error.
+        return
     otel_context.detach(attached[0])
 
 
@@ -72,7 +80,15 @@ def bind(function: Callable[P, R]) -> Callable[P, R]:
     ::
 
         pool.submit(bind(work), item)
+
+    Raises:
+        InvalidValueError: `function` is a coroutine function.
     """
+    if inspect.iscoroutinefunction(function):
+        raise InvalidValueError(
+            f"bind() is for functions that run in other threads, and {function.__qualname__} is a coroutine function: "
+            "a task has the session in which it is created"
+        )
     session = find()
     bound = otel_context.get_current() if session is None else holding(session)
 

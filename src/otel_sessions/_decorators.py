@@ -15,7 +15,7 @@ from opentelemetry import context as otel_context
 
 from ._class_session import decorate_class
 from ._definition import Definition, UserSource
-from ._session import Session
+from ._session import NO_SESSION, Session
 from .exceptions import InvalidValueError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -169,6 +169,7 @@ class _Steps:
 
     def __init__(self, handle: Session) -> None:
         self.handle = handle
+        handle._outer = None if handle is NO_SESSION else otel_context.get_current()
         self._context = handle._context()
         self._outer: Any = None
 

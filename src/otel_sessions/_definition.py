@@ -6,7 +6,7 @@ import functools
 import getpass
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from . import _runtime, _values
 from ._guard import guarded
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ._lifecycle import Lifecycle
 
 UserSource: TypeAlias = "str | Callable[[], str | None] | None"
-
-_MAX_PSEUDONYMS: Final = 1_024
 
 
 class Definition:
@@ -105,14 +103,9 @@ class Definition:
 def pseudonym(lifecycle: Lifecycle, user: UserSource) -> str | None:
     """The pseudonym of `user`; of the operating system's user if none is given and the settings say so."""
     name = user() if callable(user) else user
-    if name is None and user is None and lifecycle.settings.detect_user:
+    if user is None and lifecycle.settings.detect_user:
         name = _os_user()
-    return None if name is None else _pseudonym(lifecycle, str(name))
-
-
-@functools.lru_cache(maxsize=_MAX_PSEUDONYMS)
-def _pseudonym(lifecycle: Lifecycle, name: str) -> str:
-    return lifecycle.pseudonyms.user(name)
+    return lifecycle.pseudonyms.user(str(name)) if name else None
 
 
 @functools.cache

@@ -46,6 +46,10 @@ class RateLimitedLog:
         """Log a warning."""
         self.log(logging.WARNING, subject, message, *args)
 
+    def after_fork(self) -> None:
+        """A lock that another thread of the parent held would never be released in the child."""
+        self._lock = threading.RLock()
+
     def reset(self) -> None:
         """Forget what was logged."""
         with self._lock:
@@ -55,13 +59,32 @@ class RateLimitedLog:
 log: Final = RateLimitedLog()
 
 
+def swallow(doing: str, exc: Exception) -> None:
+    """Log a failure, at a limited rate, and count it as dropped."""
+    log.log(
+        logging.ERROR,
+        doing,
+        "otel-sessions could not %s: %r. The application is not affected.",
+        doing,
+        exc,
+        exc_info=True,
+    )
+    dropped("internal_error")
+
+
+def dropped(reason: str) -> None:
+    """Count something that had to be dropped."""
+    if guarded.on_drop is not None:
+        guarded.on_drop(reason)
+
+
 class guarded:  # noqa: N801 - used as a statement: `with guarded("..."):`
-    """Swallow any `Exception` of the block: it is logged, at a limited rate, and counted as dropped."""
+    """Swallow any `Exception` of the block. Hot paths write `except Exception` and call `swallow` themselves."""
 
     __slots__ = ("_doing",)
 
-    on_failure: Callable[[str], None] | None = None
-    """Called with the reason for each failure; the running telemetry sets it to its counter of drops."""
+    on_drop: Callable[[str], None] | None = None
+    """Called with the reason for each drop; the running telemetry sets it to its counter."""
 
     def __init__(self, doing: str) -> None:
         self._doing = doing
@@ -75,16 +98,7 @@ class guarded:  # noqa: N801 - used as a statement: `with guarded("..."):`
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if exc is None or not isinstance(exc, Exception):
+        if not isinstance(exc, Exception):
             return False
-        log.log(
-            logging.ERROR,
-            self._doing,
-            "otel-sessions could not %s: %r. The application is not affected.",
-            self._doing,
-            exc,
-            exc_info=True,
-        )
-        if guarded.on_failure is not None:
-            guarded.on_failure("internal_error")
+        swallow(self._doing, exc)
         return True

@@ -15,12 +15,14 @@ from . import _semconv as sc
 from ._guard import guarded
 from ._live import Live, Recent
 from ._models import SessionRecord, Totals
-from ._telemetry import Telemetry
+from ._telemetry import Reader, Telemetry
 from .typing import Clock, Store
 
 T = TypeVar("T")
+F = TypeVar("F")
 
 _NS: Final = 1_000_000_000
+_MAX_SERIES: Final = 1_000
 
 
 class Ledger:
@@ -28,6 +30,7 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._seen: set[tuple[str, str | None]] = set()
         self._begin()
 
     def _begin(self) -> None:
@@ -44,9 +47,13 @@ class Ledger:
         self._telemetry = telemetry
         self._clock = clock
         self._gap_ns = int(active_gap * _NS)
-        telemetry.observe(sc.ACTIVE, self._counts)
-        telemetry.observe(sc.UP, lambda: {(self.store.name,): 1})
-        telemetry.observe(sc.STORE_PENDING, lambda: {(self.store.name,): len(self._dirty)})
+        self._readers: dict[sc.Metric, Reader] = {
+            sc.ACTIVE: self._counts,
+            sc.UP: lambda: {(self.store.name,): 1},
+            sc.STORE_PENDING: lambda: {(self.store.name,): len(self._dirty)},
+        }
+        for metric, read in self._readers.items():
+            telemetry.observe(metric, read)
 
     def touch(self, live: Live, *, requests: int = 0) -> None:
         """Note that the session was active now."""
@@ -76,34 +83,35 @@ class Ledger:
             delta, live.delta = live.delta, Totals(live.last_ns)
         return delta
 
-    def flush(self) -> list[Live]:
-        """Merge everything into the store.
-
-        Returns:
-            The sessions that turned out to have ended elsewhere.
-        """
+    def flush(self) -> None:
+        """Merge everything into the store. A session that turns out to have ended elsewhere is forgotten."""
         with self.merging:
-            return self._flush()
-
-    def _flush(self) -> list[Live]:
-        dirty, self._dirty = self._dirty, {}
-        deltas: dict[str, Totals] = {}
-        for session_id, live in dirty.items():
-            with live.lock:
-                deltas[session_id], live.delta = live.delta, Totals(live.last_ns)
-        missing = self.call("merge", self.store.merge, deltas) if deltas else set()
-        if missing is None:
+            dirty, self._dirty = self._dirty, {}
+            deltas: dict[str, Totals] = {}
             for session_id, live in dirty.items():
                 with live.lock:
-                    live.delta.merge(deltas[session_id])
-                self._dirty[session_id] = live
-            return []
-        return [dirty[session_id] for session_id in missing]
+                    deltas[session_id], live.delta = live.delta, Totals(live.last_ns)
+            missing = self.call("merge", self.store.merge, deltas, failed=None) if deltas else set()
+            if missing is None:
+                self._take_back(dirty, deltas)
+                return
+        for session_id in missing:
+            self._lost(dirty[session_id])
 
-    def held(self, record: SessionRecord) -> Live:
-        """What this process holds of the session of `record`; a fresh view of it if it holds nothing."""
-        live = self.recent.get(record.beginning.key or f"id:{record.id}")
-        return live if live is not None and live.beginning.id == record.id else Live.of(record)
+    def _take_back(self, dirty: dict[str, Live], deltas: dict[str, Totals]) -> None:
+        """The store did not take them: what has happened since goes on top of them."""
+        for session_id, live in dirty.items():
+            with live.lock:
+                older = deltas[session_id]
+                older.merge(live.delta)
+                live.delta = older
+            self._dirty[session_id] = live
+
+    def _lost(self, live: Live) -> None:
+        if live.ended is None:
+            live.ended = "expired", "completed"
+            self._telemetry.metrics.dropped.add(1, "session_ended")
+        self.forget(live)
 
     def forget(self, live: Live) -> None:
         """Drop a durable session that has ended."""
@@ -112,39 +120,48 @@ class Ledger:
 
     def record(self, live: Live) -> SessionRecord:
         """The state of a session, including what has not been merged yet."""
-        stored = self.call("get", self.store.get, live.beginning.id)
-        if stored is None:
-            stored = SessionRecord(live.beginning, Totals(live.beginning.started_ns))
-        if not stored.is_active:
-            return stored
-        totals = stored.totals.copy()
-        with live.lock:
-            totals.merge(live.delta)
-        return SessionRecord(live.beginning, totals)
+        with self.merging:
+            stored = self.call("get", self.store.get, live.beginning.id, failed=None)
+            if stored is None:
+                status, reason = live.ended or ("active", None)
+                stored = SessionRecord(live.beginning, Totals(live.beginning.started_ns), status, reason)
+            if not stored.is_active:
+                return stored
+            totals = stored.totals.copy()
+            with live.lock:
+                totals.merge(live.delta)
+        return stored._replace(totals=totals)
 
     def get(self, session_id: str) -> SessionRecord | None:
         """The session with that id, active or recently ended."""
         live = self.open.get(session_id)
         if live is None:
             self.flush()
-            return self.call("get", self.store.get, session_id)
+            return self.call("get", self.store.get, session_id, failed=None)
         return self.record(live)
 
     def active(self, user: str | None = None) -> list[SessionRecord]:
         """The active sessions, oldest first."""
         self.flush()
-        return self.call("active", lambda: self.store.active(user=user)) or []
+        return self.call("active", lambda: self.store.active(user=user), failed=[])
 
-    def call(self, operation: str, function: Callable[..., T], *args: object) -> T | None:
-        """Call the store: timed; a failure is swallowed, and the result then None."""
+    def call(self, operation: str, function: Callable[..., T], *args: object, failed: F) -> T | F:
+        """Call the store: timed; a failure is swallowed, and the result then is `failed`."""
         began = time.perf_counter()
         attributes = {sc.STORE_OPERATION: operation, sc.STORE: self.store.name, sc.ERROR_TYPE: sc.OTHER}
-        result: T | None = None
+        result: T | F = failed
         with guarded(f"{operation} in the {self.store.name} store"):
             result = function(*args)
             del attributes[sc.ERROR_TYPE]
         self._telemetry.metrics.store_operation_duration.record(time.perf_counter() - began, attributes)
         return result
+
+    def shutdown(self) -> None:
+        """Report nothing more, and close the store."""
+        for metric, read in self._readers.items():
+            self._telemetry.stop_observing(metric, read)
+        with guarded("close the store"):
+            self.store.shutdown()
 
     def after_fork(self) -> None:
         """Start afresh in a child process: what was open belongs to the parent."""
@@ -152,4 +169,9 @@ class Ledger:
         self.store.after_fork()
 
     def _counts(self) -> Mapping[tuple[str | None, ...], float]:
-        return {(kind, tier): count for (kind, tier), count in (self.call("counts", self.store.counts) or {}).items()}
+        active = self.call("counts", self.store.counts, failed=None)
+        if active is None:
+            return {}
+        # What was seen once is reported as zero from then on: a series that just stops keeps its last value.
+        self._seen |= set(list(active)[:_MAX_SERIES])
+        return {(kind, tier): active.get((kind, tier), 0) for kind, tier in self._seen | active.keys()}

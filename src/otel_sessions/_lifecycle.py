@@ -19,7 +19,7 @@ from opentelemetry.trace import set_span_in_context
 
 from . import _context
 from ._config import Settings
-from ._guard import guarded, log
+from ._guard import guarded, log, swallow
 from ._ledger import Ledger
 from ._live import Live
 from ._models import Attributes, Beginning, EndReason, SessionRecord, Status, Totals
@@ -47,7 +47,8 @@ class Lifecycle:
         self.store = ledger.store
         self.telemetry = telemetry
         self.clock = clock
-        self.on_first_use: Callable[[], None] | None = None
+        self.used = False
+        self.on_first_use: Callable[[], None] = _nothing
         self.recorder = Recorder(ledger, telemetry, clock, settings.redact)
         self._idle_ns = None if settings.idle_timeout is None else int(settings.idle_timeout * _NS)
         self._longest_ns = None if settings.max_duration is None else int(settings.max_duration * _NS)
@@ -71,7 +72,7 @@ class Lifecycle:
                 "OTEL_SESSIONS_PSEUDONYM_KEY to a secret of your own to protect them better.",
                 self.store.name,
             )
-        return Pseudonyms(self.ledger.call("secret", self.store.secret) or os.urandom(32))
+        return Pseudonyms(self.ledger.call("secret", self.store.secret, failed=os.urandom(32)))
 
     def mint(self) -> str:
         """A new session id: 128 random bits."""
@@ -90,32 +91,28 @@ class Lifecycle:
         previous_id: str | None = None,
     ) -> Live:
         """Begin a session that lives in this process, with a live span; the caller attaches `context`."""
-        if self.on_first_use is not None:
+        if not self.used:
             self.on_first_use()
         now = self.clock.time_ns()
         parent = _context.find()
+        parent_id = None if parent is None else parent.id
         beginning = Beginning(
-            self.mint(),
-            session_type,
-            "scoped",
-            now,
-            user=user,
-            tier=tier,
-            platform=platform,
-            parent_id=None if parent is None else parent.id,
-            previous_id=previous_id,
-            attributes=attributes,
+            self.mint(), session_type, "scoped", now, None, user, tier, platform, parent_id, previous_id, attributes
         )
         live = Live(beginning, now)
         live.started_monotonic_ns = self.clock.monotonic_ns()
         live.operations = 1
         self.ledger.open[beginning.id] = live
-        with guarded("store the start of a session"):
+        try:
             self.store.create(beginning)
-        with guarded("start the span of a session"):
+        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
+            swallow("store the start of a session", exc)
+        try:
             live.span = self.telemetry.start_span(beginning)
             live.context = set_span_in_context(live.span)
             self.telemetry.started(beginning, live.context)
+        except Exception as exc:  # noqa: BLE001 - as above
+            swallow("start the span of a session", exc)
         return live
 
     # -- durable sessions ---------------------------------------------------------------------------------------------
@@ -141,13 +138,13 @@ class Lifecycle:
             found = self.resume(key)
             if found is not None:
                 return found
-        if self.on_first_use is not None:
+        if not self.used:
             self.on_first_use()
-        previous_id = None if key is None else self.ledger.call("previous", self.store.previous, key)
+        previous_id = None if key is None else self.ledger.call("previous", self.store.previous, key, failed=None)
         if (
             session_id is None
             or previous_id is not None
-            or self.ledger.call("get", self.store.get, session_id) is not None
+            or self.ledger.call("get", self.store.get, session_id, failed=None) is not None
         ):
             session_id = self.mint()
         now = self.clock.time_ns()
@@ -172,10 +169,10 @@ class Lifecycle:
     def _create(self, beginning: Beginning) -> Live:
         with guarded("reserve the span of a session"):
             beginning = self.telemetry.reserve(beginning)
-        taken = self.ledger.call("create", self.store.create, beginning)
+        taken = self.ledger.call("create", self.store.create, beginning, failed=None)
         if taken is not None:
             # Another thread or process was quicker; what was reserved here was never seen by anybody.
-            return self.ledger.recent.keep(Live.of(taken))
+            return self.ledger.recent.keep(self.ledger.recent.of(taken))
         live = self.ledger.recent.keep(Live(beginning, beginning.started_ns))
         with guarded("say that a session has started"):
             self.telemetry.started(beginning, self.span_context(live))
@@ -183,16 +180,18 @@ class Lifecycle:
 
     def resume(self, key: str) -> Live | None:
         """The active session under `key`; it is not touched by this."""
+        if not self.used:
+            self.on_first_use()
         live = self.ledger.recent.get(key)
         now = self.clock.time_ns()
         if live is None or live.ended or self._seems_expired(live, now):
             if live is not None:
-                self._flush()
+                self.ledger.flush()
                 self.ledger.recent.drop(live)
-            record = self.ledger.call("find", self.store.find, key)
+            record = self.ledger.call("find", self.store.find, key, failed=None)
             if record is None:
                 return None
-            live = self.ledger.recent.keep(Live.of(record))
+            live = self.ledger.recent.keep(self.ledger.recent.of(record))
         if self._seems_expired(live, now):
             self._expire([SessionRecord(live.beginning, Totals(live.last_ns))], now)
             return None
@@ -200,10 +199,10 @@ class Lifecycle:
 
     def resume_id(self, session_id: str) -> Live | None:
         """The active durable session with that `session.id`, whatever its key."""
-        record = self.ledger.call("get", self.store.get, session_id)
+        record = self.ledger.call("get", self.store.get, session_id, failed=None)
         if record is None or not record.is_active or record.beginning.topology != "durable":
             return None
-        return self.resume(self.ledger.held(record).key)
+        return self.resume(self.ledger.recent.of(record).key)
 
     def _seems_expired(self, live: Live, now: int) -> bool:
         idle, longest = live.beginning.idle_timeout_ns, live.beginning.max_duration_ns
@@ -217,6 +216,8 @@ class Lifecycle:
         Returns:
             False if the session has just ended.
         """
+        if not self.used:
+            self.on_first_use()
         with live.lock:
             if live.ended is not None:
                 return False
@@ -262,19 +263,22 @@ class Lifecycle:
         live.ended = status, reason
         began = live.beginning
         ended_ns = began.started_ns + self.clock.monotonic_ns() - live.started_monotonic_ns
-        with live.lock:
-            delta = live.delta
+        delta = live.delta
         delta.last_activity_ns = ended_ns
         record = None
-        with guarded("store the end of a session"):
+        try:
             record = self.store.close(began.id, status=status, reason=reason, ended_ns=ended_ns, delta=delta)
+        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
+            swallow("store the end of a session", exc)
         # A store that lost the session does not silence it: its span is here.
         self._say_ended(record or SessionRecord(began, delta, status, reason, ended_ns), live)
         return True
 
     def _say_ended(self, record: SessionRecord, live: Live) -> None:
-        with guarded("emit the end of a session"):
+        try:
             self.telemetry.ended(record, self.span_context(live), live.span)
+        except Exception as exc:  # noqa: BLE001 - as above
+            swallow("emit the end of a session", exc)
 
     def _close(
         self,
@@ -290,10 +294,12 @@ class Lifecycle:
             lambda: self.store.close(
                 session_id, status=status, reason=reason, ended_ns=ended_ns, delta=delta, idle_since_ns=idle_since_ns
             ),
+            failed=None,
         )
 
     def _forget(self, live: Live, status: Status, reason: EndReason) -> None:
-        live.ended = status, reason
+        if live.ended is None:
+            live.ended = status, reason
         self.ledger.forget(live)
 
     def rotate(self, live: Live) -> Live:
@@ -330,22 +336,14 @@ class Lifecycle:
             for live in self.ledger.recent:
                 if live.operations:
                     self.ledger.touch(live)
-            self._flush()
+            self.ledger.flush()
             self.ledger.recent.turn(now)
-            expired = self.ledger.call("due", lambda: list(self.store.due(now)))
-            if expired:
-                self._expire(expired, now)
-
-    def _flush(self) -> None:
-        for live in self.ledger.flush():
-            if live.ended is None:
-                self._forget(live, "expired", "completed")
-                self.telemetry.metrics.dropped.add(1, "session_ended")
+            self._expire(self.ledger.call("due", lambda: list(self.store.due(now)), failed=[]), now)
 
     def _expire(self, records: Iterable[SessionRecord], now: int) -> None:
         for record in records:
             began, last = record.beginning, record.totals.last_activity_ns
-            live = self.ledger.held(record)
+            live = self.ledger.recent.of(record)
             too_old = None if began.max_duration_ns is None else began.started_ns + began.max_duration_ns
             if too_old is not None and too_old <= now and too_old <= last + (began.idle_timeout_ns or now):
                 self._end_expired(live, "max_duration", too_old, self.ledger.take(live))
@@ -357,6 +355,8 @@ class Lifecycle:
                 live.ended = "expired", "idle_timeout"
             # The session ended when it was last used; the pause after that is not part of it.
             if not self._end_expired(live, "idle_timeout", last, None, idle_since_ns=last):
+                # It was used elsewhere meanwhile, or the store did not answer.
+                live.ended = None
                 self.ledger.forget(live)
 
     def _end_expired(
@@ -373,15 +373,19 @@ class Lifecycle:
         """End what cannot outlive this process: scoped sessions, and durable ones if nobody else sees the store."""
         for live in list(self.ledger.open.values()):
             self.end(live, "cancelled", "shutdown")
-        self._flush()
+        self.ledger.flush()
         if not self.store.shared:
-            for record in self.ledger.call("active", self.store.active) or ():
-                self.end(self.ledger.held(record), "cancelled", "shutdown")
-        with guarded("close the store"):
-            self.store.shutdown()
+            for record in self.ledger.call("active", self.store.active, failed=[]):
+                self.end(self.ledger.recent.of(record), "cancelled", "shutdown")
+        self.ledger.shutdown()
 
     def after_fork(self) -> None:
         """Start afresh in a child process: what was open belongs to the parent."""
         self._begin()
+        self.used = False
         self.ledger.after_fork()
         self.telemetry.after_fork()
+
+
+def _nothing() -> None:
+    """Until a runtime says what is to be done on first use."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from typing import Final
+from weakref import WeakValueDictionary
 
 from opentelemetry.context import Context
 
@@ -18,6 +19,7 @@ class Live:
     """One session as this process holds it: its beginning, and what happened here since the last merge."""
 
     __slots__ = (
+        "__weakref__",
         "beginning",
         "context",
         "delta",
@@ -58,9 +60,14 @@ class Live:
 
 
 class Recent:
-    """The durable sessions that were used here in the last one to two minutes, by key. The others are in the store."""
+    """The durable sessions that this process works with: one `Live` of each as long as anybody holds it.
+
+    Those used in the last one to two minutes are held here, by key; the others are in the store, and with whoever has a
+    handle of them.
+    """
 
     def __init__(self) -> None:
+        self._all: WeakValueDictionary[str, Live] = WeakValueDictionary()
         self._young: dict[str, Live] = {}
         self._old: dict[str, Live] = {}
         self._turned_ns = 0
@@ -74,24 +81,30 @@ class Recent:
                 live = self._young.setdefault(key, live)
         return live
 
+    def of(self, record: SessionRecord) -> Live:
+        """The session of `record` as this process holds it, a fresh view of it if it does not."""
+        return self._all.get(record.id) or Live.of(record)
+
     def keep(self, live: Live) -> Live:
         """Keep `live`, unless another thread was quicker: then the result is the one it kept."""
-        return self._young.setdefault(live.key, live)
+        live = self._all.setdefault(live.beginning.id, live)
+        kept = self._young.setdefault(live.key, live)
+        if kept is not live and kept.ended is not None:
+            kept = self._young[live.key] = live
+        return kept
 
     def drop(self, live: Live) -> None:
         """Forget `live`."""
-        key = live.key
         for generation in (self._young, self._old):
-            if generation.get(key) is live:
-                del generation[key]
+            if generation.get(live.key) is live:
+                del generation[live.key]
 
     def turn(self, now_ns: int) -> None:
-        """Age: called often, acts once a minute. Sessions in use stay."""
-        if now_ns - self._turned_ns < _GENERATION_NS:
+        """Age: called often, acts once a minute."""
+        if 0 <= now_ns - self._turned_ns < _GENERATION_NS:
             return
         self._turned_ns = now_ns
-        in_use = {key: live for key, live in self._old.items() if live.operations}
-        self._old, self._young = self._young, in_use
+        self._old, self._young = self._young, {}
 
     def __iter__(self) -> Iterator[Live]:
-        return iter([*self._young.values(), *self._old.values()])
+        return iter(list(self._all.values()))

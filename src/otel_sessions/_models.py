@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 AttributeValue: TypeAlias = (
@@ -33,6 +32,8 @@ class Reservation(NamedTuple):
     trace_flags: int
     trace_state: str
     decision: int
+    attributes: Attributes | None = None
+    """What the sampler wants on the span."""
 
     def to_dict(self) -> dict[str, Any]:
         """The reservation as JSON-compatible values, ids in the hexadecimal form of the W3C trace context."""
@@ -42,6 +43,7 @@ class Reservation(NamedTuple):
             "trace_flags": self.trace_flags,
             "trace_state": self.trace_state,
             "decision": self.decision,
+            "attributes": dict(self.attributes) if self.attributes else None,
         }
 
     @classmethod
@@ -53,6 +55,7 @@ class Reservation(NamedTuple):
             data["trace_flags"],
             data["trace_state"],
             data["decision"],
+            _attributes(data["attributes"]),
         )
 
 
@@ -96,11 +99,14 @@ class Beginning(NamedTuple):
     def from_dict(cls, data: Mapping[str, Any]) -> Beginning:
         """Invert `to_dict`; lists of attributes become tuples again."""
         fields = dict(data)
-        if fields.get("attributes"):
-            fields["attributes"] = {k: _tuples(v) for k, v in fields["attributes"].items()}
+        fields["attributes"] = _attributes(fields["attributes"])
         if fields.get("reservation"):
             fields["reservation"] = Reservation.from_dict(fields["reservation"])
         return cls(**fields)
+
+
+def _attributes(data: Mapping[str, Any] | None) -> dict[str, AttributeValue] | None:
+    return {key: _tuples(value) for key, value in data.items()} if data else None
 
 
 def _tuples(value: Any) -> AttributeValue:
@@ -109,15 +115,16 @@ def _tuples(value: Any) -> AttributeValue:
 
 _COUNTS = ("requests", "events", "errors", "turns", "turn_ns", "active_ns", "dropped_events")
 _SUMS = ("messages", "tokens", "usage", "cost")
-_LATEST = ("user", "platform", "error_type", "error_message")
+_LATEST = ("user", "platform", "error")
 _ALL = (*_COUNTS, *_SUMS, *_LATEST, "last_activity_ns", "last_message_ns", "recent", "attributes")
 
 
 class Totals:
     """Running sums of a session; a delta of them has the same form.
 
-    Every field merges commutatively (sums, maxima, appended events, last writer by time), so any process may send its
-    share in any order. The defaults live on the class: a new one costs next to nothing.
+    Sums, maxima and events merge commutatively, so any process may send its share in any order. Of values that replace
+    each other (user, platform, last error, attributes) those of the delta with the later activity stay. The defaults
+    live on the class: a new one costs next to nothing.
     """
 
     requests: int = 0
@@ -133,8 +140,8 @@ class Totals:
     cost: dict[str, float] | None = None
     user: str | None = None
     platform: str | None = None
-    error_type: str | None = None
-    error_message: str | None = None
+    error: tuple[str, str | None] | None = None
+    """The type and the message of the last error."""
     last_message_ns: int = 0
     recent: deque[Event] | None = None
     attributes: dict[str, AttributeValue] | None = None
@@ -169,8 +176,8 @@ class Totals:
         newer = delta.last_activity_ns >= self.last_activity_ns
         self.last_activity_ns = max(self.last_activity_ns, delta.last_activity_ns)
         self.last_message_ns = max(self.last_message_ns, delta.last_message_ns)
-        for event in delta.recent or ():
-            self.append(event)
+        if delta.recent:
+            self._merge_events(delta.recent)
         if delta.attributes:
             older, latest = (
                 (self.attributes or {}, delta.attributes) if newer else (delta.attributes, self.attributes or {})
@@ -181,6 +188,12 @@ class Totals:
             if theirs is not None and (newer or mine is None):
                 setattr(self, name, theirs)
 
+    def _merge_events(self, events: deque[Event]) -> None:
+        """Keep the newest of both."""
+        both = sorted((*(self.recent or ()), *events), key=lambda event: event.time_ns)
+        self.dropped_events += max(0, len(both) - MAX_EVENTS)
+        self.recent = deque(both, maxlen=MAX_EVENTS)
+
     def copy(self) -> Totals:
         """An independent copy."""
         other = Totals(self.last_activity_ns)
@@ -190,6 +203,8 @@ class Totals:
     def to_dict(self) -> dict[str, Any]:
         """All fields that are not zero or empty, as JSON-compatible values."""
         data = {name: value for name in _ALL if (value := getattr(self, name))}
+        if self.error:
+            data["error"] = list(self.error)
         if self.recent:
             data["recent"] = [[e.name, e.time_ns, dict(e.attributes)] for e in self.recent]
         return data
@@ -202,6 +217,8 @@ class Totals:
             if name == "recent":
                 events = (Event(n, t, {k: _tuples(v) for k, v in a.items()}) for n, t, a in value)
                 totals.recent = deque(events, maxlen=MAX_EVENTS)
+            elif name == "error":
+                totals.error = (value[0], value[1])
             elif name == "attributes":
                 totals.attributes = {k: _tuples(v) for k, v in value.items()}
             else:
@@ -217,8 +234,7 @@ class Totals:
         return f"Totals({', '.join(f'{k}={v!r}' for k, v in self.to_dict().items())})"
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRecord:
+class SessionRecord(NamedTuple):
     """The stored state of one session, as it was when it was read.
 
     Times are nanoseconds since the epoch (UTC).

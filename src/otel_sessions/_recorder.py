@@ -11,7 +11,7 @@ from opentelemetry.trace import get_current_span
 
 from . import _semconv as sc
 from . import _values
-from ._guard import guarded
+from ._guard import guarded, log
 from ._ledger import Ledger
 from ._live import Live
 from ._models import AttributeValue, Event
@@ -20,6 +20,7 @@ from .security.redaction import Redactor
 from .typing import Clock
 
 _MAX_STACKTRACE: Final = 16_384
+_MAX_ATTRIBUTES: Final = 64
 
 
 class Recorder:
@@ -30,7 +31,6 @@ class Recorder:
         self._telemetry = telemetry
         self._clock = clock
         self._redact = redact
-        self.monotonic_ns = clock.monotonic_ns
 
     def event(
         self,
@@ -78,18 +78,19 @@ class Recorder:
         with guarded("record an error"):
             found = dict(attributes)
             if isinstance(error, BaseException):
-                kind, message = exception_type(error), str(error)
+                kind, message = exception_type(error), _values.text(error, self._redact)
                 stack = "".join(traceback.format_exception(error))
-                found[sc.EXCEPTION_STACKTRACE] = _values.Stacktrace(self._redact(stack[-_MAX_STACKTRACE:]))
+                found[sc.EXCEPTION_STACKTRACE] = _values.Stacktrace(
+                    _values.text(stack[-_MAX_STACKTRACE:], self._redact, _MAX_STACKTRACE)
+                )
             else:
-                kind = error
+                kind, message = error, None if message is None else _values.text(message, self._redact)
             found[sc.EXCEPTION_TYPE] = kind
-            clean = None if message is None else _values.text(message, self._redact)
-            if clean is not None:
-                found[sc.EXCEPTION_MESSAGE] = clean
+            if message is not None:
+                found[sc.EXCEPTION_MESSAGE] = message
             with live.lock:
                 live.delta.errors += 1
-                live.delta.error_type, live.delta.error_message = kind, clean
+                live.delta.error = kind, message
             self._telemetry.metrics.errors.add(1, live.beginning.type, kind)
             self.event(live, sc.EVENT_EXCEPTION, None, found, severity=SeverityNumber.ERROR)
 
@@ -97,7 +98,7 @@ class Recorder:
         """Count an error that somebody else describes: a request that failed."""
         with live.lock:
             live.delta.errors += 1
-            live.delta.error_type = kind
+            live.delta.error = kind, None
         self._telemetry.metrics.errors.add(1, live.beginning.type, kind)
         self._ledger.touch(live)
 
@@ -146,7 +147,13 @@ class Recorder:
         """Set attributes of the session's span; the last value of each counts."""
         clean = _values.attributes(given, self._redact)
         with live.lock:
-            live.delta.attributes = {**(live.delta.attributes or {}), **clean}
+            held = live.delta.attributes = {**(live.delta.attributes or {}), **clean}
+            excess = list(held)[_MAX_ATTRIBUTES:]
+            for name in excess:
+                del held[name]
+        if excess:
+            log.warn("attributes", "A session keeps %d attributes; %d more were dropped.", _MAX_ATTRIBUTES, len(excess))
+            self._telemetry.metrics.dropped.add(len(excess), "attribute_limit")
         self._ledger.touch(live)
 
     def user(self, live: Live, pseudonym: str) -> None:

@@ -8,14 +8,13 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
-from . import _guard
 from ._background import Background
 from ._config import Settings, resolve, summary, tolerant_from_environment
 from ._guard import guarded, log
 from ._ledger import Ledger
 from ._lifecycle import Lifecycle, SystemClock
 from ._telemetry import Telemetry
-from .exceptions import ConfigurationError
+from .exceptions import ConfigurationError, SessionsError
 from .stores import from_url
 
 if TYPE_CHECKING:
@@ -51,12 +50,17 @@ class Runtime:
         self.lifecycle: Lifecycle = Lifecycle(settings, ledger, self.telemetry, clock)
         self.lifecycle.on_first_use = self._on_first_use
         self.background = Background(self.lifecycle.sweep, settings.flush_interval)
-        _guard.guarded.on_failure = lambda reason: self.telemetry.metrics.dropped.add(1, reason)
+        if successor_of is not None and successor_of.lifecycle.used:
+            self._on_first_use()
 
     def _on_first_use(self) -> None:
-        self.lifecycle.on_first_use = None
-        atexit.register(shutdown)
+        with _lock:
+            if self.lifecycle.used:
+                return
+            self.lifecycle.used = True
+            atexit.register(shutdown)
         with guarded("start"):
+            self.telemetry.bind()
             self.telemetry.startup(summary(self.settings), self.lifecycle.clock.time_ns())
             if self.settings.background:
                 self.background.start()
@@ -89,7 +93,6 @@ class Runtime:
         """Start afresh in a child process."""
         self.background.after_fork()
         self.lifecycle.after_fork()
-        self.lifecycle.on_first_use = self._on_first_use
 
 
 _lock = threading.RLock()
@@ -106,9 +109,27 @@ def get() -> Runtime:
                 found, errors = tolerant_from_environment(os.environ)
                 for error in errors:
                     log.warn(str(error), "A setting was left out: %s.", error)
-                current = Runtime(Settings(**found), explicit=False)
+                current = _unconfigured(found)
             runtime = current
     return runtime
+
+
+def _unconfigured(found: dict[str, Any]) -> Runtime:
+    """The runtime of a process that nobody configured: a store that is not to be had does not stop the application."""
+    try:
+        return Runtime(Settings(**found), explicit=False)
+    except SessionsError as error:
+        log.warn("store", "The memory store is used instead: %s.", error)
+        return Runtime(Settings(**{**found, "store": "memory://"}), explicit=False)
+
+
+def _count_drop(reason: str) -> None:
+    runtime = current
+    if runtime is not None:
+        runtime.telemetry.metrics.dropped.add(1, reason)
+
+
+guarded.on_drop = _count_drop
 
 
 def configure(**settings: Any) -> Runtime:
@@ -126,13 +147,18 @@ def configure(**settings: Any) -> Runtime:
                 "or call otel_sessions.shutdown() before"
             )
         # What ran unconfigured until now keeps its sessions, unless it is told to keep them elsewhere.
-        keep = old if old is not None and old.settings.store == resolved.store else None
+        keep = old if old is not None and _same_store(old.settings, resolved) else None
+        new = Runtime(resolved, explicit=True, successor_of=keep)
         if old is not None:
             old.background.stop()
             if keep is None:
                 old.lifecycle.shutdown()
-        current = Runtime(resolved, explicit=True, successor_of=keep)
-        return current
+        current = new
+        return new
+
+
+def _same_store(one: Settings, other: Settings) -> bool:
+    return one.store == other.store and one.history == other.history
 
 
 def shutdown() -> None:
@@ -140,9 +166,9 @@ def shutdown() -> None:
     global current
     with _lock:
         old, current = current, None
+        atexit.unregister(shutdown)
     if old is not None:
         old.stop()
-    atexit.unregister(shutdown)
 
 
 def swap(runtime: Runtime | None) -> Runtime | None:
@@ -156,6 +182,7 @@ def swap(runtime: Runtime | None) -> Runtime | None:
 def _after_fork() -> None:
     global _lock  # noqa: PLW0603 - a lock held by another thread of the parent is never released in the child
     _lock = threading.RLock()
+    log.after_fork()
     if current is not None:
         current.after_fork()
 

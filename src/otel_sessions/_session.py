@@ -36,6 +36,9 @@ _ENDINGS: Final[dict[Status, EndReason]] = {
 }
 
 
+_ENDS_ITERATION: Final = (StopIteration, StopAsyncIteration)
+
+
 class Session:
     """A session, as user code holds it.
 
@@ -44,12 +47,13 @@ class Session:
     nothing, and a warning says so; outside a session (`current_session()`) they do nothing at all.
     """
 
-    __slots__ = ("_failure", "_lifecycle", "_live", "_outer", "_token")
+    __slots__ = ("_failure", "_lifecycle", "_live", "_outer", "_reported", "_token")
 
     def __init__(self, lifecycle: Lifecycle | None, live: Live | None) -> None:
         self._lifecycle: Any = lifecycle
         self._live = live
         self._failure: BaseException | None = None
+        self._reported = 0
         self._outer: Context | None = None
         self._token: Token[Context] | None = None
 
@@ -110,12 +114,16 @@ class Session:
     @property
     def age_seconds(self) -> float:
         """Seconds since the start."""
-        return 0.0 if self._live is None else (self._lifecycle.clock.time_ns() - self._live.beginning.started_ns) / 1e9
+        return 0.0 if self._live is None else self._since(self._live.beginning.started_ns)
 
     @property
     def idle_seconds(self) -> float:
         """Seconds since the last activity that this process knows of."""
-        return 0.0 if self._live is None else (self._lifecycle.clock.time_ns() - self._live.last_ns) / 1e9
+        return 0.0 if self._live is None else self._since(self._live.last_ns)
+
+    def _since(self, time_ns: int) -> float:
+        # Not negative, though the wall clock may have been set back.
+        return max(0, self._lifecycle.clock.time_ns() - time_ns) / 1e9  # type: ignore[no-any-return]  # a Clock's
 
     @property
     def concurrent_operations(self) -> int:
@@ -138,7 +146,7 @@ class Session:
         """Record that something happened.
 
         Args:
-            name: a static, lower-case, dotted name of at most 64 characters.
+            name: a static, lower-case, dotted name of at most 64 characters, not under `session.` or `app_session.`.
             message: text for people; it is redacted.
             attributes: strings, booleans, numbers, or sequences of one of them; strings are redacted.
 
@@ -165,9 +173,9 @@ class Session:
             attributes: as in `event`.
 
         Raises:
-            InvalidValueError: `error` is a text that cannot be a name.
+            InvalidValueError: `error` is neither an exception nor a name.
         """
-        if isinstance(error, str):
+        if not isinstance(error, BaseException):
             _values.label("type of error", error)
         live = self._usable("error")
         if live is not None:
@@ -182,10 +190,11 @@ class Session:
             unit: a UCUM unit: `s`, `By`, `1`, `{message}`.
 
         Raises:
-            InvalidValueError: the name or the value is not such.
+            InvalidValueError: the name, the value or the unit is not such.
         """
         _values.event_name(name)
-        _values.amount(f"a value of {name}", value)
+        _values.unit(unit)
+        value = _values.amount(f"a value of {name}", value)
         live = self._usable("record")
         if live is not None:
             self._lifecycle.recorder.own_metric(live, name, value, unit)
@@ -200,12 +209,9 @@ class Session:
                 turn.tokens(input=1500, output=2000)
 
         Raises:
-            InvalidValueError: `model` cannot be a name.
+            InvalidValueError: `model` is no text.
         """
-        if model is not None:
-            _values.label("model", model)
-        live = self._usable("turn")
-        return Turn(None if live is None else self._lifecycle.recorder, live, model)
+        return Turn(self, None if model is None else _values.model(model))
 
     def message(self, role: Role = "user") -> None:
         """Count a message outside a turn.
@@ -227,7 +233,7 @@ class Session:
         _values.label("platform", old)
         _values.label("platform", new)
         if duration is not None:
-            _values.amount("a duration", duration)
+            duration = _values.amount("a duration", duration)
         live = self._usable("switch_platform")
         if live is not None:
             self._lifecycle.recorder.platform_switch(live, old, new, duration)
@@ -257,10 +263,15 @@ class Session:
             self._lifecycle.recorder.attributes(live, attributes)
 
     def identify(self, user: str) -> None:
-        """Say whose session it is. Only a pseudonym of `user` is kept and sent."""
+        """Say whose session it is. Only a pseudonym of `user` is kept and sent.
+
+        Raises:
+            InvalidValueError: `user` is empty or no text.
+        """
+        _values.user_name(user)
         live = self._usable("identify")
         if live is not None:
-            self._lifecycle.recorder.user(live, self._lifecycle.pseudonyms.user(str(user)))
+            self._lifecycle.recorder.user(live, self._lifecycle.pseudonyms.user(user))
 
     # -- how it ends --------------------------------------------------------------------------------------------------
 
@@ -294,7 +305,7 @@ class Session:
         if live is None:
             return
         self._lifecycle.recorder.attributes(live, {sc.ROTATION_REASON: reason})
-        current = _context.find() is self
+        inside = _context.find() is self
         token = otel_context.attach(self._outer) if self._outer is not None else None
         try:
             self._live = self._lifecycle.rotate(live)
@@ -302,7 +313,7 @@ class Session:
             if token is not None:
                 otel_context.detach(token)
         self._live.operations, live.operations = live.operations, 0
-        if current and self._token is not None:
+        if inside and self._outer is not None:
             # No detach of the old context: leaving the block restores what was there before it, whatever came between.
             otel_context.attach(self._context())
 
@@ -316,8 +327,11 @@ class Session:
             raise InvalidValueError(
                 f"the session {self.id} is entered already through this handle: call start() or resume() for another"
             )
-        if live.span is None and self._usable("with") is not None:
-            self._lifecycle.enter(live)
+        if self._usable("with") is None:
+            return self
+        if live.span is None and not self._lifecycle.enter(live):
+            return self
+        if live.span is None:
             self._join(live)
         self._outer = otel_context.get_current()
         self._token = otel_context.attach(self._context())
@@ -336,7 +350,7 @@ class Session:
         else:
             self._lifecycle.leave(live)
             if isinstance(exc, Exception) and live.ended is None:
-                self._lifecycle.recorder.error(live, exc, None, {})
+                self._report(live, exc)
 
     async def __aenter__(self) -> Session:
         return self.__enter__()
@@ -371,7 +385,7 @@ class Session:
     @contextlib.contextmanager
     def _step(self) -> Iterator[None]:
         """Attach for one step of something that is left and entered again, by several threads perhaps."""
-        if self._outer is None:
+        if self._live is not None and self._outer is None:
             self._outer = otel_context.get_current()
         token = otel_context.attach(self._context())
         try:
@@ -387,15 +401,21 @@ class Session:
         exc = exc or self._failure
         status, reason = outcome(exc)
         if exc is not None and status == "error":
-            self._lifecycle.recorder.error(live, exc, None, {})
+            self._report(live, exc)
         self._lifecycle.end(live, status, reason)
 
     def _left(self, exc: BaseException | None, *, last: bool) -> None:
         """A method of an object whose life is this session has returned; `last` says that it ends the session."""
         if last:
             self._finish(exc)
-        elif isinstance(exc, Exception) and self._live is not None and self.is_active:
-            self._lifecycle.recorder.error(self._live, exc, None, {})
+        elif isinstance(exc, Exception) and not isinstance(exc, _ENDS_ITERATION) and self._live is not None:
+            self._report(self._live, exc)
+
+    def _report(self, live: Live, exc: BaseException) -> None:
+        """Record an exception, once: on its way out it may pass several methods of one object."""
+        if self._reported != id(exc):
+            self._reported = id(exc)
+            self._lifecycle.recorder.error(live, exc, None, {})
 
     def _abandon(self) -> None:
         """Nobody holds it any more, and nobody has ended it."""

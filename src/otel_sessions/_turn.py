@@ -6,12 +6,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from . import _values
-from ._guard import guarded
 from ._models import Role
 
 if TYPE_CHECKING:
-    from ._live import Live
-    from ._recorder import Recorder
+    from ._session import Session
 
 
 class Turn:
@@ -19,11 +17,10 @@ class Turn:
     the assistant's; the time between is the response time. Outside a session everything does nothing.
     """
 
-    __slots__ = ("_began_ns", "_live", "_model", "_recorder")
+    __slots__ = ("_began_ns", "_model", "_session")
 
-    def __init__(self, recorder: Recorder | None, live: Live | None, model: str | None) -> None:
-        self._recorder = recorder
-        self._live = live
+    def __init__(self, session: Session, model: str | None) -> None:
+        self._session = session
         self._model = model
         self._began_ns = 0
 
@@ -33,12 +30,14 @@ class Turn:
         Raises:
             InvalidValueError: a count is not a number, or is negative.
         """
-        for kind, count in counts.items():
-            _values.label("type of token", kind)
-            _values.amount(f"a number of {kind} tokens", count)
-        if self._recorder is not None and self._live is not None:
-            for kind, count in counts.items():
-                self._recorder.tokens(self._live, kind, int(count), self._model)
+        checked = [
+            (_values.label("type of token", kind), int(_values.amount(f"a number of {kind} tokens", count)))
+            for kind, count in counts.items()
+        ]
+        live = self._session._usable("tokens")
+        if live is not None:
+            for kind, count in checked:
+                self._session._lifecycle.recorder.tokens(live, kind, count, self._model)
 
     def cost(self, amount: float, currency: str = "USD") -> None:
         """Add what the exchange cost.
@@ -50,10 +49,11 @@ class Turn:
         Raises:
             InvalidValueError: the amount is not a number, or the currency not three capital letters.
         """
-        spent = _values.amount("a cost", amount)
-        _values.currency(currency)
-        if self._recorder is not None and self._live is not None:
-            self._recorder.cost(self._live, spent, currency, self._model)
+        spent = float(_values.amount("a cost", amount))
+        currency = _values.currency(currency)
+        live = self._session._usable("cost")
+        if live is not None:
+            self._session._lifecycle.recorder.cost(live, spent, currency, self._model)
 
     def message(self, role: Role) -> None:
         """Count a further message, of a tool for instance.
@@ -61,26 +61,22 @@ class Turn:
         Raises:
             InvalidValueError: `role` cannot be a name.
         """
-        _values.label("role", role)
-        if self._recorder is not None and self._live is not None:
-            self._recorder.message(self._live, role)
+        self._session.message(role)
 
     def __enter__(self) -> Turn:
-        if self._recorder is not None and self._live is not None:
-            self._recorder.message(self._live, "user")
-            self._began_ns = self._recorder.monotonic_ns()
+        live = self._session._usable("turn")
+        if live is not None:
+            self._session._lifecycle.recorder.message(live, "user")
+            self._began_ns = self._session._lifecycle.clock.monotonic_ns()
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if self._recorder is None or self._live is None:
-            return
-        with guarded("record a turn"):
-            answered = exc is None
-            self._recorder.turn(
-                self._live, self._recorder.monotonic_ns() - self._began_ns, self._model, answered=answered
-            )
+        live = self._session._usable("turn")
+        if live is not None:
+            duration_ns = self._session._lifecycle.clock.monotonic_ns() - self._began_ns
+            self._session._lifecycle.recorder.turn(live, duration_ns, self._model, answered=exc is None)
 
     async def __aenter__(self) -> Turn:
         return self.__enter__()

@@ -1,11 +1,14 @@
-"""What is let in at the door: names are checked, attribute values are brought into the form OpenTelemetry accepts."""
+"""What is let in at the door: names are checked, attribute values are brought into the form OpenTelemetry accepts.
+
+Names are part of the program, so a wrong one is an error at the call. Values are data: what cannot be represented is
+dropped, counted and logged, and never raises.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import decimal
 import enum
-import logging
 import math
 import os
 import re
@@ -13,20 +16,26 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ._guard import guarded, log
+from . import _semconv as sc
+from ._guard import dropped, log, swallow
 from ._models import AttributeValue
 from .exceptions import InvalidValueError
-from .security.redaction import Redactor
+from .security.redaction import REDACTED, Redactor, is_secret_name
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
 _LABEL: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]*")
 _ID: Final = re.compile(r"[!-~]+")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
+_RESERVED: Final = frozenset({"app_session", "session", "otel"})
+_MAX_UNIT: Final = 63  # https://opentelemetry.io/docs/specs/otel/metrics/api/#instrument-unit
 _MAX_NAME: Final = 64
 _MAX_ID: Final = 128
+_MAX_MODEL: Final = 256
 _MAX_KEY: Final = 255
 _MAX_TEXT: Final = 4_096
 _MAX_ITEMS: Final = 128
+_MAX_SECONDS: Final = 1e10
+_MAX_INT: Final = 2**63  # OTLP carries signed 64-bit integers
 
 
 class Stacktrace(str):
@@ -36,21 +45,23 @@ class Stacktrace(str):
 
 
 def event_name(name: str) -> str:
-    """Check the name of an event or a metric: static, lower-case, dotted, at most 64 characters.
+    """Check the name of an event or a metric of the user's own: static, lower-case, dotted, at most 64 characters.
 
     Raises:
-        InvalidValueError: it is something else.
+        InvalidValueError: it is something else, or one of the names that are OpenTelemetry's or ours.
     """
     if not isinstance(name, str) or len(name) > _MAX_NAME or not _NAME.fullmatch(name):
         raise InvalidValueError(
             f"{_shown(name)} cannot name an event or a metric: use a static name of at most {_MAX_NAME} lower-case "
             "letters, digits and underscores in dotted parts, such as 'cart.checkout'; put what varies into attributes"
         )
-    return name
+    if name.partition(".")[0] in _RESERVED:
+        raise InvalidValueError(f"{name!r} is taken: names under {', '.join(sorted(_RESERVED))} have a meaning already")
+    return _plain(name)
 
 
 def label(what: str, value: str) -> str:
-    """Check a low-cardinality name (a type, tier, platform, role, model ...): at most 64 visible characters.
+    """Check a low-cardinality name (a type, tier, platform, role ...): at most 64 letters, digits and _ . : / -.
 
     Raises:
         InvalidValueError: it is something else.
@@ -60,7 +71,7 @@ def label(what: str, value: str) -> str:
             f"{_shown(value)} cannot be a {what}: use a static name of at most {_MAX_NAME} characters "
             "out of letters, digits and _ . : / -, such as 'web' or 'security_audit'"
         )
-    return value
+    return _plain(value)
 
 
 def session_id(value: str) -> str:
@@ -74,20 +85,71 @@ def session_id(value: str) -> str:
             f"{_shown(value)} cannot be a session id: use 1 to {_MAX_ID} visible ASCII characters without spaces, "
             "or leave it out and one is made"
         )
-    return value
+    return _plain(value)
 
 
-def amount(what: str, value: float) -> float:
-    """Check an amount: a finite number, not negative.
+def user_name(value: str) -> str:
+    """Check the name of a user: any text but an empty one.
 
     Raises:
         InvalidValueError: it is something else.
     """
-    if isinstance(value, decimal.Decimal):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise InvalidValueError(f"{_shown(value)} cannot be {what}: use a finite number that is not negative")
+    if not isinstance(value, str) or not value:
+        raise InvalidValueError(f"{_shown(value)} cannot be a user: use a non-empty string")
     return value
+
+
+def model(value: str) -> str:
+    """The name of a model, as its provider writes it; `_OTHER` if it is no short visible ASCII text.
+
+    Raises:
+        InvalidValueError: it is no text at all.
+    """
+    if not isinstance(value, str):
+        raise InvalidValueError(f"{_shown(value)} cannot be a model: use its name")
+    return _plain(value) if len(value) <= _MAX_MODEL and _ID.fullmatch(value) else sc.OTHER
+
+
+def amount(what: str, value: float) -> float:
+    """Check an amount: a finite number, not negative; a decimal becomes a float.
+
+    Raises:
+        InvalidValueError: it is something else.
+    """
+    number: Any = value
+    try:
+        if isinstance(number, decimal.Decimal):
+            number = float(number)
+        usable = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+    except (OverflowError, ValueError):
+        usable = False
+    if not usable or not 0 <= number < _MAX_INT:
+        raise InvalidValueError(f"{_shown(value)} cannot be {what}: use a finite number that is not negative")
+    return float(number) if isinstance(number, float) else int(number)
+
+
+def seconds(what: str, value: float) -> float:
+    """Check a time span in seconds: positive, and not for ever.
+
+    Raises:
+        InvalidValueError: it is something else.
+    """
+    if not 0 < amount(what, value) < _MAX_SECONDS:
+        raise InvalidValueError(f"{what}={_shown(value)}: use a positive number of seconds")
+    return value
+
+
+def unit(value: str) -> str:
+    """Check a unit: a UCUM unit or an annotation in braces, at most 63 visible ASCII characters.
+
+    Raises:
+        InvalidValueError: it is something else.
+    """
+    if not isinstance(value, str) or len(value) > _MAX_UNIT or not _ID.fullmatch(value):
+        raise InvalidValueError(
+            f"{_shown(value)} cannot be a unit: use a UCUM unit such as 's', 'By', '1' or '{{item}}'"
+        )
+    return _plain(value)
 
 
 def currency(code: str) -> str:
@@ -98,70 +160,111 @@ def currency(code: str) -> str:
     """
     if not isinstance(code, str) or not _CURRENCY.fullmatch(code):
         raise InvalidValueError(f"{_shown(code)} cannot be a currency: use an ISO 4217 code such as 'USD' or 'EUR'")
-    return code
+    return _plain(code)
+
+
+def _plain(value: str) -> str:
+    """The text itself: a member of a string enumeration formats differently from release to release of Python."""
+    return value if type(value) is str else str.__str__(value)
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - long enough to recognise it
+    try:
+        shown = repr(value)
+    except Exception:  # noqa: BLE001 - somebody else's __repr__
+        shown = f"<{type(value).__name__}>"
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."  # noqa: PLR2004 - long enough to recognise it
 
 
 def attributes(given: Mapping[str, object], redact: Redactor) -> dict[str, AttributeValue]:
-    """Bring attributes into the form that spans and logs accept; text is redacted and cut at 4,096 characters.
+    """Bring attributes into the form that spans and logs accept.
 
-    Never raises: what cannot be represented is dropped, counted and logged, because attributes carry run-time data.
+    Text is redacted and cut at 4,096 characters; under a name that says so, a value is a secret. Never raises: what
+    cannot be represented is dropped, counted and logged.
     """
     cleaned: dict[str, AttributeValue] = {}
     for key, value in given.items():
-        if not isinstance(key, str) or not key or len(key) > _MAX_KEY:
-            _drop(f"{_shown(key)} cannot name an attribute: use a non-empty string of at most {_MAX_KEY} characters")
+        if not isinstance(key, str) or not key or len(key) > _MAX_KEY or not _encodable(key):
+            _drop(f"{_shown(key)} cannot name one: use a non-empty string of at most {_MAX_KEY} characters")
             continue
-        clean = _value(value, redact)
+        try:
+            clean = REDACTED if is_secret_name(key) else _value(value, redact)
+        except Exception as exc:  # noqa: BLE001 - conversions of other people's types
+            swallow("read an attribute's value", exc)
+            continue
         if clean is None:
             _drop(
-                f"the attribute {key!r} has a value of type {type(value).__name__}: use a string, a boolean, a number, "
-                "or a sequence of one of them"
+                f"{_shown(key)} has a value of type {type(value).__name__}: use a string, a boolean, a number of at "
+                "most 64 bits, or a sequence of one of them"
             )
         else:
             cleaned[key] = clean
     return cleaned
 
 
-def _drop(message: str) -> None:
-    log.log(logging.WARNING, "attribute", "An attribute was dropped: %s.", message)
-    if guarded.on_failure is not None:
-        guarded.on_failure("invalid_attribute")
+def _drop(reason: str) -> None:
+    log.warn("attribute", "An attribute was dropped: %s.", reason)
+    dropped("invalid_attribute")
 
 
-def text(value: str, redact: Redactor) -> str:
-    """Redact a text and cut it at 4,096 characters."""
-    return redact(value[:_MAX_TEXT])
+def text(value: object, redact: Redactor, longest: int = _MAX_TEXT) -> str:
+    """Redact a text and cut it. If the redactor fails, nothing of the text is left."""
+    try:
+        return encodable(redact(str(value)[:longest]))
+    except Exception as exc:  # noqa: BLE001 - the redactor may be the user's, and so may be __str__
+        swallow("redact a text", exc)
+        return REDACTED
+
+
+def encodable(value: str) -> str:
+    """`value` in a form that UTF-8 can carry: one lone surrogate would cost the exporter the whole batch."""
+    return value if _encodable(value) else value.encode("utf-8", "backslashreplace").decode()
+
+
+def _encodable(value: str) -> bool:
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _value(value: Any, redact: Redactor) -> AttributeValue | None:
+    if isinstance(value, list | tuple | set | frozenset):
+        return _sequence(value, redact)
+    return _scalar(value, redact)
+
+
+def _sequence(values: Any, redact: Redactor) -> AttributeValue | None:
+    """A homogeneous tuple (what the OpenTelemetry API accepts), or None."""
+    items = tuple(_scalar(item, redact) for _, item in zip(range(_MAX_ITEMS), values, strict=False))
+    kinds = {type(item) for item in items}
+    if kinds == {int, float}:
+        return tuple(float(item) for item in items)  # type: ignore[arg-type]  # all are numbers
+    return items if len(kinds) <= 1 and kinds <= {str, bool, int, float} else None  # type: ignore[return-value]  # homogeneous
+
+
+def _scalar(value: Any, redact: Redactor) -> str | bool | int | float | None:
+    """A scalar in plain form: OpenTelemetry's own types, and those that applications commonly hold."""
     kind = type(value)
     if kind is str:
         return text(value, redact)
-    if kind is Stacktrace:
-        return str(value)
-    if kind is bool or kind is int or kind is float:
+    if kind is bool or kind is float:
         return value  # type: ignore[no-any-return]  # just checked
     if isinstance(value, enum.Enum):
-        return _value(value.value, redact)
-    scalar = _scalar(value)
-    if scalar is not None:
-        return text(scalar, redact) if isinstance(scalar, str) else scalar
-    if isinstance(value, list | tuple | set | frozenset):
-        return _sequence(value, redact)
-    return None
-
-
-def _scalar(value: Any) -> str | bool | int | float | None:
-    """The plain form of the scalar types that applications commonly hold."""
-    if isinstance(value, str):
-        return str(value)
+        return _scalar(value.value, redact)
     if isinstance(value, int):
-        return int(value)
+        return int(value) if -_MAX_INT <= value < _MAX_INT else None
+    if isinstance(value, Stacktrace):
+        return encodable(str.__str__(value))
+    return _common(value, redact)
+
+
+def _common(value: Any, redact: Redactor) -> str | float | None:
+    if isinstance(value, str):
+        return text(str.__str__(value), redact)
     if isinstance(value, float | decimal.Decimal):
         return float(value)
     if isinstance(value, dt.datetime | dt.date | dt.time):
@@ -172,14 +275,5 @@ def _scalar(value: Any) -> str | bool | int | float | None:
         return str(value)
     if isinstance(value, os.PathLike):
         path = os.fspath(value)
-        return path if isinstance(path, str) else None
+        return text(path, redact) if isinstance(path, str) else None
     return None
-
-
-def _sequence(values: Any, redact: Redactor) -> AttributeValue | None:
-    """A homogeneous tuple (what the OpenTelemetry API accepts), or None."""
-    items = tuple(_value(item, redact) for _, item in zip(range(_MAX_ITEMS), values, strict=False))
-    kinds = {type(item) for item in items}
-    if kinds == {int, float}:
-        return tuple(float(item) for item in items)  # type: ignore[arg-type]  # all are numbers
-    return items if len(kinds) <= 1 and kinds <= {str, bool, int, float} else None  # type: ignore[return-value]  # homogeneous

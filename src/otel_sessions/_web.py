@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final, NamedTuple
 
 from opentelemetry import trace
@@ -25,11 +25,12 @@ FRAMEWORK_KEY: Final = "_otel_sessions"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _TOKEN_BYTES: Final = 32
 _BEARER: Final = re.compile(r"bearer +([\x21-\x7e]{1,8192})", re.IGNORECASE)  # RFC 6750, section 2.1
-_MAX_IDENTITY: Final = 1_024
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _SERVER_ERROR: Final = 500
-_SHARED_CACHE: Final = re.compile(r"\b(?:public|s-maxage|immutable)\b", re.IGNORECASE)
+_CACHING: Final = frozenset({"cache-control", "expires", "cdn-cache-control", "surrogate-control"})
+_UNSHARED: Final = re.compile(r"\b(?:private|no-store)\b")
+_SHARED: Final = re.compile(r"\bpublic\b|\bimmutable\b|\b(?:s-maxage|max-age)\s*=\s*\"?0*[1-9]")
 
 
 class Evidence(NamedTuple):
@@ -100,7 +101,7 @@ class WebSessions:
         """Who it is, by what there is already; None if nothing in the request says so."""
         settings, keys = self.runtime.settings, self.runtime.lifecycle.pseudonyms
         if evidence.identity is not None and (identity := str(evidence.identity)):
-            return Client(keys.client("identity", identity[:_MAX_IDENTITY]))
+            return Client(keys.client("identity", identity))
         if settings.framework_session and evidence.framework_session:
             token = evidence.framework_session.get(FRAMEWORK_KEY)
             if _is_token(token):
@@ -176,13 +177,18 @@ def _is_token(value: object) -> bool:
 
 
 def keep_token(framework_session: MutableMapping[str, Any], token: str) -> None:
-    """Keep a client's token in the framework's own session."""
-    framework_session[FRAMEWORK_KEY] = token
+    """Keep a client's token in the framework's own session, unless the application has just emptied that: a logout."""
+    if framework_session:
+        framework_session[FRAMEWORK_KEY] = token
 
 
-def may_carry_cookie(cache_control: str | None) -> bool:
-    """Whether a response may set a cookie: not if a shared cache may hand it to everybody (RFC 9111, 7.3)."""
-    return cache_control is None or _SHARED_CACHE.search(cache_control) is None
+def may_carry_cookie(headers: Iterable[tuple[str, str]]) -> bool:
+    """Whether a response may set a cookie: not if a shared cache may hand it to everybody (RFC 9111, 3 and 7.3)."""
+    caching = [(name.lower(), value.lower()) for name, value in headers if name.lower() in _CACHING]
+    directives = ",".join(value for name, value in caching if name == "cache-control")
+    if _UNSHARED.search(directives):
+        return True
+    return not _SHARED.search(directives) and all(name == "cache-control" for name, _ in caching)
 
 
 def set_cookie_value(name: str, token: str, *, secure: bool) -> str:

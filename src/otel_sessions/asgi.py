@@ -12,7 +12,7 @@ authenticated user. It works inside any server span, whoever opened it, and with
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
 from . import _context, _values
@@ -53,7 +53,11 @@ class SessionMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or connection."""
-        if scope["type"] not in {"http", "websocket"} or _SEEN in scope or self._sessions.excludes(scope["path"]):
+        if (
+            scope["type"] not in {"http", "websocket"}
+            or _SEEN in scope
+            or self._sessions.excludes(scope.get("path", ""))
+        ):
             await self.app(scope, receive, send)
             return
         exchange = None
@@ -83,7 +87,7 @@ class _Exchange:
     def _evidence(self) -> Evidence:
         authorization = cookie = None
         name = self._sessions.cookie_name
-        for field, value in self._scope["headers"]:
+        for field, value in self._scope.get("headers") or ():
             if field == b"authorization":
                 authorization = value.decode("latin-1")
             elif field == b"cookie" and cookie is None:
@@ -156,12 +160,12 @@ class _Exchange:
         if client is None or client.cookie_token is None:
             return message
         headers = list(message.get("headers") or ())
-        if not may_carry_cookie(_field(headers, b"cache-control")):
+        if not may_carry_cookie((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers):
             return message
-        value = set_cookie_value(
+        cookie = set_cookie_value(
             self._sessions.cookie_name, client.cookie_token, secure=self._scope.get("scheme") in _SECURE
         )
-        return {**message, "headers": [*headers, (b"set-cookie", value.encode("latin-1"))]}
+        return {**message, "headers": [*headers, (b"set-cookie", cookie.encode("latin-1"))]}
 
     def _recognise_late(self) -> None:
         """The application may have begun a session of its own in this request: it counts from now on."""
@@ -177,10 +181,6 @@ class _Exchange:
 def _status_of_close(code: int) -> int | None:
     """Policy violation (1008) is how a WebSocket is refused, 1011 how a server fails (RFC 6455, section 7.4.1)."""
     return {1008: 403, 1011: 500}.get(code)
-
-
-def _field(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
-    return next((value.decode("latin-1") for field, value in headers if field.lower() == name), None)
 
 
 def _user(scope: Scope) -> str | None:

@@ -14,21 +14,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from . import _context, _values
 from ._guard import guarded
 from ._session import Session
-from ._web import Client, Evidence, WebSessions, keep_token, may_carry_cookie
+from ._web import Client, Evidence, WebSessions, keep_token, may_carry_cookie, set_cookie_value
 from .exceptions import MissingExtraError
 
 try:
     import flask
+    from blinker import ANY
 except ImportError as error:
     raise MissingExtraError(feature="otel_sessions.flask", module="flask", extra="flask") from error
 
 if TYPE_CHECKING:
-    from werkzeug.wrappers import Response as BaseResponse
+    from flask.wrappers import Response
 
 __all__ = ["Sessions"]
 
@@ -66,10 +68,28 @@ class Sessions:
         app.extensions[_EXTENSION] = self
         app.wsgi_app = self.wrap(app.wsgi_app)  # type: ignore[method-assign,assignment]  # what Flask documents for WSGI middleware
         app.after_request(self.mark)
-        flask.request_started.connect(self._started, app)
+        self.connect(app)
 
-    def _started(self, _app: flask.Flask, **_: object) -> None:
-        self.begin()
+    def connect(self, sender: Any = ANY) -> Callable[[], None]:
+        """Follow the requests of `sender`, of every application if not given; the result stops that."""
+
+        def started(_app: flask.Flask, **_: object) -> None:
+            self.begin()
+
+        def failed(_app: flask.Flask, exception: BaseException, **_: object) -> None:
+            exchange = flask.request.environ.get(_EXCHANGE)
+            if isinstance(exchange, _Exchange):
+                exchange.error = exception
+
+        # Weakly held otherwise, and then gone with this frame.
+        flask.request_started.connect(started, sender, weak=False)
+        flask.got_request_exception.connect(failed, sender, weak=False)
+
+        def disconnect() -> None:
+            flask.request_started.disconnect(started, sender)
+            flask.got_request_exception.disconnect(failed, sender)
+
+        return disconnect
 
     def wrap(self, wsgi_app: WSGIApp) -> WSGIApp:
         """A WSGI application like `wsgi_app`, each of whose responses is written inside the request's session."""
@@ -89,17 +109,17 @@ class Sessions:
             with guarded("open the session of a request"):
                 exchange.begin()
 
-    def mark(self, response: BaseResponse) -> Any:
-        """Give the client of the current request what lets it be recognised again."""
+    def mark(self, response: Response) -> Response:
+        """Give the client of the current request what lets it be recognised again, before Flask saves its session."""
         exchange = flask.request.environ.get(_EXCHANGE)
         if isinstance(exchange, _Exchange):
             with guarded("mark the response of a session"):
-                exchange.mark(response)
+                exchange.mark()
         return response
 
 
 class _Exchange:
-    """One request, from its first byte to the last of its response.
+    """One request, from its first byte to the last of its response. Each step acts once, however often it is asked to.
 
     The context is attached once, outermost, and holds a slot: Flask and other instrumentations attach and detach theirs
     inside, in their own order.
@@ -108,13 +128,18 @@ class _Exchange:
     def __init__(self, sessions: WebSessions) -> None:
         self._sessions = sessions
         self.slot = _context.Slot()
+        self.error: BaseException | None = None
         self._client: Client | None = None
+        self._framework: Any = None
+        self._secure = False
         self._status: int | None = None
-        self._done = False
+        self._begun = self._marked = self._done = False
 
     def run(self, wsgi_app: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *args: Any) -> Any:
             self._status = int(status[:3]) if status[:3].isdigit() else None
+            with guarded("give a client its cookie"):
+                headers = self._with_cookie(headers)
             return start_response(status, headers, *args)
 
         attached = self.slot.attach()
@@ -131,14 +156,20 @@ class _Exchange:
         return _Stream(response, self)
 
     def begin(self) -> None:
+        if self._begun:
+            return
+        self._begun = True
         request = flask.request
+        self._secure = request.is_secure
+        self._framework = _framework_session()
         evidence = Evidence(
             self._sessions.identity(request),
-            _framework_session(),
+            self._framework,
             request.headers.get("Authorization"),
             request.cookies.get(self._sessions.cookie_name),
         )
-        self._client = self._sessions.recognise(evidence) or self._sessions.establish(evidence)
+        with _unaccessed(self._framework):
+            self._client = self._sessions.recognise(evidence) or self._sessions.establish(evidence)
         if self._client is not None:
             self._open(self._client)
 
@@ -147,34 +178,36 @@ class _Exchange:
         self.slot.session = session
         self._sessions.join(session)
 
-    def mark(self, response: BaseResponse) -> None:
-        framework = _framework_session()
+    def mark(self) -> None:
+        """Let the framework's session keep the client's token, and note whose session it is."""
+        if self._marked or not self._begun:
+            return
+        self._marked = True
+        framework = self._framework
         if self._client is None and framework:
             # The application began a session of its own in this very request.
             self._client = self._sessions.establish(Evidence(framework_session=framework))
             if self._client is not None:
                 self._open(self._client)
-        client, session = self._client, self.slot.session
+        if self._client is not None and self._client.framework_token and framework is not None:
+            keep_token(framework, self._client.framework_token)
+        session = self.slot.session
         if session is not None and (user := _user()):
             session.identify(user)
-        if client is None:
-            return
-        if client.framework_token and framework is not None:
-            keep_token(framework, client.framework_token)
-        if client.cookie_token and may_carry_cookie(response.headers.get("Cache-Control")):
-            response.set_cookie(
-                self._sessions.cookie_name,
-                client.cookie_token,
-                path="/",
-                secure=flask.request.is_secure,
-                httponly=True,
-                samesite="Lax",
-            )
+
+    def _with_cookie(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The headers as they leave, with our cookie if the client is to have one."""
+        if self._client is None or self._client.cookie_token is None or not may_carry_cookie(headers):
+            return headers
+        cookie = set_cookie_value(self._sessions.cookie_name, self._client.cookie_token, secure=self._secure)
+        return [*headers, ("Set-Cookie", cookie)]
 
     def finish(self, error: BaseException | None) -> None:
         if self._done:
             return
         self._done = True
+        # Flask answers an unhandled exception with a response of its own, and says so by a signal.
+        error = error or self.error
         session: Session | None = self.slot.session
         if session is None:
             self._sessions.warn_unrecognised()
@@ -221,8 +254,23 @@ class _Stream:
 def _framework_session() -> Any:
     """Flask's own session, if the application has one that can be written."""
     app: Any = flask.current_app
-    session: Any = flask.session
-    return None if app.session_interface.is_null_session(session._get_current_object()) else session
+    proxy: Any = flask.session
+    session = proxy._get_current_object()
+    if hasattr(session, "accessed"):
+        # Taking it counts as access, and makes Flask send `Vary: Cookie`; the application has not touched it yet.
+        session.accessed = False
+    return None if app.session_interface.is_null_session(session) else session
+
+
+@contextmanager
+def _unaccessed(framework: Any) -> Iterator[None]:
+    """Read Flask's session without making the response depend on it."""
+    before = getattr(framework, "accessed", None)
+    try:
+        yield
+    finally:
+        if before is not None:
+            framework.accessed = before
 
 
 def _user() -> str | None:

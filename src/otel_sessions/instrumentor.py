@@ -139,13 +139,9 @@ def _instrument_flask() -> list[Callable[[], None]]:
         sessions.mark(args[0] if args else kwargs["response"])
         return wrapped(*args, **kwargs)
 
-    def started(_app: Any, **_: object) -> None:
-        sessions.begin()
-
-    flask.request_started.connect(started)
     cls = flask.app.Flask
     return [
-        lambda: flask.request_started.disconnect(started),
+        sessions.connect(),
         _wrap(cls, "wsgi_app", serve),
         _wrap(cls, "process_response", respond),
     ]

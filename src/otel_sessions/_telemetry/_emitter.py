@@ -10,11 +10,11 @@ from opentelemetry import _logs, metrics, trace
 from opentelemetry import context as otel_context
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
-from opentelemetry.trace import ProxyTracerProvider, Tracer
+from opentelemetry.trace import ProxyTracerProvider
 
 from .. import _semconv as sc
 from .._guard import guarded
-from .._models import Attributes, Beginning, Event, SessionRecord
+from .._models import Attributes, Beginning, Event, Reservation, SessionRecord
 from ..version import __version__
 from . import _spans, _summary
 from ._instruments import Instruments, Reader
@@ -61,66 +61,74 @@ class Telemetry:
         events: Literal["both", "log", "span"] = "both",
         on_sdk: Callable[[TracerProvider | None, LoggerProvider | None], None] | None = None,
     ) -> None:
-        self._tracer_provider = tracer_provider
-        self._logger_provider = logger_provider
         self._on_sdk = on_sdk
         self.to_span = events in {"both", "span"}
         self._to_log = events in {"both", "log"}
-        self._tracer: Tracer | None = None
-        self._proxy_tracer = trace.get_tracer(sc.SCOPE_NAME, __version__, tracer_provider, sc.SCHEMA_URL)
-        self._logger: _logs.Logger | None = None
+        self._tracer_provider = tracer_provider
+        self._logger_provider = logger_provider
+        # Until an SDK appears these are the API's proxies, or its no-ops.
+        self._tracer = trace.get_tracer(sc.SCOPE_NAME, __version__, tracer_provider, sc.SCHEMA_URL)
+        self._logger = _logs.get_logger(sc.SCOPE_NAME, __version__, logger_provider, sc.SCHEMA_URL)
+        self._has_tracer = self._has_logger = self._can_reserve = False
         self.metrics = _instruments(meter_provider)
-        self._can_reserve = False
 
-    @property
-    def tracer(self) -> Tracer:
-        """The SDK's tracer once there is one, until then one that does nothing."""
-        return self._tracer or self._bind_tracer()
+    def bind(self) -> None:
+        """Pick up an SDK that was set up since the last look."""
+        if not self._has_tracer:
+            self._bind_tracer()
+        if not self._has_logger:
+            self._bind_logger()
 
-    def _bind_tracer(self) -> Tracer:
+    def _bind_tracer(self) -> None:
         provider = self._tracer_provider or trace.get_tracer_provider()
         if isinstance(provider, ProxyTracerProvider):
-            return self._proxy_tracer
+            return
         self._tracer = provider.get_tracer(sc.SCOPE_NAME, __version__, sc.SCHEMA_URL)
+        self._has_tracer = True
         self._can_reserve = _spans.can_reserve(self._tracer)
         if self._on_sdk:
             with guarded("prepare the tracer provider"):
                 self._on_sdk(provider, None)
-        return self._tracer
 
-    @property
-    def logger(self) -> _logs.Logger | None:
-        """The SDK's logger once there is one."""
-        return self._logger or self._bind_logger()
-
-    def _bind_logger(self) -> _logs.Logger | None:
+    def _bind_logger(self) -> None:
         provider = self._logger_provider or _logs.get_logger_provider()
         # The API offers no question for this; its proxy hands out proxies, an SDK its own loggers.
         if type(provider).__name__ == "ProxyLoggerProvider":
-            return None
+            return
         self._logger = provider.get_logger(sc.SCOPE_NAME, __version__, sc.SCHEMA_URL)
+        self._has_logger = True
         if self._on_sdk:
             with guarded("prepare the logger provider"):
                 self._on_sdk(None, provider)
-        return self._logger
+
+    def _listens(self) -> bool:
+        """Whether log events are heard by anybody; a look that is cheap as long as there is no SDK."""
+        if not self._has_logger:
+            # Asked before 1.40 the API does not know.
+            enabled = getattr(self._logger, "enabled", None)
+            if enabled is None or enabled(severity_number=SeverityNumber.INFO):
+                self._bind_logger()
+        return self._has_logger
 
     def start_span(self, beginning: Beginning) -> _spans.LiveSpan:
         """Open the live span of a scoped session, as a child of the current span if there is one."""
-        return self.tracer.start_span(
+        span = self._tracer.start_span(
             f"session {beginning.type}",
             attributes=_summary.start_attributes(beginning),
             start_time=beginning.started_ns,
         )
+        if not self._has_tracer and span.get_span_context().is_valid:
+            # An SDK has answered through the proxy.
+            self._bind_tracer()
+        return span
 
     def reserve(self, beginning: Beginning) -> Beginning:
         """Reserve the span of a durable session; without an SDK the session has no span, only its events."""
-        tracer = self.tracer
+        self.bind()
         if not self._can_reserve:
             return beginning
         attributes = _summary.start_attributes(beginning)
-        reservation, extra = _spans.reserve(tracer, f"session {beginning.type}", attributes)
-        if extra:
-            beginning = beginning._replace(attributes={**(beginning.attributes or {}), **extra})
+        reservation = _spans.reserve(self._tracer, f"session {beginning.type}", attributes)
         return beginning._replace(reservation=reservation)
 
     def reserved_context(self, beginning: Beginning) -> Context | None:
@@ -130,22 +138,23 @@ class Telemetry:
         return trace.set_span_in_context(_spans.reserved_span(beginning.reservation))
 
     def join(self, span: _spans.LiveSpan, beginning: Beginning) -> None:
-        """Tie a span that another instrumentation opened to a durable session: its id, and a link to its span."""
+        """Tie the current span to a durable session: a link, and its id unless it is another session's span."""
         if not span.is_recording():
             return
-        span.set_attributes({sc.SESSION_ID: beginning.id, sc.TYPE: beginning.type})
+        held = getattr(span, "attributes", None)
+        if not held or sc.SESSION_ID not in held:
+            span.set_attributes({sc.SESSION_ID: beginning.id, sc.TYPE: beginning.type})
         if beginning.reservation is not None:
             span.add_link(_spans.reserved_context(beginning.reservation))
 
     def started(self, beginning: Beginning, context: Context | None) -> None:
         """Say that a session has started: the event of the semantic conventions, and the counter."""
         self.metrics.starts.add(1, beginning.type, beginning.tier)
-        logger = self.logger if self._to_log else None
-        if logger is not None:
+        if self._listens() and self._to_log:
             attributes = _summary.identity(beginning)
             if beginning.previous_id is not None:
                 attributes[sc.SESSION_PREVIOUS_ID] = beginning.previous_id
-            logger.emit(
+            self._logger.emit(
                 event_name=sc.EVENT_SESSION_START,
                 timestamp=beginning.started_ns,
                 severity_number=SeverityNumber.INFO,
@@ -157,10 +166,10 @@ class Telemetry:
         """Say that a session has ended: its event, its span, its duration."""
         beginning = record.beginning
         ended_ns = beginning.started_ns if record.ended_ns is None else record.ended_ns
-        summary = _summary.end_attributes(record)
-        logger = self.logger if self._to_log else None
-        if logger is not None:
-            logger.emit(
+        summary = None
+        if self._has_logger and self._to_log:
+            summary = _summary.end_attributes(record)
+            self._logger.emit(
                 event_name=sc.EVENT_SESSION_END,
                 timestamp=ended_ns,
                 severity_number=SeverityNumber.INFO,
@@ -178,28 +187,27 @@ class Telemetry:
             ratio = min(1.0, record.totals.active_ns / 1e9 / seconds)
             self.metrics.engagement_ratio.record(ratio, {sc.TYPE: beginning.type}, context=context)
         if span is not None:
-            self._end_live(span, record, summary, ended_ns)
-        elif beginning.reservation is not None:
-            self._emit_reserved(record, summary, ended_ns)
+            if span.is_recording():
+                self._complete(span, record, summary or _summary.end_attributes(record))
+            span.end(ended_ns)
+        elif beginning.reservation is not None and self._can_reserve:
+            self._emit_reserved(record, beginning.reservation, summary or _summary.end_attributes(record), ended_ns)
 
-    def _end_live(self, span: _spans.LiveSpan, record: SessionRecord, summary: Attributes, ended_ns: int) -> None:
-        if span.is_recording():
-            latest = _summary.latest_attributes(record)
-            span.set_attributes({**latest, **summary})
-            code, description = _summary.span_status(record)
-            if code is trace.StatusCode.ERROR:
-                span.set_status(code, description)
-        span.end(ended_ns)
+    def _complete(self, span: _spans.LiveSpan, record: SessionRecord, summary: Attributes) -> None:
+        latest = _summary.latest_attributes(record)
+        span.set_attributes({**latest, **summary} if latest else summary)
+        code, description = _summary.span_status(record)
+        if code is trace.StatusCode.ERROR:
+            span.set_status(code, description)
 
-    def _emit_reserved(self, record: SessionRecord, summary: Attributes, ended_ns: int) -> None:
+    def _emit_reserved(
+        self, record: SessionRecord, reservation: Reservation, summary: Attributes, ended_ns: int
+    ) -> None:
         beginning = record.beginning
-        assert beginning.reservation is not None
-        if not _spans.can_reserve(self.tracer):
-            return
         _spans.emit_reserved(
-            self.tracer,
+            self._tracer,
             f"session {beginning.type}",
-            reservation=beginning.reservation,
+            reservation=reservation,
             start_ns=beginning.started_ns,
             end_ns=ended_ns,
             attributes={**_summary.start_attributes(beginning), **_summary.latest_attributes(record), **summary},
@@ -230,24 +238,23 @@ class Telemetry:
         Returns:
             Whether the span half is still to be written: the mode wants it, and no bridge has done it.
         """
-        logger = self.logger if self._to_log or always_log else None
-        if logger is None:
+        if not (self._to_log or always_log) or not self._listens():
             return self.to_span
         bridged: list[bool] = []
-        logger.emit(
+        self._logger.emit(
             event_name=event.name,
             timestamp=event.time_ns,
             severity_number=severity,
             body=body,
             context=otel_context.set_value(BRIDGED_KEY, bridged, context),
-            attributes={**identity, **event.attributes},
+            attributes={**event.attributes, **identity},
         )
         return self.to_span and not bridged
 
     def startup(self, attributes: Attributes, time_ns: int) -> None:
         """Say that the library is running, and how it is configured."""
-        if self.logger is not None:
-            self.logger.emit(
+        if self._has_logger:
+            self._logger.emit(
                 event_name=sc.EVENT_STARTUP,
                 timestamp=time_ns,
                 severity_number=SeverityNumber.INFO,
@@ -257,6 +264,10 @@ class Telemetry:
     def observe(self, metric: sc.Metric, read: Reader) -> None:
         """Report what `read` returns as `metric` at each collection."""
         self.metrics.observe(metric, read)
+
+    def stop_observing(self, metric: sc.Metric, read: Reader) -> None:
+        """Report nothing more for `metric`, unless another reader has taken over."""
+        self.metrics.stop_observing(metric, read)
 
     def after_fork(self) -> None:
         """Start from zero in a child process."""

@@ -65,6 +65,7 @@ class Instruments:
         self._lock = threading.RLock()
         self._own: dict[str, tuple[str, Histogram]] = {}
         self._readers: dict[str, Reader] = {}
+        self._observed: set[str] = set()
         self._tallies: list[Tally] = []
         self.starts = self._tally(sc.STARTS)
         self.requests = self._tally(sc.REQUESTS)
@@ -84,13 +85,14 @@ class Instruments:
 
     def observe(self, metric: sc.Metric, read: Reader) -> None:
         """Report what `read` returns, by attribute values, as `metric` at each collection; the latest reader counts."""
-        first = metric.name not in self._readers
         self._readers[metric.name] = read
-        if not first:
+        if metric.name in self._observed:
             return
+        self._observed.add(metric.name)
 
         def callback(_options: CallbackOptions) -> Iterable[Observation]:
-            values = self._readers[metric.name]()
+            reader = self._readers.get(metric.name)
+            values = reader() if reader is not None else {}
             return [Observation(value, named(metric.attributes, key)) for key, value in values.items()]
 
         create = {
@@ -112,6 +114,11 @@ class Instruments:
         if held[0] != unit:
             log.warn(f"unit of {name}", "The metric %r has the unit %r; the unit %r was ignored.", name, held[0], unit)
         held[1].record(value, {sc.TYPE: session_type})
+
+    def stop_observing(self, metric: sc.Metric, read: Reader) -> None:
+        """Report nothing more for `metric`, unless another reader has taken over."""
+        if self._readers.get(metric.name) is read:
+            del self._readers[metric.name]
 
     def after_fork(self) -> None:
         """Start from zero in a child process."""

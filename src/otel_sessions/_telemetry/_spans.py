@@ -3,15 +3,15 @@
 The OpenTelemetry API cannot give a span its ids (open-telemetry/opentelemetry-python#4963). The SDK's tracer reads its
 `id_generator` and `sampler` attributes at each `start_span`, so a copy of our own tracer with both replaced emits a
 span with the reserved ids and the decision of the start, through the provider's own processors and limits. Sampling
-again at the end would orphan children. `can_reserve` is the one capability check, `tests/test_spans.py` the contract
-test.
+again at the end would orphan children. `can_reserve` is the one capability check; tests/telemetry/test_spans.py holds
+the contract test.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from opentelemetry.context import Context
 from opentelemetry.trace import (
@@ -26,22 +26,14 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace import Span as LiveSpan
 
-from .._models import Attributes, AttributeValue, Event, Reservation
+from .._models import Attributes, Event, Reservation
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
 __all__ = ["LiveSpan", "can_reserve", "emit_reserved", "reserve", "reserved_context", "reserved_span"]
 
 _RANDOM_TRACE_ID = 0x02  # W3C Trace Context Level 2, section 2.2.4.2
-
-
-class _SdkTracer(Protocol):
-    """What is relied on of the SDK's tracer."""
-
-    id_generator: IdGenerator
-    sampler: Sampler | _Replay
 
 
 _EndState: TypeAlias = "tuple[StatusCode, str | None]"
@@ -52,28 +44,30 @@ def can_reserve(tracer: Tracer) -> bool:
     return hasattr(tracer, "id_generator") and hasattr(tracer, "sampler")
 
 
-def reserve(tracer: Any, name: str, attributes: Attributes) -> tuple[Reservation, dict[str, AttributeValue]]:
+def reserve(tracer: Tracer, name: str, attributes: Attributes) -> Reservation | None:
     """Fix the identity of a root span to be emitted later, and ask the sampler about it, once.
 
     Returns:
-        The reservation, and the attributes that the sampler wants on the span beyond those given.
+        None if the tracer is switched off: then nothing must refer to a span that will not come.
     """
-    sdk: _SdkTracer = tracer
-    generator = sdk.id_generator
-    trace_id = generator.generate_trace_id()
+    twin: Any = copy.copy(tracer)
+    twin.sampler = asked = _Asked(twin.sampler)
     # An empty context, not the current one: the span is a root, whatever request happens to start the session.
-    result: SamplingResult = sdk.sampler.should_sample(
-        Context(), trace_id, name, SpanKind.INTERNAL, dict(attributes), ()
-    )
+    context = twin.start_span(name, context=Context(), attributes=dict(attributes)).get_span_context()
+    result = asked.result
+    if result is None:
+        return None
     sampled: bool = result.decision.is_sampled()  # type: ignore[no-untyped-call]  # upstream is untyped
-    flags = TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT
-    # Older SDKs lack the question; their ids are not declared random either.
-    if getattr(generator, "is_trace_id_random", bool)():
-        flags |= _RANDOM_TRACE_ID
-    state = result.trace_state.to_header() if result.trace_state else ""
-    reservation = Reservation(trace_id, generator.generate_span_id(), flags, state, result.decision.value)
+    flags = context.trace_flags | (TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
     extra = {k: v for k, v in (result.attributes or {}).items() if k not in attributes}
-    return reservation, extra
+    return Reservation(
+        context.trace_id,
+        context.span_id,
+        flags,
+        context.trace_state.to_header(),
+        result.decision.value,
+        extra or None,
+    )
 
 
 def reserved_context(reservation: Reservation) -> SpanContext:
@@ -106,13 +100,32 @@ def emit_reserved(
     """Send the reserved span through the tracer's own pipeline, with the identity and the decision of its start."""
     twin: Any = copy.copy(tracer)
     twin.id_generator = twin.sampler = _Replay(reservation)
-    span = twin.start_span(name, context=Context(), start_time=start_ns, attributes=dict(attributes))
+    span = twin.start_span(
+        name, context=Context(), start_time=start_ns, attributes={**(reservation.attributes or {}), **attributes}
+    )
     for event in events:
         span.add_event(event.name, dict(event.attributes), event.time_ns)
     code, description = status
     if code is not StatusCode.UNSET:
         span.set_status(Status(code, description))
     span.end(end_ns)
+
+
+class _Asked:
+    """A sampler that asks another, keeps the answer, and lets no span be made: none is started and abandoned."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self.result: SamplingResult | None = None
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+        from opentelemetry.sdk.trace.sampling import Decision, SamplingResult  # noqa: PLC0415 - the SDK loads on use
+
+        self.result = self._sampler.should_sample(*args, **kwargs)
+        return SamplingResult(Decision.DROP, None, self.result.trace_state)
+
+    def get_description(self) -> str:
+        return f"otel-sessions: asks {self._sampler.get_description()}"
 
 
 class _Replay:

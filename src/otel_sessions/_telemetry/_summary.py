@@ -52,8 +52,8 @@ def end_attributes(record: SessionRecord) -> dict[str, AttributeValue]:
         found[sc.TURN_MEAN_DURATION] = totals.turn_ns / totals.turns / 1e9
     if totals.messages:
         found[sc.MESSAGE_COUNT] = sum(totals.messages.values())
-    if record.status == "error" and totals.error_type is not None:
-        found[sc.ERROR_TYPE] = totals.error_type
+    if record.status == "error" and totals.error is not None:
+        found[sc.ERROR_TYPE] = totals.error[0]
     _add_consumption(found, totals)
     return found
 
@@ -71,9 +71,14 @@ def _add_consumption(found: dict[str, AttributeValue], totals: Totals) -> None:
 
 
 def latest_attributes(record: SessionRecord) -> dict[str, AttributeValue]:
-    """What changed since the start: attributes set on the way, a user who became known, another platform."""
+    """What changed since the start: attributes set on the way, a user who became known, another platform.
+
+    What identifies the session comes last: it cannot be replaced, nor pushed out by the SDK's limit of attributes.
+    """
     totals = record.totals
-    found: dict[str, AttributeValue] = dict(totals.attributes or {})
+    if not totals.attributes and totals.user is None and totals.platform is None:
+        return {}
+    found = {**(totals.attributes or {}), **start_attributes(record.beginning)}
     if totals.user is not None:
         found[sc.ENDUSER_PSEUDO_ID] = totals.user
     if totals.platform is not None:
@@ -85,4 +90,4 @@ def span_status(record: SessionRecord) -> tuple[StatusCode, str | None]:
     """Only an error is one: time-outs and cancellations are not, and Ok is left for the application to say."""
     if record.status != "error":
         return StatusCode.UNSET, None
-    return StatusCode.ERROR, record.totals.error_message
+    return StatusCode.ERROR, None if record.totals.error is None else record.totals.error[1]

@@ -8,6 +8,7 @@ from typing import Final
 
 _BITS: Final = 128
 _MIN_KEY_BYTES: Final = 16
+_MAX_KNOWN: Final = 1_024
 
 
 class Pseudonyms:
@@ -16,16 +17,22 @@ class Pseudonyms:
     The purpose is part of the message, so a user's pseudonym and a client's key never coincide.
     """
 
-    __slots__ = ("_base",)
+    __slots__ = ("_base", "_users")
 
     def __init__(self, key: bytes) -> None:
         if len(key) < _MIN_KEY_BYTES:
             raise ValueError(f"a pseudonym key needs at least {_MIN_KEY_BYTES} bytes, this one has {len(key)}")
         self._base = hmac.new(key, digestmod=hashlib.sha256)
+        self._users: dict[str, str] = {}
 
     def user(self, name: str) -> str:
         """The `enduser.pseudo.id` of a user."""
-        return self._digest(b"user\0", name)
+        known = self._users.get(name)
+        if known is None:
+            if len(self._users) >= _MAX_KNOWN:
+                self._users.clear()
+            known = self._users[name] = self._digest(b"user\0", name)
+        return known
 
     def client(self, kind: str, evidence: str) -> str:
         """The key under which a client's session is kept; `kind` says how it was recognised."""

@@ -12,6 +12,14 @@ from typing import Final, TypeAlias
 
 Redactor: TypeAlias = Callable[[str], str]
 
+REDACTED: Final = "[redacted]"
+
+# Singular `token` only: `tokens` is a count. A digest, a hash or a type of a secret is none.
+_SECRET_NAME: Final = re.compile(
+    r"(?i)(?:^|[._-])(?:\w*passw(?:or)?d|passphrase|\w*secret|(?:\w*_)?token|api[_-]?key|access[_-]?key|private[_-]?key"
+    r"|set[_-]cookie|cookie|authorization|credentials?)$"
+)
+
 _PATTERNS: Final = (
     # Credentials in a URL: scheme://user:password@host (RFC 3986, section 3.2.1).
     (re.compile(r"(?<=://)[^\s/@:]+:[^\s/@]+(?=@)"), "[redacted]"),
@@ -50,6 +58,11 @@ _SUSPECT: Final = re.compile(
     r"(?i)@|eyJ|bearer|basic|passw|passphrase|secret|token|key|cookie|authorization|[spr]k[-_]|gh[pousr]_|xox|AKIA"
     r"|\d{4}|\d\.\d|(?:[0-9a-f]{1,4}:){7}"
 )
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether the name of an attribute says that its value is a secret: `password`, `api_key`, `auth.token` ..."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def redact(text: str) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Final
-from urllib.parse import urlsplit
 
 from ..exceptions import ConfigurationError
 from ..typing import Store
 from .memory import MemoryStore
 
 __all__ = ["ENTRY_POINT_GROUP", "MemoryStore", "from_url"]
+
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}")  # RFC 3986, section 3.1
 
 ENTRY_POINT_GROUP: Final = "otel_sessions_store"
 """Distributions may offer stores of their own: an entry point in this group, named by the URL's scheme, that leads to a
@@ -28,17 +30,15 @@ def from_url(url: str, *, history: int = 10_000) -> Store:
     Raises:
         ConfigurationError: no store answers to the scheme.
     """
-    scheme = urlsplit(url).scheme if "://" in url else ""
+    scheme, separator, _ = url.partition("://")
+    scheme = scheme.lower() if separator and _SCHEME.fullmatch(scheme) else ""
     if scheme == "memory":
         return MemoryStore(history=history)
     offered = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
     if scheme in offered:
         factory: Callable[[str], Store] = offered[scheme].load()
         return factory(url)
+    # Of the URL only the scheme is shown: anything after it may be a credential.
+    shown = f"{scheme}://..." if scheme else "without a scheme"
     known = ", ".join(f"{name}://" for name in sorted({"memory", *offered}))
-    raise ConfigurationError(f"store={_without_credentials(url)!r}: no store has that scheme; there are {known}")
-
-
-def _without_credentials(url: str) -> str:
-    head, at, tail = url.rpartition("@")
-    return f"{head.partition('://')[0]}://...@{tail}" if at else url
+    raise ConfigurationError(f"store: no store answers to a URL {shown}; there are {known}")

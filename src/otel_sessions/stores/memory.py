@@ -17,6 +17,26 @@ _TICK_NS: Final = 1_000_000_000
 _SECRET_BYTES: Final = 32
 
 
+class _Entry:
+    """An active session. Its totals are those of the first delta, until a second one is added to them."""
+
+    __slots__ = ("beginning", "totals")
+
+    def __init__(self, beginning: Beginning) -> None:
+        self.beginning = beginning
+        self.totals: Totals | None = None
+
+    @property
+    def last_activity_ns(self) -> int:
+        return self.beginning.started_ns if self.totals is None else self.totals.last_activity_ns
+
+    def add(self, delta: Totals) -> None:
+        if self.totals is None:
+            self.totals = delta
+        else:
+            self.totals.merge(delta)
+
+
 class MemoryStore:
     """Records in dictionaries under one lock; expiry by a timer wheel with lazy re-insertion, O(1) amortised.
 
@@ -34,7 +54,7 @@ class MemoryStore:
 
     def _begin(self) -> None:
         self._lock = threading.RLock()
-        self._active: dict[str, tuple[Beginning, Totals]] = {}
+        self._active: dict[str, _Entry] = {}
         self._by_key: dict[str, str] = {}
         self._wheel: defaultdict[int, list[str]] = defaultdict(list)
         self._swept_to = 0
@@ -46,10 +66,11 @@ class MemoryStore:
         key = beginning.key
         with self._lock:
             if key is not None:
-                held = self._by_key.setdefault(key, beginning.id)
-                if held != beginning.id:
+                held = self._by_key.get(key)
+                if held is not None:
                     return self._record(held)
-            self._active[beginning.id] = (beginning, Totals(beginning.started_ns))
+                self._by_key[key] = beginning.id
+            self._active[beginning.id] = _Entry(beginning)
             deadline = _deadline(beginning, beginning.started_ns)
             if deadline is not None:
                 self._put(beginning.id, deadline)
@@ -80,7 +101,7 @@ class MemoryStore:
                 if held is None:
                     missing.add(session_id)
                 else:
-                    held[1].merge(delta)
+                    held.add(delta)
         return missing
 
     def close(
@@ -96,12 +117,12 @@ class MemoryStore:
         """Add `delta` to an active session and end it; exactly one caller receives the final record."""
         with self._lock:
             held = self._active.get(session_id)
-            if held is None or (idle_since_ns is not None and held[1].last_activity_ns > idle_since_ns):
+            if held is None or (idle_since_ns is not None and held.last_activity_ns > idle_since_ns):
                 return None
             del self._active[session_id]
-            beginning, totals = held
             if delta is not None:
-                totals.merge(delta)
+                held.add(delta)
+            beginning, totals = held.beginning, held.totals or Totals(held.beginning.started_ns)
             if beginning.key is not None:
                 del self._by_key[beginning.key]
             record = SessionRecord(beginning, totals, status, reason, ended_ns)
@@ -118,7 +139,9 @@ class MemoryStore:
     def counts(self) -> Mapping[tuple[str, str | None], int]:
         """How many sessions are active, by type and tier."""
         with self._lock:
-            return Counter((beginning.type, beginning.tier) for beginning, _ in self._active.values())
+            return Counter(
+                (beginning.type, beginning.tier) for beginning in (entry.beginning for entry in self._active.values())
+            )
 
     def active(self, *, user: str | None = None) -> list[SessionRecord]:
         """The active sessions, oldest first; only those of `user` (a pseudonym) when given."""
@@ -138,8 +161,9 @@ class MemoryStore:
         """Nothing to release."""
 
     def _record(self, session_id: str) -> SessionRecord:
-        beginning, totals = self._active[session_id]
-        return SessionRecord(beginning, totals.copy())
+        held = self._active[session_id]
+        totals = Totals(held.beginning.started_ns) if held.totals is None else held.totals.copy()
+        return SessionRecord(held.beginning, totals)
 
     def _remember(self, record: SessionRecord) -> None:
         if self._history_size == 0:
@@ -170,8 +194,7 @@ class MemoryStore:
         held = self._active.get(session_id)
         if held is None:
             return None
-        beginning, totals = held
-        deadline = _deadline(beginning, totals.last_activity_ns)
+        deadline = _deadline(held.beginning, held.last_activity_ns)
         if deadline is None:
             return None
         if deadline <= now_ns:

@@ -29,6 +29,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 _PROTOBUF: Final = "application/x-protobuf"
 _MAX_BODY: Final = 64 * 1024 * 1024
 _POLL_SECONDS: Final = 0.02
+_DECODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "identity": bytes,
+    "gzip": gzip.decompress,
+    "deflate": zlib.decompress,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,8 @@ class OTLPReceiver:
                 status, answer = receiver._receive(
                     self.path, {name.lower(): value for name, value in self.headers.items()}, self.rfile.read
                 )
+                # An unread body would be taken for the next request.
+                self.close_connection = status in {411, 413}
                 self.send_response(status)
                 self.send_header("Content-Type", _PROTOBUF)
                 self.send_header("Content-Length", str(len(answer)))
@@ -205,18 +212,23 @@ class OTLPReceiver:
             "/v1/logs": (ExportLogsServiceRequest, ExportLogsServiceResponse, self._keep_logs),
             "/v1/metrics": (ExportMetricsServiceRequest, ExportMetricsServiceResponse, self._keep_points),
         }
-        length = int(headers.get("content-length", 0))
-        if length > _MAX_BODY:
+        length = headers.get("content-length", "")
+        if not length.isascii() or not length.isdigit():
+            return self._refuse(411, f"{path}: Content-Length {length!r} is no length; chunked bodies are not read")
+        if int(length) > _MAX_BODY:
             return self._refuse(413, f"{path}: a body of {length} bytes")
-        body = read(length)
+        body = read(int(length))
         if path not in signals:
             return self._refuse(404, f"{path}: no such signal")
         if headers.get("content-type", "").partition(";")[0].strip() != _PROTOBUF:
             return self._refuse(415, f"{path}: {headers.get('content-type')!r} is not {_PROTOBUF}")
+        encoding = headers.get("content-encoding", "identity")
+        if encoding not in _DECODERS:
+            return self._refuse(415, f"{path}: no decoder for Content-Encoding {encoding!r}")
         request_type, response_type, keep = signals[path]
         request = request_type()
         try:
-            request.ParseFromString(_inflated(body, headers.get("content-encoding", "")))
+            request.ParseFromString(_DECODERS[encoding](body))
         except (DecodeError, OSError, EOFError, zlib.error) as error:
             return self._refuse(400, f"{path}: {error!r}")
         keep(request)
@@ -259,10 +271,6 @@ class OTLPReceiver:
             self._points += points
 
 
-def _inflated(body: bytes, encoding: str) -> bytes:
-    return gzip.decompress(body) if encoding == "gzip" else zlib.decompress(body) if encoding == "deflate" else body
-
-
 def _span(span: Any, resource: dict[str, Any], scope: str) -> ReceivedSpan:
     return ReceivedSpan(
         span.name,
@@ -297,14 +305,17 @@ def _log(record: Any, resource: dict[str, Any], scope: str) -> ReceivedLog:
 
 def _points(metric: Any, resource: dict[str, Any], scope: str) -> Iterable[ReceivedPoint]:
     kind = metric.WhichOneof("data")
-    for point in getattr(metric, kind).data_points:
-        if kind in {"histogram", "exponential_histogram"}:
-            value, count = point.sum, point.count
+    for point in getattr(metric, kind).data_points if kind else ():
+        if kind in {"gauge", "sum"}:
+            which = point.WhichOneof("value")
+            if which is None:
+                # Flagged as having no recorded value.
+                continue
+            value, count = getattr(point, which), 1
         else:
-            value, count = getattr(point, point.WhichOneof("value")), 1
-        yield ReceivedPoint(
-            metric.name, metric.unit, kind, value, count, _attributes(point.attributes), resource, scope
-        )
+            value, count = point.sum, point.count
+        attributes = _attributes(point.attributes)
+        yield ReceivedPoint(metric.name, metric.unit, kind, value, count, attributes, resource, scope)
 
 
 def _attributes(pairs: Iterable[Any]) -> dict[str, Any]:
