@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -101,6 +102,8 @@ class Settings:
             raise ConfigurationError(f"redact={self.redact!r}: use a callable that takes a text and returns one")
         if self.identify is not None and not callable(self.identify):
             raise ConfigurationError(f"identify={self.identify!r}: use a callable")
+        if inspect.iscoroutinefunction(self.identify):
+            raise ConfigurationError(f"identify={self.identify!r}: use a plain function, a coroutine is not awaited")
         self._check_values()
         self._check_web()
         self._check_objects()

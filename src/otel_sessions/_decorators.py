@@ -129,7 +129,9 @@ def _function(function: Callable[..., Any], definition: Definition) -> Callable[
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         handle = begin()
-        handle.__enter__()
+        if handle is NO_SESSION:
+            return function(*args, **kwargs)
+        handle._enter_scoped()
         try:
             result = function(*args, **kwargs)
         except BaseException as exc:
@@ -147,7 +149,9 @@ def _coroutine(function: Callable[..., Awaitable[Any]], definition: Definition) 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         handle = begin()
-        handle.__enter__()
+        if handle is NO_SESSION:
+            return await function(*args, **kwargs)
+        handle._enter_scoped()
         try:
             result = await function(*args, **kwargs)
         except BaseException as exc:

@@ -27,7 +27,7 @@ class Definition:
         InvalidValueError: a name cannot be one, or the attributes are not a mapping.
     """
 
-    __slots__ = ("_attributes", "_clean", "_entered", "platform", "tier", "type", "user")
+    __slots__ = ("_attributes", "_entered", "_resolved", "platform", "tier", "type", "user")
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Definition:
         if attributes is not None and not isinstance(attributes, Mapping):
             raise InvalidValueError(f"attributes={attributes!r}: use a mapping of names to values")
         self._attributes = attributes
-        self._clean: tuple[Lifecycle, Attributes | None] | None = None
+        self._resolved: tuple[Lifecycle, str | None, Attributes | None] | None = None
         self._entered: Session | None = None
 
     def begin(self) -> Session:
@@ -56,23 +56,20 @@ class Definition:
         if not runtime.enabled:
             return NO_SESSION
         lifecycle = runtime.lifecycle
-        user = None
-        with guarded("find out the user of a session"):
-            user = pseudonym(lifecycle, self.user)
-        live = lifecycle.begin_scoped(
-            self.type,
-            user=user,
-            tier=self.tier,
-            platform=self.platform,
-            attributes=self._attributes_for(lifecycle) if self._attributes else None,
-        )
+        held = self._resolved
+        if held is None or held[0] is not lifecycle:
+            held = self._resolved = lifecycle, self._user_of(lifecycle), self._attributes_of(lifecycle)
+        user = self._user_of(lifecycle) if callable(self.user) else held[1]
+        live = lifecycle.begin_scoped(self.type, user, self.tier, self.platform, held[2])
         return Session(lifecycle, live)
 
-    def _attributes_for(self, lifecycle: Lifecycle) -> Attributes | None:
-        held = self._clean
-        if held is None or held[0] is not lifecycle:
-            held = self._clean = lifecycle, _values.attributes(self._attributes or {}, lifecycle.settings.redact)
-        return held[1]
+    def _user_of(self, lifecycle: Lifecycle) -> str | None:
+        with guarded("find out the user of a session"):
+            return pseudonym(lifecycle, self.user)
+        return None
+
+    def _attributes_of(self, lifecycle: Lifecycle) -> Attributes | None:
+        return _values.attributes(self._attributes, lifecycle.settings.redact) if self._attributes else None
 
     def __enter__(self) -> Session:
         if self._entered is not None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final
+
+from .security.redaction import redact
 
 _logger = logging.getLogger("otel_sessions")
 
@@ -26,8 +29,9 @@ class RateLimitedLog:
         self._clock = clock
         self._lock = threading.RLock()
         self._seen: dict[str, tuple[float, int]] = {}
+        self._said: set[str] = set()
 
-    def log(self, level: int, subject: str, message: str, *args: object, exc_info: bool = False) -> None:
+    def log(self, level: int, subject: str, message: str, *args: object) -> None:
         """Log `message % args`, unless `subject` was logged within the last minute."""
         now = self._clock()
         with self._lock:
@@ -40,7 +44,15 @@ class RateLimitedLog:
             self._seen[subject] = (now, 0)
         if unsaid:
             message, args = message + " (and %d more in the last minute)", (*args, unsaid)
-        _logger.log(level, message, *args, exc_info=exc_info)
+        _logger.log(level, message, *args)
+
+    def once(self, level: int, subject: str, message: str, *args: object) -> None:
+        """Log `message % args` the first time; never again about `subject`."""
+        with self._lock:
+            if subject in self._said:
+                return
+            self._said.add(subject)
+        _logger.log(level, message, *args)
 
     def warn(self, subject: str, message: str, *args: object) -> None:
         """Log a warning."""
@@ -54,22 +66,32 @@ class RateLimitedLog:
         """Forget what was logged."""
         with self._lock:
             self._seen.clear()
+            self._said.clear()
 
 
 log: Final = RateLimitedLog()
 
 
 def swallow(doing: str, exc: Exception) -> None:
-    """Log a failure, at a limited rate, and count it as dropped."""
+    """Log a failure, redacted and at a limited rate, and count it as dropped."""
     log.log(
         logging.ERROR,
         doing,
-        "otel-sessions could not %s: %r. The application is not affected.",
+        "otel-sessions could not %s. The application is not affected. %s",
         doing,
-        exc,
-        exc_info=True,
+        _Redacted(exc),
     )
     dropped("internal_error")
+
+
+class _Redacted:
+    """An exception with its traceback, as text without secrets; made only if it is really logged."""
+
+    def __init__(self, exc: Exception) -> None:
+        self._exc = exc
+
+    def __str__(self) -> str:
+        return redact("".join(traceback.format_exception(self._exc)))
 
 
 def dropped(reason: str) -> None:
@@ -96,7 +118,7 @@ class guarded:  # noqa: N801 - used as a statement: `with guarded("..."):`
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
-        traceback: TracebackType | None,
+        tb: TracebackType | None,
     ) -> bool:
         if not isinstance(exc, Exception):
             return False

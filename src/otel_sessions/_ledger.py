@@ -55,8 +55,8 @@ class Ledger:
         for metric, read in self._readers.items():
             telemetry.observe(metric, read)
 
-    def touch(self, live: Live, *, requests: int = 0) -> None:
-        """Note that the session was active now."""
+    def touch(self, live: Live, *, requests: int = 0, operations: int = 0) -> None:
+        """Note that the session was active now, with what else there is to count."""
         now = self._clock.time_ns()
         with live.lock:
             gap = now - live.last_ns
@@ -64,6 +64,7 @@ class Ledger:
                 live.last_ns = live.delta.last_activity_ns = now
                 if gap <= self._gap_ns:
                     live.delta.active_ns += gap
+            live.operations += operations
             if requests:
                 live.delta.requests += requests
         self.mark(live)

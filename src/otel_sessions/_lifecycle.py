@@ -10,6 +10,7 @@ import os
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Final
@@ -18,6 +19,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import set_span_in_context
 
 from . import _context
+from ._collector import collecting
 from ._config import Settings
 from ._guard import guarded, log, swallow
 from ._ledger import Ledger
@@ -58,6 +60,7 @@ class Lifecycle:
         # Not the module's generator: an application that seeds it for its own purposes must not repeat our ids.
         self._random = random.Random(os.urandom(32))  # noqa: S311 - an id is unique, not secret; what clients hold is
         self._sweeping = threading.Lock()
+        self._left_behind: deque[tuple[Live, Status, EndReason]] = deque()
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
@@ -83,7 +86,6 @@ class Lifecycle:
     def begin_scoped(
         self,
         session_type: str,
-        *,
         user: str | None = None,
         tier: str | None = None,
         platform: str | None = None,
@@ -210,7 +212,7 @@ class Lifecycle:
             longest is not None and now - live.beginning.started_ns >= longest
         )
 
-    def enter(self, live: Live) -> bool:
+    def enter(self, live: Live, *, requests: int = 0) -> bool:
         """A request or a block of the session begins: until it is left, the session is not idle.
 
         Returns:
@@ -221,15 +223,12 @@ class Lifecycle:
         with live.lock:
             if live.ended is not None:
                 return False
-            live.operations += 1
-        self.ledger.touch(live)
+            self.ledger.touch(live, requests=requests, operations=1)
         return True
 
     def leave(self, live: Live) -> None:
         """A request or a block of the session is over."""
-        with live.lock:
-            live.operations -= 1
-        self.ledger.touch(live)
+        self.ledger.touch(live, operations=-1)
 
     def span_context(self, live: Live) -> Context | None:
         """A context in which the session's span, live or reserved, is the current one; None if there is no span."""
@@ -243,6 +242,9 @@ class Lifecycle:
         Returns:
             Whether this call ended it: False if it had ended before, here or elsewhere.
         """
+        if collecting():
+            self._left_behind.append((live, status, reason))
+            return True
         if live.ended is not None:
             return False
         if live.beginning.topology == "scoped":
@@ -273,6 +275,11 @@ class Lifecycle:
         # A store that lost the session does not silence it: its span is here.
         self._say_ended(record or SessionRecord(began, delta, status, reason, ended_ns), live)
         return True
+
+    def _end_left_behind(self) -> None:
+        """End what the garbage collector found."""
+        while self._left_behind:
+            self.end(*self._left_behind.popleft())
 
     def _say_ended(self, record: SessionRecord, live: Live) -> None:
         try:
@@ -331,6 +338,7 @@ class Lifecycle:
 
     def sweep(self) -> None:
         """One round of the background thread: merge what happened here, end what has expired."""
+        self._end_left_behind()
         with self._sweeping:
             now = self.clock.time_ns()
             for live in self.ledger.recent:
@@ -371,6 +379,7 @@ class Lifecycle:
 
     def shutdown(self) -> None:
         """End what cannot outlive this process: scoped sessions, and durable ones if nobody else sees the store."""
+        self._end_left_behind()
         for live in list(self.ledger.open.values()):
             self.end(live, "cancelled", "shutdown")
         self.ledger.flush()

@@ -102,11 +102,6 @@ class Recorder:
         self._telemetry.metrics.errors.add(1, live.beginning.type, kind)
         self._ledger.touch(live)
 
-    def request(self, live: Live) -> None:
-        """Count a request."""
-        self._telemetry.metrics.requests.add(1, live.beginning.type)
-        self._ledger.touch(live, requests=1)
-
     def message(self, live: Live, role: str) -> None:
         """Count a message."""
         with live.lock:

@@ -362,6 +362,12 @@ class Session:
 
     # -- for the decorators and the middleware of this package --------------------------------------------------------
 
+    def _enter_scoped(self) -> None:
+        """`__enter__` of a scoped session that has just begun: nothing about it can be wrong."""
+        assert self._live is not None
+        self._outer = otel_context.get_current()
+        self._token = otel_context.attach(_context.holding(self, self._live.context))
+
     def _context(self) -> Context:
         """The context in which this session is the current one.
 

@@ -33,6 +33,7 @@ _MAX_ID: Final = 128
 _MAX_MODEL: Final = 256
 _MAX_KEY: Final = 255
 _MAX_TEXT: Final = 4_096
+_MARGIN: Final = 1_024
 _MAX_ITEMS: Final = 128
 _MAX_SECONDS: Final = 1e10
 _MAX_INT: Final = 2**63  # OTLP carries signed 64-bit integers
@@ -210,7 +211,8 @@ def _drop(reason: str) -> None:
 def text(value: object, redact: Redactor, longest: int = _MAX_TEXT) -> str:
     """Redact a text and cut it. If the redactor fails, nothing of the text is left."""
     try:
-        return encodable(redact(str(value)[:longest]))
+        # Cut after redacting: a secret that the cut splits would lose its shape and stay.
+        return encodable(redact(str(value)[: longest + _MARGIN])[:longest])
     except Exception as exc:  # noqa: BLE001 - the redactor may be the user's, and so may be __str__
         swallow("redact a text", exc)
         return REDACTED

@@ -7,10 +7,12 @@ A token that is malformed counts as none; a well-formed one that belongs to no a
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from opentelemetry import trace
 
@@ -94,7 +96,10 @@ class WebSessions:
         identify = self.runtime.settings.identify
         if identify is not None:
             with guarded("identify a client"):
-                return identify(request)
+                identity = identify(request)
+                if identity is None or isinstance(identity, str | int | UUID):
+                    return identity
+                log.warn("identity", "identify() returned a %s: return a text or None.", type(identity).__name__)
         return None
 
     def recognise(self, evidence: Evidence) -> Client | None:
@@ -128,8 +133,9 @@ class WebSessions:
         return None
 
     def warn_unrecognised(self) -> None:
-        """Say, once a minute at most, that a request could not be attributed to a session."""
-        log.warn(
+        """Say, once, that a request could not be attributed to a session."""
+        log.once(
+            logging.WARNING,
             "unrecognised client",
             "A request had nothing to recognise its client by, so it belongs to no session. Set "
             "OTEL_SESSIONS_COOKIE=true to give clients a cookie, or pass identify=... to otel_sessions.configure().",
@@ -140,12 +146,19 @@ class WebSessions:
         lifecycle = self.runtime.lifecycle
         session_type = self._type or self.runtime.settings.web_type
         live = lifecycle.start(session_type, key=client.key, platform="web")
-        if not lifecycle.enter(live):
+        if not lifecycle.enter(live, requests=1):
             # It ended in this very moment; the next one is a new one.
             live = lifecycle.start(session_type, key=client.key, platform="web")
-            lifecycle.enter(live)
-        lifecycle.recorder.request(live)
+            lifecycle.enter(live, requests=1)
+        self.runtime.telemetry.metrics.requests.add(1, session_type)
         return Session(lifecycle, live)
+
+    def attribute(self, session: Session, find_user: Callable[[], str | None]) -> None:
+        """Note whose session it is, if the framework knows."""
+        with guarded("find out the user of a request"):
+            user = find_user()
+            if user:
+                session.identify(user)
 
     def join(self, session: Session) -> None:
         """Tie the open server span, if there is one, to the session."""

@@ -12,6 +12,7 @@ authenticated user. It works inside any server span, whoever opened it, and with
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
@@ -29,7 +30,10 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _SEEN: Final = "otel_sessions"
-_NORMAL_CLOSE: Final = frozenset({1000, 1001, 1005})  # RFC 6455, section 7.4.1
+_FORBIDDEN: Final = 403
+# Policy violation is how a WebSocket is refused, 1011 how a server fails (RFC 6455, section 7.4.1).
+_STATUS_OF_CLOSE: Final = {1008: _FORBIDDEN, 1011: 500}
+_DISCONNECTS: Final = frozenset({"WebSocketDisconnect", "ClientDisconnect", "ClientDisconnected"})
 _SECURE: Final = frozenset({"https", "wss"})
 
 
@@ -73,10 +77,14 @@ class _Exchange:
     """One request or connection, from its first message to its last."""
 
     def __init__(self, sessions: WebSessions, scope: Scope) -> None:
-        scope[_SEEN] = self
+        scope[_SEEN] = True
         self._sessions = sessions
         self._scope = scope
         self._status: int | None = None
+        self._accepted = scope["type"] == "http"
+        self._gone: OSError | None = None
+        # Only if it stands outside of us will the framework's session be saved with what we put into it.
+        self._framework_outside = isinstance(scope.get("session"), MutableMapping)
         self._send: Send = _nowhere
         self._slot = _context.Slot()
         evidence = self._evidence()
@@ -95,7 +103,7 @@ class _Exchange:
         return Evidence(self._sessions.identity(self._scope), self._framework_session(), authorization, cookie)
 
     def _framework_session(self) -> MutableMapping[str, Any] | None:
-        found = self._scope.get("session")
+        found = self._scope.get("session") if self._framework_outside else None
         return found if isinstance(found, MutableMapping) else None
 
     def _begin(self, client: Client) -> None:
@@ -116,15 +124,15 @@ class _Exchange:
         finally:
             _context.detach(attached)
             session = self._slot.session
-            if session is None:
-                self._sessions.warn_unrecognised()
-            else:
+            if session is not None:
                 self._end(session, error)
+            elif self._client is None:
+                self._sessions.warn_unrecognised()
 
     def _end(self, session: Session, error: BaseException | None) -> None:
         with guarded("close the request of a session"):
-            # A disconnect is the client's choice: frameworks raise it inside the application.
-            if error is not None and type(error).__name__ in {"WebSocketDisconnect", "ClientDisconnect"}:
+            # A disconnect is the client's choice: servers raise an OSError from `send`, frameworks one of these.
+            if error is not None and (error is self._gone or type(error).__name__ in _DISCONNECTS):
                 error = None
             self._sessions.finish(session, self._status, error)
 
@@ -146,17 +154,23 @@ class _Exchange:
             with guarded("mark the response of a session"):
                 self._status = message.get("status", self._status)
                 message = self._marked(message)
-        elif kind == "websocket.close" and self._status is None and message.get("code", 1000) not in _NORMAL_CLOSE:
-            self._status = _status_of_close(message["code"])
-        await self._send(message)
+            self._accepted = self._accepted or kind == "websocket.accept"
+        elif kind == "websocket.close" and self._status is None:
+            # Before it was accepted the server answers with 403, whatever the code (ASGI, WebSocket, "Close").
+            self._status = _STATUS_OF_CLOSE.get(message.get("code", 1000)) if self._accepted else _FORBIDDEN
+        try:
+            await self._send(message)
+        except OSError as gone:
+            self._gone = gone
+            raise
 
     def _marked(self, message: Message) -> Message:
         """The first message of a response, with what lets the client be recognised again."""
         self._recognise_late()
         session, client = self._slot.session, self._client
         # The user is known by now, wherever authentication stands among the middleware.
-        if session is not None and (user := _user(self._scope)):
-            session.identify(user)
+        if session is not None:
+            self._sessions.attribute(session, functools.partial(_user, self._scope))
         if client is None or client.cookie_token is None:
             return message
         headers = list(message.get("headers") or ())
@@ -176,11 +190,6 @@ class _Exchange:
                 self._begin(self._client)
         if self._client is not None and self._client.framework_token and framework is not None:
             keep_token(framework, self._client.framework_token)
-
-
-def _status_of_close(code: int) -> int | None:
-    """Policy violation (1008) is how a WebSocket is refused, 1011 how a server fails (RFC 6455, section 7.4.1)."""
-    return {1008: 403, 1011: 500}.get(code)
 
 
 def _user(scope: Scope) -> str | None:

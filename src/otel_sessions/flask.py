@@ -192,8 +192,8 @@ class _Exchange:
         if self._client is not None and self._client.framework_token and framework is not None:
             keep_token(framework, self._client.framework_token)
         session = self.slot.session
-        if session is not None and (user := _user()):
-            session.identify(user)
+        if session is not None:
+            self._sessions.attribute(session, _user)
 
     def _with_cookie(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """The headers as they leave, with our cookie if the client is to have one."""
@@ -210,7 +210,8 @@ class _Exchange:
         error = error or self.error
         session: Session | None = self.slot.session
         if session is None:
-            self._sessions.warn_unrecognised()
+            if self._begun and self._client is None:
+                self._sessions.warn_unrecognised()
             return
         self._sessions.finish(session, self._status, error)
 

@@ -70,7 +70,10 @@ class Store(Protocol):
         """The id of the last session that ended under `key`, as long as it is remembered."""
 
     def merge(self, deltas: Mapping[str, Totals]) -> set[str]:
-        """Add each delta to its active session; the result holds the ids that are not active."""
+        """Add each delta to its active session; the result holds the ids that are not active.
+
+        The deltas belong to the store from then on.
+        """
 
     def close(
         self,

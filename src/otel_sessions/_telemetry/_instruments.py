@@ -43,8 +43,8 @@ class Tally:
     def observe(self, _options: CallbackOptions) -> Iterable[Observation]:
         """What the SDK reads at each collection."""
         with self._lock:
-            sums = list(self._sums.items())
-        return [Observation(amount, named(self._keys, values)) for values, amount in sums]
+            sums = self._sums.copy()
+        return [Observation(amount, named(self._keys, values)) for values, amount in sums.items()]
 
     def after_fork(self) -> None:
         """Start from zero in a child process: the parent reports what was counted before."""

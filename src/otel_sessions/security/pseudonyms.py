@@ -17,13 +17,15 @@ class Pseudonyms:
     The purpose is part of the message, so a user's pseudonym and a client's key never coincide.
     """
 
-    __slots__ = ("_base", "_users")
+    __slots__ = ("_base", "_clients", "_users")
 
     def __init__(self, key: bytes) -> None:
         if len(key) < _MIN_KEY_BYTES:
             raise ValueError(f"a pseudonym key needs at least {_MIN_KEY_BYTES} bytes, this one has {len(key)}")
         self._base = hmac.new(key, digestmod=hashlib.sha256)
+        # What was asked for lately; bounded, and no more than what the process holds of its clients anyway.
         self._users: dict[str, str] = {}
+        self._clients: dict[tuple[str, str], str] = {}
 
     def user(self, name: str) -> str:
         """The `enduser.pseudo.id` of a user."""
@@ -36,7 +38,13 @@ class Pseudonyms:
 
     def client(self, kind: str, evidence: str) -> str:
         """The key under which a client's session is kept; `kind` says how it was recognised."""
-        return f"{kind}:{self._digest(b'client ' + kind.encode() + bytes(1), evidence)}"
+        key = self._clients.get((kind, evidence))
+        if key is None:
+            if len(self._clients) >= _MAX_KNOWN:
+                self._clients.clear()
+            key = f"{kind}:{self._digest(b'client ' + kind.encode() + bytes(1), evidence)}"
+            self._clients[kind, evidence] = key
+        return key
 
     def _digest(self, purpose: bytes, value: str) -> str:
         mac = self._base.copy()

@@ -1,11 +1,12 @@
 """Taking secrets and personal data out of free text before it leaves the process.
 
 A backstop, not a licence: it recognises the shapes below and nothing else. Messages, exception texts, stack traces and
-string attributes of events all pass through it.
+string attributes of events all pass through it. Every pattern is linear in the length of the text.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from typing import Final, TypeAlias
@@ -14,50 +15,57 @@ Redactor: TypeAlias = Callable[[str], str]
 
 REDACTED: Final = "[redacted]"
 
-# Singular `token` only: `tokens` is a count. A digest, a hash or a type of a secret is none.
-_SECRET_NAME: Final = re.compile(
-    r"(?i)(?:^|[._-])(?:\w*passw(?:or)?d|passphrase|\w*secret|(?:\w*_)?token|api[_-]?key|access[_-]?key|private[_-]?key"
-    r"|set[_-]cookie|cookie|authorization|credentials?)$"
+_SENSITIVE: Final = (
+    r"(?:passwords?|passwd|passphrase|pwd|secret(?!ar)s?|token(?!s\b|iz|_count|_usage|s_)|api[_-]?keys?|access[_-]?key"
+    r"|private[_-]?key|credentials?|signature|sig)"
 )
+_HEADER: Final = r"(?:proxy-)?authorization|(?:set-)?cookie|x-api-key"
+_QUOTED: Final = r"[A-Za-z]{0,2}\"(?:[^\"\\]|\\.)*\"|[A-Za-z]{0,2}'(?:[^'\\]|\\.)*'"
 
-_PATTERNS: Final = (
-    # Credentials in a URL: scheme://user:password@host (RFC 3986, section 3.2.1).
-    (re.compile(r"(?<=://)[^\s/@:]+:[^\s/@]+(?=@)"), "[redacted]"),
-    # E-mail addresses, in the practical form that RFC 5322 addresses take.
-    (re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"), "[email]"),
+_PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    # Private keys (RFC 7468).
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?"), "[key]"),
+    # Credentials in a URL: scheme://user:password@host (RFC 3986, section 3.2.1), up to the last @ of the authority.
+    (re.compile(r"(?<=://)[^\s/@:\"']*:[^\s/\"']*@"), f"{REDACTED}@"),
+    # Header fields as they are written, and as pairs of a list: the whole value is the secret.
+    (re.compile(rf"(?i)(['\"](?:{_HEADER})['\"]\s*[:,=]\s*)(?:{_QUOTED}|[^\s,;)}}\]]+)"), rf"\1{REDACTED}"),
+    (re.compile(rf"(?i)(\b(?:{_HEADER})\s*[:=]\s*)[^\r\n\"']+"), rf"\1{REDACTED}"),
     # JSON Web Tokens (RFC 7519): three base64url parts, the first a JSON object.
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*"), "[token]"),
+    (re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*"), "[token]"),
     # Authorization credentials (RFC 6750, RFC 7617). What follows "basic" in prose has neither capital nor digit.
-    (re.compile(r"\b((?i:bearer))\s+[A-Za-z0-9._~+/=-]{6,}"), r"\1 [redacted]"),
-    (re.compile(r"\b((?i:basic))\s+(?=[a-z+/]*[A-Z0-9=])[A-Za-z0-9+/]{6,}={0,2}"), r"\1 [redacted]"),
+    (re.compile(r"\b((?i:bearer))\s+[A-Za-z0-9._~+/=-]{6,}"), rf"\1 {REDACTED}"),
+    (re.compile(r"\b((?i:basic))\s+(?=[a-z+/]*[A-Z0-9=])[A-Za-z0-9+/]{6,}={0,2}"), rf"\1 {REDACTED}"),
     # name=value and "name": "value" where the name says that the value is secret.
     (
-        re.compile(
-            r"(?i)([\"']?\b[\w.-]{0,32}"
-            r"(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|cookie|authorization)"
-            r"[\w.-]{0,32}\b[\"']?\s*[=:]\s*)(\"[^\"]{1,512}\"|'[^']{1,512}'|[^\s,;&\"']{1,512})"
-        ),
-        r"\1[redacted]",
+        re.compile(rf"(?i)(\w*(?<![a-z]){_SENSITIVE}[\w.-]*['\"]?\s*[=:]\s*)(?:{_QUOTED}|[^\s,;&\"'\[]+)"),
+        rf"\1{REDACTED}",
     ),
     # Keys with the prefixes that their issuers document.
     (
         re.compile(
-            r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}"
-            r"|\bAKIA[0-9A-Z]{16}\b|\bxox[abprs]-[A-Za-z0-9-]{10,}"
+            r"(?<![A-Za-z0-9])(?:(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
+            r"|glpat-[\w-]{16,}|npm_[A-Za-z0-9]{20,}|A(?:KIA|SIA)[0-9A-Z]{16}|AIza[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}"
+            r"|xox[abeprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,})"
         ),
         "[key]",
     ),
-    # Payment card numbers: 13 to 19 digits in the usual groups (ISO/IEC 7812).
-    (re.compile(r"\b(?:\d{4}[ -]?){3}\d{1,7}\b"), "[number]"),
-    # IPv4 and full-length IPv6 addresses.
-    (re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b|\b(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}\b"), "[address]"),
+    # E-mail addresses, in the practical form that RFC 5322 addresses take.
+    (re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"), "[email]"),
 )
+
+# Payment card numbers: 13 to 19 digits in their usual groups, right by their check digit (ISO/IEC 7812-1, annex B).
+_CARD: Final = re.compile(
+    r"(?<![\d.])(?:\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}|\d{4}[ -]?\d{6}[ -]?\d{4,5})(?![\d.]\d|\d)"
+)
+_ADDRESS: Final = re.compile(r"(?<![\w:.])(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]{2,39}(?:\.\d{1,3}){0,3})(?![\w:])")
 
 # One cheap look decides for most texts: none of the shapes exists without one of these.
 _SUSPECT: Final = re.compile(
-    r"(?i)@|eyJ|bearer|basic|passw|passphrase|secret|token|key|cookie|authorization|[spr]k[-_]|gh[pousr]_|xox|AKIA"
-    r"|\d{4}|\d\.\d|(?:[0-9a-f]{1,4}:){7}"
+    r"(?i)[@\d]|://|eyJ|bearer|basic|passw|passphrase|pwd|secret|token|key|cookie|authorization|credential|sig|::"
 )
+
+# A name that says that its value is secret. Not `tokens`, which is a count.
+_SECRET_NAME: Final = re.compile(rf"(?i)(?:^|[._-]|(?<=[a-z])(?=[A-Z])|\w*)(?<![a-z])(?:{_SENSITIVE}|{_HEADER})$")
 
 
 def is_secret_name(name: str) -> bool:
@@ -71,4 +79,23 @@ def redact(text: str) -> str:
         return text
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
-    return text
+    text = _CARD.sub(_card, text)
+    return _ADDRESS.sub(_address, text)
+
+
+def _card(match: re.Match[str]) -> str:
+    digits = [int(digit) for digit in match.group() if digit.isdigit()][::-1]
+    total = sum(digits[0::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])
+    return match.group() if total % 10 else "[number]"
+
+
+def _address(match: re.Match[str]) -> str:
+    text = match.group()
+    # Without a digit it is no address that anybody writes, but `a::b` or a word between colons.
+    if not any(character.isdigit() for character in text):
+        return text
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    return "[address]"

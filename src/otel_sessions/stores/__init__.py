@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Final
 
 from ..exceptions import ConfigurationError
@@ -34,6 +33,8 @@ def from_url(url: str, *, history: int = 10_000) -> Store:
     scheme = scheme.lower() if separator and _SCHEME.fullmatch(scheme) else ""
     if scheme == "memory":
         return MemoryStore(history=history)
+    from importlib.metadata import entry_points  # noqa: PLC0415 - half of this package's import time otherwise
+
     offered = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
     if scheme in offered:
         factory: Callable[[str], Store] = offered[scheme].load()

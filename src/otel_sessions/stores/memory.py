@@ -5,9 +5,10 @@ Under several worker processes each has its own, so a client's session is split 
 
 from __future__ import annotations
 
+import heapq
 import secrets
 import threading
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -32,6 +33,7 @@ class _Entry:
 
     def add(self, delta: Totals) -> None:
         if self.totals is None:
+            delta.last_activity_ns = max(delta.last_activity_ns, self.beginning.started_ns)
             self.totals = delta
         else:
             self.totals.merge(delta)
@@ -56,8 +58,8 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._active: dict[str, _Entry] = {}
         self._by_key: dict[str, str] = {}
-        self._wheel: defaultdict[int, list[str]] = defaultdict(list)
-        self._swept_to = 0
+        self._wheel: dict[int, list[str]] = {}
+        self._ticks: list[int] = []
         self._ended: OrderedDict[str, SessionRecord] = OrderedDict()
         self._last_by_key: dict[str, str] = {}
 
@@ -131,9 +133,9 @@ class MemoryStore:
 
     def due(self, now_ns: int) -> Iterator[SessionRecord]:
         """The active sessions whose idle timeout or maximum duration has passed at `now_ns`."""
-        for tick in self._passed(now_ns // _TICK_NS):
+        while bucket := self._next_bucket(now_ns // _TICK_NS):
             with self._lock:
-                expired = [record for record in map(self._look, self._wheel.pop(tick, ()), _repeat(now_ns)) if record]
+                expired = [record for session_id in bucket if (record := self._look(session_id, now_ns))]
             yield from expired
 
     def counts(self) -> Mapping[tuple[str, str | None], int]:
@@ -146,7 +148,7 @@ class MemoryStore:
     def active(self, *, user: str | None = None) -> list[SessionRecord]:
         """The active sessions, oldest first; only those of `user` (a pseudonym) when given."""
         with self._lock:
-            records = [self._record(session_id) for session_id in self._active]
+            records = [self._record(session_id) for session_id in list(self._active)]
         return sorted((r for r in records if user is None or r.user == user), key=lambda r: r.beginning.started_ns)
 
     def secret(self) -> bytes:
@@ -168,6 +170,11 @@ class MemoryStore:
     def _remember(self, record: SessionRecord) -> None:
         if self._history_size == 0:
             return
+        if record.totals.recent:
+            # Its span has the events; here they would be most of the memory.
+            totals = record.totals.copy()
+            totals.recent = None
+            record = record._replace(totals=totals)
         self._ended[record.id] = record
         if record.beginning.key is not None:
             self._last_by_key[record.beginning.key] = record.id
@@ -177,17 +184,20 @@ class MemoryStore:
                 del self._last_by_key[oldest.beginning.key]
 
     def _put(self, session_id: str, deadline_ns: int) -> None:
-        # Never into a bucket that was swept already: it would not be looked at again.
-        self._wheel[max(deadline_ns // _TICK_NS, self._swept_to)].append(session_id)
+        tick = deadline_ns // _TICK_NS
+        bucket = self._wheel.get(tick)
+        if bucket is None:
+            self._wheel[tick] = [session_id]
+            heapq.heappush(self._ticks, tick)
+        else:
+            bucket.append(session_id)
 
-    def _passed(self, tick: int) -> list[int]:
-        """The buckets to look at now, oldest first; cheap however long ago the last look was."""
+    def _next_bucket(self, tick: int) -> list[str] | None:
+        """The oldest bucket that is due at `tick`."""
         with self._lock:
-            first, self._swept_to = self._swept_to, tick + 1
-            span = tick + 1 - first
-            if span <= len(self._wheel):
-                return [t for t in range(first, tick + 1) if t in self._wheel]
-            return sorted(t for t in self._wheel if t <= tick)
+            if not self._ticks or self._ticks[0] > tick:
+                return None
+            return self._wheel.pop(heapq.heappop(self._ticks))
 
     def _look(self, session_id: str, now_ns: int) -> SessionRecord | None:
         """The session if it has expired; otherwise it goes into the bucket of its real deadline."""
@@ -203,11 +213,6 @@ class MemoryStore:
             return self._record(session_id)
         self._put(session_id, deadline)
         return None
-
-
-def _repeat(value: int) -> Iterator[int]:
-    while True:
-        yield value
 
 
 def _deadline(beginning: Beginning, last_activity_ns: int) -> int | None:
