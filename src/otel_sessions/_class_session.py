@@ -15,6 +15,7 @@ from .exceptions import InvalidValueError
 C = TypeVar("C", bound=type)
 
 _CLOSING: Final = ("close", "aclose", "stop", "shutdown", "__exit__", "__aexit__")
+_CLOSES: Final = frozenset({"close", "aclose"})
 _EXITS: Final = frozenset({"__exit__", "__aexit__"})
 _SPECIAL: Final = frozenset({"__call__", "__enter__", "__aenter__", "__next__", "__anext__", *_EXITS})
 _MARK: Final = "__otel_session__"
@@ -30,8 +31,7 @@ def decorate_class(cls: C, definition: Definition, closing: str | None) -> C:
         InvalidValueError: the class has no method that could end the session, or its instances cannot be watched.
     """
     known = [name for name in _CLOSING if callable(getattr(cls, name, None))]
-    # `with` blocks end it as well as the first of the others that is there.
-    ends = {closing} if closing is not None else {*known[:1], *(_EXITS & set(known))}
+    ends = {closing} if closing is not None else _closing(known)
     if not ends or not all(callable(getattr(cls, str(name), None)) for name in ends):
         raise InvalidValueError(
             f"{cls.__qualname__} has no method {closing or 'that could end its session'}: add one of "
@@ -51,6 +51,13 @@ def decorate_class(cls: C, definition: Definition, closing: str | None) -> C:
             setattr(cls, str(name), _inside(cls, str(name), method, last=name in ends))
     _wrap_init(cls, definition)
     return cls
+
+
+def _closing(known: list[str]) -> set[str]:
+    """`close` and `aclose`, else the first of the others; and the end of a `with` block in any case."""
+    found = set(known)
+    first = found & _CLOSES or set(known[:1])
+    return first | (found & _EXITS)
 
 
 def _methods(cls: type) -> set[str]:

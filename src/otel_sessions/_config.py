@@ -9,17 +9,19 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from . import _semconv as sc
 from ._models import Attributes
 from ._values import label
 from .exceptions import ConfigurationError, InvalidValueError
 from .security.redaction import Redactor, redact
+from .typing import Store
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-    from .typing import Clock, Store
+    from .typing import Clock
 
 EventMode = Literal["both", "log", "span"]
 
@@ -34,11 +36,10 @@ _OBJECTS: Final[Mapping[str, tuple[str, ...]]] = {
     "meter_provider": ("get_meter",),
     "logger_provider": ("get_logger",),
 }
-_STORE_VERBS: Final = ("create", "find", "get", "merge", "close", "due", "counts", "active")
 
 
-def _setting(default: Any, doc: str, *, env: bool = True) -> Any:
-    return dataclasses.field(default=default, metadata={"doc": doc, "env": env})
+def _setting(default: Any, doc: str, *, env: bool = True, shown: bool = True) -> Any:
+    return dataclasses.field(default=default, repr=shown, metadata={"doc": doc, "env": env})
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,9 @@ class Settings:
     """
 
     enabled: bool = _setting(True, "Off switch: `false` makes every session a no-op.")
-    store: str | Store = _setting("memory://", "Where sessions live: a URL, or an object that fulfils `Store`.")
+    store: str | Store = _setting(
+        "memory://", "Where sessions live: a URL, or an object that is a `Store`.", shown=False
+    )
     idle_timeout: float | None = _setting(
         1800.0, "Seconds without activity after which a durable session ends; `none` for never."
     )
@@ -65,10 +68,14 @@ class Settings:
     )
     history: int = _setting(10_000, "How many ended sessions the memory store remembers.")
     events: EventMode = _setting("both", "Where events go: `both`, `log` (log events) or `span` (span events).")
-    stamp: bool = _setting(True, "Put `session.id` on every span and log that is made inside a session.")
+    stamp: bool = _setting(
+        True, "Put `session.id` on all spans and logs of a session; else only on the first span of a trace."
+    )
     detect_user: bool = _setting(True, "Attribute scoped sessions to the operating system's user if no other is given.")
     pseudonym_key: str | None = _setting(
-        None, "The secret under which user names become pseudonyms: at least 16 characters, equal for all processes."
+        None,
+        "The secret under which user names become pseudonyms: at least 16 characters, equal for all processes.",
+        shown=False,
     )
     redact: Redactor = _setting(redact, "What takes secrets out of messages and texts: `str -> str`.", env=False)
     clock: Clock | None = _setting(None, "Where time comes from; the system's clocks if not given.", env=False)
@@ -136,7 +143,7 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not all(callable(getattr(value, method, None)) for method in methods):
                 raise ConfigurationError(f"{name}={value!r}: use an object with {', '.join(methods)}")
-        if not isinstance(self.store, str) and not all(hasattr(self.store, verb) for verb in _STORE_VERBS):
+        if not isinstance(self.store, str | Store):
             raise ConfigurationError(f"store={self.store!r}: use a URL, or an object that fulfils typing.Store")
 
 
@@ -233,5 +240,5 @@ def summary(settings: Settings) -> Attributes:
     shown: dict[str, str | bool | int | float] = {}
     for name in ("idle_timeout", "max_duration", "events", "stamp", "web_type", "history", "flush_interval"):
         value = getattr(settings, name)
-        shown[f"app_session.config.{name}"] = "none" if value is None else value
+        shown[f"{sc.CONFIG_PREFIX}{name}"] = "none" if value is None else value
     return shown

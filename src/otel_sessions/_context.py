@@ -86,7 +86,7 @@ def bind(function: Callable[P, R]) -> Callable[P, R]:
     """
     if inspect.iscoroutinefunction(function):
         raise InvalidValueError(
-            f"bind() is for functions that run in other threads, and {function.__qualname__} is a coroutine function: "
+            f"bind() is for functions that run in other threads, and {function!r} is a coroutine function: "
             "a task has the session in which it is created"
         )
     session = find()

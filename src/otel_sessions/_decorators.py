@@ -84,8 +84,8 @@ def session(
         tier: the set of limits that applies.
         platform: where it is used: `web`, `mobile`, `api`.
         attributes: attributes of the session's span.
-        closing: of a decorated class, the method that ends the session; by default the first there is of `close`,
-            `aclose`, `stop`, `shutdown`, `__exit__` and `__aexit__`.
+        closing: of a decorated class, the method that ends the session; by default `close` and `aclose`, else `stop`,
+            else `shutdown`, and in any case the end of a `with` block.
 
     Raises:
         InvalidValueError: a name cannot be one, or what is decorated is neither function nor class.
@@ -114,11 +114,13 @@ def _decorate(target: Any, definition: Definition, closing: str | None) -> Any:
         raise InvalidValueError(f"closing={closing!r} is for classes, and {target!r} is not one")
     if not callable(target):
         raise InvalidValueError(f"{target!r} cannot be a session: decorate a function or a class")
-    if inspect.isasyncgenfunction(target):
+    # An object that can be called is of the kind that its __call__ is.
+    called = target if inspect.isroutine(target) or isinstance(target, functools.partial) else type(target).__call__
+    if inspect.isasyncgenfunction(called):
         return _async_generator(target, definition)
-    if inspect.iscoroutinefunction(target):
+    if inspect.iscoroutinefunction(called):
         return _coroutine(target, definition)
-    if inspect.isgeneratorfunction(target):
+    if inspect.isgeneratorfunction(called):
         return _generator(target, definition)
     return _function(target, definition)
 

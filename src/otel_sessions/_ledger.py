@@ -38,11 +38,13 @@ class Ledger:
         """The scoped sessions of this process, by id."""
         self.recent = Recent()
         """The durable sessions that were used here lately."""
+        self.entered: dict[str, Live] = {}
+        """The durable sessions in which a request or a block of this process is under way, by id."""
         self._dirty: dict[str, Live] = {}
         self.merging = threading.RLock()
         """Held while deltas are on their way to the store: a session must not be closed before its last one arrives."""
 
-    def bind(self, telemetry: Telemetry, clock: Clock, *, active_gap: float) -> None:
+    def bind(self, telemetry: Telemetry, clock: Clock, *, active_gap: float, observed: bool) -> None:
         """Say where metrics go and where time comes from; pauses of up to `active_gap` seconds count as active."""
         self._telemetry = telemetry
         self._clock = clock
@@ -52,8 +54,9 @@ class Ledger:
             sc.UP: lambda: {(self.store.name,): 1},
             sc.STORE_PENDING: lambda: {(self.store.name,): len(self._dirty)},
         }
-        for metric, read in self._readers.items():
-            telemetry.observe(metric, read)
+        if observed:
+            for metric, read in self._readers.items():
+                telemetry.observe(metric, read)
 
     def touch(self, live: Live, *, requests: int = 0, operations: int = 0) -> None:
         """Note that the session was active now, with what else there is to count."""
@@ -64,10 +67,18 @@ class Ledger:
                 live.last_ns = live.delta.last_activity_ns = now
                 if gap <= self._gap_ns:
                     live.delta.active_ns += gap
-            live.operations += operations
+            if operations:
+                live.operations += operations
+                self._note_operations(live)
             if requests:
                 live.delta.requests += requests
         self.mark(live)
+
+    def _note_operations(self, live: Live) -> None:
+        if live.operations:
+            self.entered[live.beginning.id] = live
+        else:
+            self.entered.pop(live.beginning.id, None)
 
     def mark(self, live: Live) -> None:
         """Note that `live` holds something that the store does not know.

@@ -112,9 +112,9 @@ class Lifecycle:
         try:
             live.span = self.telemetry.start_span(beginning)
             live.context = set_span_in_context(live.span)
-            self.telemetry.started(beginning, live.context)
         except Exception as exc:  # noqa: BLE001 - as above
             swallow("start the span of a session", exc)
+        self.telemetry.started(beginning, live.context)
         return live
 
     # -- durable sessions ---------------------------------------------------------------------------------------------
@@ -176,8 +176,7 @@ class Lifecycle:
             # Another thread or process was quicker; what was reserved here was never seen by anybody.
             return self.ledger.recent.keep(self.ledger.recent.of(taken))
         live = self.ledger.recent.keep(Live(beginning, beginning.started_ns))
-        with guarded("say that a session has started"):
-            self.telemetry.started(beginning, self.span_context(live))
+        self.telemetry.started(beginning, self.span_context(live))
         return live
 
     def resume(self, key: str) -> Live | None:
@@ -220,6 +219,7 @@ class Lifecycle:
         """
         if not self.used:
             self.on_first_use()
+        self.telemetry.bind()
         with live.lock:
             if live.ended is not None:
                 return False
@@ -227,8 +227,8 @@ class Lifecycle:
         return True
 
     def leave(self, live: Live) -> None:
-        """A request or a block of the session is over."""
-        self.ledger.touch(live, operations=-1)
+        """A request or a block of the session is over; if it was rotated meanwhile, one of its successor."""
+        self.ledger.touch(live.latest, operations=-1)
 
     def span_context(self, live: Live) -> Context | None:
         """A context in which the session's span, live or reserved, is the current one; None if there is no span."""
@@ -263,6 +263,7 @@ class Lifecycle:
         if self.ledger.open.pop(live.beginning.id, None) is None:
             return False
         live.ended = status, reason
+        live.operations = 0
         began = live.beginning
         ended_ns = began.started_ns + self.clock.monotonic_ns() - live.started_monotonic_ns
         delta = live.delta
@@ -313,26 +314,30 @@ class Lifecycle:
         """End a session as rotated and begin its successor under the same key, with `previous_id`."""
         began = live.beginning
         if not self.end(live, "success", "rotated"):
-            return live
+            return live.latest
         if began.topology == "scoped":
-            return self.begin_scoped(
-                began.type,
-                user=live.user,
-                tier=began.tier,
-                platform=live.platform,
-                attributes=began.attributes,
-                previous_id=began.id,
+            return self._succeed(
+                live,
+                self.begin_scoped(began.type, live.user, began.tier, live.platform, began.attributes, began.id),
             )
-        return self._create(
-            began._replace(
-                id=self.mint(),
-                started_ns=self.clock.time_ns(),
-                user=live.user,
-                platform=live.platform,
-                previous_id=began.id,
-                reservation=None,
-            )
+        successor = began._replace(
+            id=self.mint(),
+            started_ns=self.clock.time_ns(),
+            user=live.user,
+            platform=live.platform,
+            previous_id=began.id,
+            reservation=None,
         )
+        return self._succeed(live, self._create(successor))
+
+    def _succeed(self, live: Live, successor: Live) -> Live:
+        """Hand on what is under way: requests that run in the rotated session go on in its successor."""
+        with live.lock:
+            operations, live.operations = live.operations, 0
+            live.successor = successor
+        if successor.beginning.topology == "durable" and operations:
+            self.ledger.touch(successor, operations=operations)
+        return successor
 
     # -- the background -----------------------------------------------------------------------------------------------
 
@@ -341,9 +346,8 @@ class Lifecycle:
         self._end_left_behind()
         with self._sweeping:
             now = self.clock.time_ns()
-            for live in self.ledger.recent:
-                if live.operations:
-                    self.ledger.touch(live)
+            for live in list(self.ledger.entered.values()):
+                self.ledger.touch(live)
             self.ledger.flush()
             self.ledger.recent.turn(now)
             self._expire(self.ledger.call("due", lambda: list(self.store.due(now)), failed=[]), now)

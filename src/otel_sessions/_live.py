@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -30,6 +29,7 @@ class Live:
         "platform",
         "span",
         "started_monotonic_ns",
+        "successor",
         "user",
     )
 
@@ -40,6 +40,7 @@ class Live:
         self.last_ns = last_ns
         self.ended: tuple[Status, EndReason] | None = None
         self.operations = 0
+        self.successor: Live | None = None
         self.user = beginning.user
         self.platform = beginning.platform
         self.context: Context | None = None
@@ -51,6 +52,14 @@ class Live:
         """The session of `record`, as a process holds it that has not seen it before."""
         live = cls(record.beginning, record.totals.last_activity_ns)
         live.user, live.platform = record.user, record.platform
+        return live
+
+    @property
+    def latest(self) -> Live:
+        """The session that goes on in its place, after rotations; itself if there were none."""
+        live = self
+        while live.successor is not None:
+            live = live.successor
         return live
 
     @property
@@ -67,6 +76,7 @@ class Recent:
     """
 
     def __init__(self) -> None:
+        self._lock = threading.RLock()
         self._all: WeakValueDictionary[str, Live] = WeakValueDictionary()
         self._young: dict[str, Live] = {}
         self._old: dict[str, Live] = {}
@@ -87,11 +97,12 @@ class Recent:
 
     def keep(self, live: Live) -> Live:
         """Keep `live`, unless another thread was quicker: then the result is the one it kept."""
-        live = self._all.setdefault(live.beginning.id, live)
-        kept = self._young.setdefault(live.key, live)
-        if kept is not live and kept.ended is not None:
-            kept = self._young[live.key] = live
-        return kept
+        with self._lock:
+            live = self._all.setdefault(live.beginning.id, live)
+            kept = self._young.get(live.key)
+            if kept is None or kept.ended is not None:
+                kept = self._young[live.key] = live
+            return kept
 
     def drop(self, live: Live) -> None:
         """Forget `live`."""
@@ -105,6 +116,3 @@ class Recent:
             return
         self._turned_ns = now_ns
         self._old, self._young = self._young, {}
-
-    def __iter__(self) -> Iterator[Live]:
-        return iter(list(self._all.values()))

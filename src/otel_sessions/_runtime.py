@@ -46,7 +46,7 @@ class Runtime:
         else:
             store = from_url(chosen, history=settings.history) if isinstance(chosen, str) else chosen
             ledger = Ledger(store)
-        ledger.bind(self.telemetry, clock, active_gap=settings.active_gap)
+        ledger.bind(self.telemetry, clock, active_gap=settings.active_gap, observed=settings.enabled)
         self.lifecycle: Lifecycle = Lifecycle(settings, ledger, self.telemetry, clock)
         self.lifecycle.on_first_use = self._on_first_use
         self.background = Background(self.lifecycle.sweep, settings.flush_interval)
@@ -71,14 +71,14 @@ class Runtime:
         atexit.unregister(shutdown)
         atexit.register(shutdown)
         provider: Any = tracers or loggers
-        if not self.settings.stamp or provider in _STAMPED:
+        if provider in _STAMPED:
             return
         if tracers is not None and hasattr(provider, "add_span_processor"):
             from .processors import SessionSpanProcessor  # noqa: PLC0415 - the SDK loads on use
 
             _STAMPED.add(provider)
-            provider.add_span_processor(SessionSpanProcessor())
-        elif loggers is not None and hasattr(provider, "add_log_record_processor"):
+            provider.add_span_processor(SessionSpanProcessor(firsts_only=not self.settings.stamp))
+        elif loggers is not None and self.settings.stamp and hasattr(provider, "add_log_record_processor"):
             from .processors import SessionLogRecordProcessor  # noqa: PLC0415 - the SDK loads on use
 
             _STAMPED.add(provider)

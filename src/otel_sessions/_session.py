@@ -312,7 +312,6 @@ class Session:
         finally:
             if token is not None:
                 otel_context.detach(token)
-        self._live.operations, live.operations = live.operations, 0
         if inside and self._outer is not None:
             # No detach of the old context: leaving the block restores what was there before it, whatever came between.
             otel_context.attach(self._context())
@@ -375,8 +374,10 @@ class Session:
         requests keep their own traces and are linked.
         """
         live = self._live
-        if live is None or live.span is not None:
-            return _context.holding(self, None if live is None else live.context)
+        if live is None:
+            return _context.holding(self)
+        if live.span is not None:
+            return _context.holding(self, trace.set_span_in_context(live.span))
         if trace.get_current_span().get_span_context().is_valid:
             return _context.holding(self)
         return _context.holding(self, self._lifecycle.telemetry.reserved_context(live.beginning))
@@ -430,6 +431,9 @@ class Session:
 
     def _usable(self, doing: str) -> Live | None:
         live = self._live
+        if live is not None and live.successor is not None:
+            # Rotated through another handle.
+            live = self._live = live.latest
         if live is not None and live.ended is not None:
             log.warn(
                 "ended",

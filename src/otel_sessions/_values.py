@@ -184,7 +184,12 @@ def attributes(given: Mapping[str, object], redact: Redactor) -> dict[str, Attri
     cannot be represented is dropped, counted and logged.
     """
     cleaned: dict[str, AttributeValue] = {}
-    for key, value in given.items():
+    try:
+        items = list(given.items())
+    except Exception as exc:  # noqa: BLE001 - a mapping of the user's
+        swallow("read attributes", exc)
+        return cleaned
+    for key, value in items:
         if not isinstance(key, str) or not key or len(key) > _MAX_KEY or not _encodable(key):
             _drop(f"{_shown(key)} cannot name one: use a non-empty string of at most {_MAX_KEY} characters")
             continue

@@ -87,8 +87,11 @@ class _Exchange:
         self._framework_outside = isinstance(scope.get("session"), MutableMapping)
         self._send: Send = _nowhere
         self._slot = _context.Slot()
+        self._client: Client | None = None
         evidence = self._evidence()
-        self._client: Client | None = sessions.recognise(evidence) or sessions.establish(evidence)
+        self._client = sessions.recognise(evidence)
+        if self._client is None and not _is_preflight(scope):
+            self._client = sessions.establish(evidence)
         if self._client is not None:
             self._begin(self._client)
 
@@ -175,7 +178,7 @@ class _Exchange:
             return message
         headers = list(message.get("headers") or ())
         if not may_carry_cookie((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers):
-            return message
+            return {**message, "headers": headers}
         cookie = set_cookie_value(
             self._sessions.cookie_name, client.cookie_token, secure=self._scope.get("scheme") in _SECURE
         )
@@ -190,6 +193,13 @@ class _Exchange:
                 self._begin(self._client)
         if self._client is not None and self._client.framework_token and framework is not None:
             keep_token(framework, self._client.framework_token)
+
+
+def _is_preflight(scope: Scope) -> bool:
+    """Whether it is a browser's own question about another origin (CORS): such a request never carries a cookie."""
+    if scope.get("method") != "OPTIONS":
+        return False
+    return any(name == b"access-control-request-method" for name, _ in scope.get("headers") or ())
 
 
 def _user(scope: Scope) -> str | None:

@@ -32,10 +32,14 @@ class SessionNotFoundError(SessionsError, LookupError):
 class MissingExtraError(SessionsError, ImportError):
     """An optional dependency is absent; the message holds the exact `pip install` command."""
 
-    def __init__(self, *, feature: str, module: str, extra: str) -> None:
-        self.extra = extra
-        super().__init__(
-            f"{feature} needs the module {module!r}, which is not installed. Run: pip install 'otel-sessions[{extra}]'"
+    def __init__(self, feature: str, module: str, extra: str) -> None:
+        self.feature, self.module, self.extra = feature, module, extra
+        super().__init__(feature, module, extra)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.feature} needs the module {self.module!r}, which is not installed. "
+            f"Run: pip install 'otel-sessions[{self.extra}]'"
         )
 
 

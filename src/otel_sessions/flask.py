@@ -161,7 +161,8 @@ class _Exchange:
         self._begun = True
         request = flask.request
         self._secure = request.is_secure
-        self._framework = _framework_session()
+        with guarded("look at Flask's session"):
+            self._framework = _framework_session()
         evidence = Evidence(
             self._sessions.identity(request),
             self._framework,
@@ -169,7 +170,11 @@ class _Exchange:
             request.cookies.get(self._sessions.cookie_name),
         )
         with _unaccessed(self._framework):
-            self._client = self._sessions.recognise(evidence) or self._sessions.establish(evidence)
+            self._client = self._sessions.recognise(evidence)
+            # A browser's own question about another origin (CORS) never carries a cookie.
+            preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+            if self._client is None and not preflight:
+                self._client = self._sessions.establish(evidence)
         if self._client is not None:
             self._open(self._client)
 
@@ -276,9 +281,9 @@ def _unaccessed(framework: Any) -> Iterator[None]:
 
 def _user() -> str | None:
     """The user that Flask-Login or the server found."""
-    login = sys.modules.get("flask_login")
-    if login is not None and hasattr(flask.current_app, "login_manager"):
-        user = login.current_user
+    if "flask_login" in sys.modules:
+        # Only a user that the application has asked for: loading one is a query to its database.
+        user: Any = getattr(flask.g, "_login_user", None)
         if getattr(user, "is_authenticated", False):
             return str(user.get_id())
     remote: str | None = flask.request.environ.get("REMOTE_USER")

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
+from opentelemetry import trace
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # untyped
 
 from . import _runtime
@@ -60,6 +61,8 @@ class SessionsInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # see the i
         if find_spec("flask") is not None:
             with guarded("instrument Flask"):
                 self._undo += _instrument_flask()
+        if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+            _logger.info("No OpenTelemetry SDK is set up yet; `pip install opentelemetry-distro` does it without code.")
         if not self._undo:
             _logger.info("otel-sessions found neither Flask nor Starlette; decorate your code, or add the middleware.")
 

@@ -23,7 +23,13 @@ class SessionSpanProcessor(SpanProcessor):
     """Puts `session.id` on every span that starts inside a session.
 
     The first span of a trace in this process is also linked to the span of its durable session.
+
+    Args:
+        firsts_only: leave the other spans alone.
     """
+
+    def __init__(self, *, firsts_only: bool = False) -> None:
+        self._firsts_only = firsts_only
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Stamp the span."""
@@ -31,11 +37,12 @@ class SessionSpanProcessor(SpanProcessor):
             session = _context.find(parent_context)
             if session is None or not session.id:
                 return
+            first = span.parent is None or span.parent.is_remote
             attributes = span.attributes
-            if attributes is None or sc.SESSION_ID in attributes:
+            if attributes is None or sc.SESSION_ID in attributes or (self._firsts_only and not first):
                 return
             span.set_attribute(sc.SESSION_ID, session.id)
-            if span.parent is None or span.parent.is_remote:
+            if first:
                 span.set_attribute(sc.TYPE, session.type)
                 link = session.span_context
                 if link.is_valid:

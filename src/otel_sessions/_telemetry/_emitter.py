@@ -13,7 +13,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import ProxyTracerProvider
 
 from .. import _semconv as sc
-from .._guard import guarded
+from .._guard import guarded, swallow
 from .._models import Attributes, Beginning, Event, Reservation, SessionRecord
 from ..version import __version__
 from . import _spans, _summary
@@ -150,32 +150,38 @@ class Telemetry:
     def started(self, beginning: Beginning, context: Context | None) -> None:
         """Say that a session has started: the event of the semantic conventions, and the counter."""
         self.metrics.starts.add(1, beginning.type, beginning.tier)
-        if self._listens() and self._to_log:
-            attributes = _summary.identity(beginning)
-            if beginning.previous_id is not None:
-                attributes[sc.SESSION_PREVIOUS_ID] = beginning.previous_id
-            self._logger.emit(
-                event_name=sc.EVENT_SESSION_START,
-                timestamp=beginning.started_ns,
-                severity_number=SeverityNumber.INFO,
-                context=context,
-                attributes=attributes,
-            )
+        try:
+            if self._listens() and self._to_log:
+                attributes = _summary.identity(beginning)
+                if beginning.previous_id is not None:
+                    attributes[sc.SESSION_PREVIOUS_ID] = beginning.previous_id
+                self._emit(sc.EVENT_SESSION_START, beginning.started_ns, context, attributes)
+        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
+            swallow("emit the start of a session", exc)
+
+    def _emit(self, name: str, time_ns: int, context: Context | None, attributes: Attributes) -> None:
+        self._logger.emit(
+            event_name=name,
+            timestamp=time_ns,
+            severity_number=SeverityNumber.INFO,
+            context=context,
+            attributes=attributes,
+        )
 
     def ended(self, record: SessionRecord, context: Context | None, span: _spans.LiveSpan | None) -> None:
         """Say that a session has ended: its event, its span, its duration."""
         beginning = record.beginning
+        if span is None:
+            # A process may do nothing but end what others have started.
+            self.bind()
         ended_ns = beginning.started_ns if record.ended_ns is None else record.ended_ns
         summary = None
         if self._has_logger and self._to_log:
             summary = _summary.end_attributes(record)
-            self._logger.emit(
-                event_name=sc.EVENT_SESSION_END,
-                timestamp=ended_ns,
-                severity_number=SeverityNumber.INFO,
-                context=context,
-                attributes={**_summary.identity(beginning), **_summary.latest_attributes(record), **summary},
-            )
+            attributes = {**_summary.identity(beginning), **_summary.latest_attributes(record), **summary}
+            # Apart, so that a log processor that fails does not take the span with it.
+            with guarded("emit the end of a session"):
+                self._emit(sc.EVENT_SESSION_END, ended_ns, context, attributes)
         seconds = (ended_ns - beginning.started_ns) / 1e9
         reason = record.end_reason or "completed"
         self.metrics.duration.record(
@@ -253,13 +259,8 @@ class Telemetry:
 
     def startup(self, attributes: Attributes, time_ns: int) -> None:
         """Say that the library is running, and how it is configured."""
-        if self._has_logger:
-            self._logger.emit(
-                event_name=sc.EVENT_STARTUP,
-                timestamp=time_ns,
-                severity_number=SeverityNumber.INFO,
-                attributes=dict(attributes),
-            )
+        if self._has_logger and self._to_log:
+            self._emit(sc.EVENT_STARTUP, time_ns, None, attributes)
 
     def observe(self, metric: sc.Metric, read: Reader) -> None:
         """Report what `read` returns as `metric` at each collection."""

@@ -18,6 +18,12 @@ def identity(beginning: Beginning) -> dict[str, AttributeValue]:
 
 def start_attributes(beginning: Beginning) -> dict[str, AttributeValue]:
     """What is known when the session starts: given to the span at its creation, so that samplers see it."""
+    own = _own(beginning)
+    # The user's attributes cannot replace what identifies the session.
+    return {**beginning.attributes, **own} if beginning.attributes else own
+
+
+def _own(beginning: Beginning) -> dict[str, AttributeValue]:
     found = identity(beginning)
     found[sc.TOPOLOGY] = beginning.topology
     if beginning.previous_id is not None:
@@ -28,9 +34,6 @@ def start_attributes(beginning: Beginning) -> dict[str, AttributeValue]:
         found[sc.PLATFORM] = beginning.platform
     if beginning.parent_id is not None:
         found[sc.PARENT_ID] = beginning.parent_id
-    if beginning.attributes:
-        # The user's attributes cannot replace what identifies the session.
-        return {**beginning.attributes, **found}
     return found
 
 
@@ -78,7 +81,7 @@ def latest_attributes(record: SessionRecord) -> dict[str, AttributeValue]:
     totals = record.totals
     if not totals.attributes and totals.user is None and totals.platform is None:
         return {}
-    found = {**(totals.attributes or {}), **start_attributes(record.beginning)}
+    found = {**(totals.attributes or {}), **_own(record.beginning)}
     if totals.user is not None:
         found[sc.ENDUSER_PSEUDO_ID] = totals.user
     if totals.platform is not None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, SessionsError
 from ..typing import Store
 from .memory import MemoryStore
 
@@ -27,7 +27,7 @@ def from_url(url: str, *, history: int = 10_000) -> Store:
         history: how many ended sessions the memory store remembers.
 
     Raises:
-        ConfigurationError: no store answers to the scheme.
+        ConfigurationError: no store answers to the scheme, or the one that does cannot be made.
     """
     scheme, separator, _ = url.partition("://")
     scheme = scheme.lower() if separator and _SCHEME.fullmatch(scheme) else ""
@@ -37,8 +37,15 @@ def from_url(url: str, *, history: int = 10_000) -> Store:
 
     offered = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
     if scheme in offered:
-        factory: Callable[[str], Store] = offered[scheme].load()
-        return factory(url)
+        try:
+            factory: Callable[[str], Store] = offered[scheme].load()
+            return factory(url)
+        except SessionsError:
+            raise
+        except Exception as error:
+            # Its type alone: the text may quote the URL with its credentials.
+            reason = type(error).__name__
+            raise ConfigurationError(f"store: {scheme}://... cannot be used, it raised {reason}") from error
     # Of the URL only the scheme is shown: anything after it may be a credential.
     shown = f"{scheme}://..." if scheme else "without a scheme"
     known = ", ".join(f"{name}://" for name in sorted({"memory", *offered}))

@@ -211,7 +211,8 @@ class MemoryStore:
             # Looked at again a tick later, in case whoever asked is not able to close it now.
             self._put(session_id, now_ns + _TICK_NS)
             return self._record(session_id)
-        self._put(session_id, deadline)
+        # Not into the bucket of this second, which is being emptied.
+        self._put(session_id, max(deadline, now_ns + _TICK_NS - now_ns % _TICK_NS))
         return None
 
 

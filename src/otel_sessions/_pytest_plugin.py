@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from . import OTLPReceiver, RecordedSessions
+    from .testing import OTLPReceiver, RecordedSessions
 
 
 @pytest.fixture(name="recorded_sessions")
 def _recorded_sessions() -> Iterator[RecordedSessions]:
     """Every session, span, event and metric of the test, and a clock to advance."""
-    from . import record_sessions  # noqa: PLC0415 - the SDK loads on use
+    from .testing import record_sessions  # noqa: PLC0415 - the SDK loads on use
 
     with record_sessions() as recorded:
         yield recorded
@@ -23,7 +23,7 @@ def _recorded_sessions() -> Iterator[RecordedSessions]:
 @pytest.fixture(name="otlp_receiver")
 def _otlp_receiver() -> Iterator[OTLPReceiver]:
     """A receiver on a free loopback port that decodes what an application sends."""
-    from . import OTLPReceiver  # noqa: PLC0415 - the SDK loads on use
+    from .testing import OTLPReceiver  # noqa: PLC0415 - the SDK loads on use
 
     with OTLPReceiver() as receiver:
         yield receiver
