@@ -127,7 +127,7 @@ def resume(id: str, /) -> Session:  # noqa: A002 - as in start
     return Session(runtime.lifecycle, live)
 
 
-def end(id: str, /, status: Status = "success", reason: EndReason | None = None) -> bool:  # noqa: A002 - as in start
+def end(id: str, /, status: Status = "success", *, reason: EndReason | None = None) -> bool:  # noqa: A002 - as in start
     """End the durable session with that id.
 
     Returns:
@@ -138,7 +138,7 @@ def end(id: str, /, status: Status = "success", reason: EndReason | None = None)
     """
     ending(status, reason)
     try:
-        return resume(id).end(status, reason)
+        return resume(id).end(status, reason=reason)
     except SessionNotFoundError:
         return False
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from ._definition import Definition
-from ._session import Session
+from ._session import Session, current_session
 from .exceptions import InvalidValueError
 
 C = TypeVar("C", bound=type)
@@ -116,13 +116,14 @@ def _inside(cls: type, name: str, method: Any, *, last: bool) -> Any:
         handle = _open(self, args if name in _EXITS else ())
         if handle is None:
             return await bound(self)(*args, **kwargs)
+        outermost = current_session() is not handle
         try:
             with handle._step():
                 result = await bound(self)(*args, **kwargs)
         except BaseException as exc:
-            handle._left(exc, last=last)
+            handle._left(exc, last=last, outermost=outermost)
             raise
-        handle._left(None, last=last)
+        handle._left(None, last=last, outermost=outermost)
         return result
 
     @functools.wraps(method)
@@ -130,13 +131,14 @@ def _inside(cls: type, name: str, method: Any, *, last: bool) -> Any:
         handle = _open(self, args if name in _EXITS else ())
         if handle is None:
             return bound(self)(*args, **kwargs)
+        outermost = current_session() is not handle
         try:
             with handle._step():
                 result = bound(self)(*args, **kwargs)
         except BaseException as exc:
-            handle._left(exc, last=last)
+            handle._left(exc, last=last, outermost=outermost)
             raise
-        handle._left(None, last=last)
+        handle._left(None, last=last, outermost=outermost)
         return result
 
     wrapper = run_async if inspect.iscoroutinefunction(method) else run

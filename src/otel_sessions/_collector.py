@@ -9,12 +9,13 @@ from __future__ import annotations
 import gc
 import threading
 
-_thread: int | None = None
+thread: int | None = None
+"""The thread in which a collection is under way."""
 
 
 def _watch(phase: str, _info: dict[str, int]) -> None:
-    global _thread  # noqa: PLW0603 - there is one collector in a process, and one thread at a time that runs it
-    _thread = threading.get_ident() if phase == "start" else None
+    global thread  # noqa: PLW0603 - there is one collector in a process, and one thread at a time that runs it
+    thread = threading.get_ident() if phase == "start" else None
 
 
 gc.callbacks.append(_watch)
@@ -22,4 +23,4 @@ gc.callbacks.append(_watch)
 
 def collecting() -> bool:
     """Whether a collection is under way in this thread."""
-    return _thread == threading.get_ident()
+    return thread is not None and thread == threading.get_ident()

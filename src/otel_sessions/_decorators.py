@@ -118,7 +118,8 @@ def _decorate(target: Any, definition: Definition, closing: str | None) -> Any:
     called = target if inspect.isroutine(target) or isinstance(target, functools.partial) else type(target).__call__
     if inspect.isasyncgenfunction(called):
         return _async_generator(target, definition)
-    if inspect.iscoroutinefunction(called):
+    code = getattr(called, "__code__", None)
+    if inspect.iscoroutinefunction(called) or (code is not None and code.co_flags & inspect.CO_ITERABLE_COROUTINE):
         return _coroutine(target, definition)
     if inspect.isgeneratorfunction(called):
         return _generator(target, definition)

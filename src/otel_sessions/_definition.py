@@ -60,7 +60,7 @@ class Definition:
         if held is None or held[0] is not lifecycle:
             user = None if callable(self.user) else self._user_of(lifecycle)
             held = lifecycle, user, self._attributes_of(lifecycle)
-            if user is not None or callable(self.user) or not lifecycle.settings.detect_user:
+            if user is not None or callable(self.user) or self.user is None:
                 self._resolved = held
         user = self._user_of(lifecycle) if callable(self.user) else held[1]
         live = lifecycle.begin_scoped(self.type, user, self.tier, self.platform, held[2])

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
+from . import _semconv as sc
 from .security.redaction import redact
 
 _logger = logging.getLogger("otel_sessions")
@@ -81,7 +82,7 @@ def swallow(doing: str, exc: Exception) -> None:
         doing,
         _Redacted(exc),
     )
-    dropped("internal_error")
+    dropped(sc.DROP_INTERNAL_ERROR)
 
 
 class _Redacted:

@@ -18,8 +18,7 @@ from typing import Final
 from opentelemetry.context import Context
 from opentelemetry.trace import set_span_in_context
 
-from . import _context
-from ._collector import collecting
+from . import _collector, _context
 from ._config import Settings
 from ._guard import guarded, log, swallow
 from ._ledger import Ledger
@@ -79,7 +78,7 @@ class Lifecycle:
 
     def mint(self) -> str:
         """A new session id: 128 random bits."""
-        return f"{self._random.getrandbits(128):032x}"
+        return "%032x" % self._random.getrandbits(128)  # noqa: UP031 - a third faster than an f-string
 
     # -- scoped sessions ----------------------------------------------------------------------------------------------
 
@@ -242,7 +241,7 @@ class Lifecycle:
         Returns:
             Whether this call ended it: False if it had ended before, here or elsewhere.
         """
-        if collecting():
+        if _collector.thread is not None and _collector.collecting():
             self._left_behind.append((live, status, reason))
             return True
         if live.ended is not None:

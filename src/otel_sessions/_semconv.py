@@ -57,6 +57,13 @@ STORE_OPERATION: Final = "app_session.store.operation.name"
 CONFIG_PREFIX: Final = "app_session.config."
 DROP_REASON: Final = "app_session.drop.reason"
 
+# The values of DROP_REASON.
+DROP_INTERNAL_ERROR: Final = "internal_error"
+DROP_INVALID_ATTRIBUTE: Final = "invalid_attribute"
+DROP_ATTRIBUTE_LIMIT: Final = "attribute_limit"
+DROP_OWN_METRIC_LIMIT: Final = "own_metric_limit"
+DROP_SESSION_ENDED: Final = "session_ended"
+
 # Events. The first two are OpenTelemetry's, exactly.
 EVENT_SESSION_START: Final = "session.start"
 EVENT_SESSION_END: Final = "session.end"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,13 +48,12 @@ class Session:
     nothing, and a warning says so; outside a session (`current_session()`) they do nothing at all.
     """
 
-    __slots__ = ("_failure", "_lifecycle", "_live", "_outer", "_reported", "_token")
+    __slots__ = ("_failure", "_lifecycle", "_live", "_outer", "_token")
 
     def __init__(self, lifecycle: Lifecycle | None, live: Live | None) -> None:
         self._lifecycle: Any = lifecycle
         self._live = live
         self._failure: BaseException | None = None
-        self._reported = 0
         self._outer: Context | None = None
         self._token: Token[Context] | None = None
 
@@ -275,7 +275,7 @@ class Session:
 
     # -- how it ends --------------------------------------------------------------------------------------------------
 
-    def end(self, status: Status = "success", reason: EndReason | None = None) -> bool:
+    def end(self, status: Status = "success", *, reason: EndReason | None = None) -> bool:
         """End the session.
 
         Args:
@@ -349,7 +349,7 @@ class Session:
         else:
             self._lifecycle.leave(live)
             if isinstance(exc, Exception) and live.ended is None:
-                self._report(live, exc)
+                self._lifecycle.recorder.error(live, exc, None, {})
 
     async def __aenter__(self) -> Session:
         return self.__enter__()
@@ -406,22 +406,23 @@ class Session:
         if live is None or live.ended is not None:
             return
         exc = exc or self._failure
+        if exc is None:
+            self._lifecycle.end(live, "success", "completed")
+            return
         status, reason = outcome(exc)
-        if exc is not None and status == "error":
-            self._report(live, exc)
+        if status == "error":
+            self._lifecycle.recorder.error(live, exc, None, {})
         self._lifecycle.end(live, status, reason)
 
-    def _left(self, exc: BaseException | None, *, last: bool) -> None:
-        """A method of an object whose life is this session has returned; `last` says that it ends the session."""
+    def _left(self, exc: BaseException | None, *, last: bool, outermost: bool) -> None:
+        """A method of an object whose life is this session has returned; `last` says that it ends the session.
+
+        An exception is an error of the session when it leaves the object: the outermost of its methods reports it.
+        """
+        live = self._live
         if last:
             self._finish(exc)
-        elif isinstance(exc, Exception) and not isinstance(exc, _ENDS_ITERATION) and self._live is not None:
-            self._report(self._live, exc)
-
-    def _report(self, live: Live, exc: BaseException) -> None:
-        """Record an exception, once: on its way out it may pass several methods of one object."""
-        if self._reported != id(exc):
-            self._reported = id(exc)
+        elif outermost and isinstance(exc, Exception) and not isinstance(exc, _ENDS_ITERATION) and self.is_active:
             self._lifecycle.recorder.error(live, exc, None, {})
 
     def _abandon(self) -> None:
@@ -443,7 +444,7 @@ class Session:
                 live.beginning.type,
                 live.ended[0],
             )
-            self._lifecycle.telemetry.metrics.dropped.add(1, "session_ended")
+            self._lifecycle.telemetry.metrics.dropped.add(1, sc.DROP_SESSION_ENDED)
             return None
         return live
 
@@ -463,7 +464,7 @@ def outcome(exc: BaseException | None) -> tuple[Status, EndReason]:
     """How a session ends whose block or call was left with `exc`."""
     if exc is None or (isinstance(exc, SystemExit) and not exc.code):
         return "success", "completed"
-    if isinstance(exc, Exception | SystemExit):
+    if isinstance(exc, Exception | SystemExit) and not isinstance(exc, CancelledError):
         return "error", "exception"
     # CancelledError, KeyboardInterrupt, GeneratorExit, and what other event loops use to cancel.
     return "cancelled", "cancelled"

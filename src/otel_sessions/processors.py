@@ -13,7 +13,8 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from . import _context
 from . import _semconv as sc
-from ._guard import guarded
+from ._guard import guarded, swallow
+from ._session import Session
 from ._telemetry import BRIDGED_KEY
 
 __all__ = ["EventToSpanEventBridge", "SessionLogRecordProcessor", "SessionSpanProcessor"]
@@ -33,20 +34,24 @@ class SessionSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Stamp the span."""
-        with guarded("stamp a span"):
+        try:
             session = _context.find(parent_context)
-            if session is None or not session.id:
-                return
-            first = span.parent is None or span.parent.is_remote
-            attributes = span.attributes
-            if attributes is None or sc.SESSION_ID in attributes or (self._firsts_only and not first):
-                return
-            span.set_attribute(sc.SESSION_ID, session.id)
-            if first:
-                span.set_attribute(sc.TYPE, session.type)
-                link = session.span_context
-                if link.is_valid:
-                    span.add_link(link)
+            if session is not None and session.id:
+                self._stamp(span, session)
+        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this runs for every span
+            swallow("stamp a span", exc)
+
+    def _stamp(self, span: Span, session: Session) -> None:
+        first = span.parent is None or span.parent.is_remote
+        attributes = span.attributes
+        if attributes is None or sc.SESSION_ID in attributes or (self._firsts_only and not first):
+            return
+        span.set_attribute(sc.SESSION_ID, session.id)
+        if first:
+            span.set_attribute(sc.TYPE, session.type)
+            link = session.span_context
+            if link.is_valid:
+                span.add_link(link)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Nothing to do."""

@@ -34,11 +34,12 @@ class Tally:
     def add(self, amount: float, *values: str | None) -> None:
         """Add `amount` to the sum of `values`, in the order of the metric's attributes; None leaves one out."""
         with self._lock:
-            held = self._sums.get(values)
-            if held is None and len(self._sums) >= _MAX_SETS:
+            if values in self._sums:
+                self._sums[values] += amount
+                return
+            if len(self._sums) >= _MAX_SETS:
                 values = tuple(sc.OTHER for _ in values)
-                held = self._sums.get(values)
-            self._sums[values] = amount if held is None else held + amount
+            self._sums[values] = self._sums.get(values, 0) + amount
 
     def observe(self, _options: CallbackOptions) -> Iterable[Observation]:
         """What the SDK reads at each collection."""
@@ -109,7 +110,7 @@ class Instruments:
                 held = self._own[name] = (unit, self._meter.create_histogram(name, unit=unit))
         if held is None:
             log.warn("own_metrics", "The metric %r was not recorded: there are %d own metrics already.", name, _MAX_OWN)
-            self.dropped.add(1, "own_metric_limit")
+            self.dropped.add(1, sc.DROP_OWN_METRIC_LIMIT)
             return
         if held[0] != unit:
             log.warn(f"unit of {name}", "The metric %r has the unit %r; the unit %r was ignored.", name, held[0], unit)

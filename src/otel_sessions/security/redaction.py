@@ -17,10 +17,14 @@ REDACTED: Final = "[redacted]"
 
 _SENSITIVE: Final = (
     r"(?:passwords?|passwd|passphrase|pwd|secret(?!ar)s?|token(?!s\b|iz|_count|_usage|s_)|api[_-]?keys?|access[_-]?key"
-    r"|private[_-]?key|credentials?|signature|sig)"
+    r"|private[_-]?key|credentials?|signature|sig(?![a-z]))"
 )
-_HEADER: Final = r"(?:proxy-)?authorization|(?:set-)?cookie|x-api-key"
-_QUOTED: Final = r"[A-Za-z]{0,2}\"(?:[^\"\\]|\\.)*\"|[A-Za-z]{0,2}'(?:[^'\\]|\\.)*'"
+_HEADER: Final = r"(?:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key)"
+# A quoted text, of which the closing quote may have been cut off; prefixed (b'...') and escaped (\"...\") ones too.
+_QUOTED: Final = (
+    r"""(?:[A-Za-z]{0,2}"(?:[^"\\]|\\.)*(?:"|\Z)|[A-Za-z]{0,2}'(?:[^'\\]|\\.)*(?:'|\Z)|\\+["'][^"'\\]*\\+["'])"""
+)
+_DONE: Final = r"(?!\[redacted\])"
 
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     # Private keys (RFC 7468).
@@ -28,8 +32,11 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     # Credentials in a URL: scheme://user:password@host (RFC 3986, section 3.2.1), up to the last @ of the authority.
     (re.compile(r"(?<=://)[^\s/@:\"']*:[^\s/\"']*@"), f"{REDACTED}@"),
     # Header fields as they are written, and as pairs of a list: the whole value is the secret.
-    (re.compile(rf"(?i)(['\"](?:{_HEADER})['\"]\s*[:,=]\s*)(?:{_QUOTED}|[^\s,;)}}\]]+)"), rf"\1{REDACTED}"),
-    (re.compile(rf"(?i)(\b(?:{_HEADER})\s*[:=]\s*)[^\r\n\"']+"), rf"\1{REDACTED}"),
+    (
+        re.compile(rf"(?i)(['\"]{_HEADER}['\"]\s{{0,20}}[:,=]\s{{0,20}}){_DONE}(?:{_QUOTED}|[^\s,;)}}\]]+)"),
+        rf"\1{REDACTED}",
+    ),
+    (re.compile(rf"(?i)(\b{_HEADER}\s{{0,20}}[:=]\s{{0,20}}){_DONE}(?:{_QUOTED}|[^\r\n]+)"), rf"\1{REDACTED}"),
     # JSON Web Tokens (RFC 7519): three base64url parts, the first a JSON object.
     (re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*"), "[token]"),
     # Authorization credentials (RFC 6750, RFC 7617). What follows "basic" in prose has neither capital nor digit.
@@ -37,7 +44,9 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"\b((?i:basic))\s+(?=[a-z+/]*[A-Z0-9=])[A-Za-z0-9+/]{6,}={0,2}"), rf"\1 {REDACTED}"),
     # name=value and "name": "value" where the name says that the value is secret.
     (
-        re.compile(rf"(?i)(\w*(?<![a-z]){_SENSITIVE}[\w.-]*['\"]?\s*[=:]\s*)(?:{_QUOTED}|[^\s,;&\"'\[]+)"),
+        re.compile(
+            rf"(?i)({_SENSITIVE}[\w.-]{{0,40}}\\*['\"]?\s{{0,20}}[=:]\s{{0,20}}){_DONE}(?:\[[^\]\r\n]*\]?|{_QUOTED}|[^\s,;&\"']+)"
+        ),
         rf"\1{REDACTED}",
     ),
     # Keys with the prefixes that their issuers document.
@@ -57,7 +66,9 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
 _CARD: Final = re.compile(
     r"(?<![\d.])(?:\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}|\d{4}[ -]?\d{6}[ -]?\d{4,5})(?![\d.]\d|\d)"
 )
-_ADDRESS: Final = re.compile(r"(?<![\w:.])(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]{2,39}(?:\.\d{1,3}){0,3})(?![\w:])")
+_ADDRESS: Final = re.compile(
+    r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\w)|(?<![\w:.])[0-9A-Fa-f:]{2,39}(?:(?:\d{1,3}\.){3}\d{1,3})?(?![\w:])"
+)
 
 # One cheap look decides for most texts: none of the shapes exists without one of these.
 _SUSPECT: Final = re.compile(
@@ -65,7 +76,7 @@ _SUSPECT: Final = re.compile(
 )
 
 # A name that says that its value is secret. Not `tokens`, which is a count.
-_SECRET_NAME: Final = re.compile(rf"(?i)(?:^|[._-]|(?<=[a-z])(?=[A-Z])|\w*)(?<![a-z])(?:{_SENSITIVE}|{_HEADER})$")
+_SECRET_NAME: Final = re.compile(rf"(?i)(?:{_SENSITIVE}|{_HEADER})$")
 
 
 def is_secret_name(name: str) -> bool:
