@@ -82,7 +82,7 @@ def swallow(doing: str, exc: Exception) -> None:
         doing,
         _Redacted(exc),
     )
-    dropped(sc.DROP_INTERNAL_ERROR)
+    dropped(sc.Drop.INTERNAL_ERROR)
 
 
 class _Redacted:

@@ -122,7 +122,7 @@ class Ledger:
     def _lost(self, live: Live) -> None:
         if live.ended is None:
             live.ended = "expired", "completed"
-            self._telemetry.metrics.dropped.add(1, sc.DROP_SESSION_ENDED)
+            self._telemetry.metrics.dropped.add(1, sc.Drop.SESSION_ENDED)
         self.forget(live)
 
     def forget(self, live: Live) -> None:

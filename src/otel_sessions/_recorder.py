@@ -148,7 +148,7 @@ class Recorder:
                 del held[name]
         if excess:
             log.warn("attributes", "A session keeps %d attributes; %d more were dropped.", _MAX_ATTRIBUTES, len(excess))
-            self._telemetry.metrics.dropped.add(len(excess), sc.DROP_ATTRIBUTE_LIMIT)
+            self._telemetry.metrics.dropped.add(len(excess), sc.Drop.ATTRIBUTE_LIMIT)
         self._ledger.touch(live)
 
     def user(self, live: Live, pseudonym: str) -> None:

@@ -57,12 +57,16 @@ STORE_OPERATION: Final = "app_session.store.operation.name"
 CONFIG_PREFIX: Final = "app_session.config."
 DROP_REASON: Final = "app_session.drop.reason"
 
-# The values of DROP_REASON.
-DROP_INTERNAL_ERROR: Final = "internal_error"
-DROP_INVALID_ATTRIBUTE: Final = "invalid_attribute"
-DROP_ATTRIBUTE_LIMIT: Final = "attribute_limit"
-DROP_OWN_METRIC_LIMIT: Final = "own_metric_limit"
-DROP_SESSION_ENDED: Final = "session_ended"
+
+class Drop:
+    """The values of `DROP_REASON`: why something had to be dropped."""
+
+    INTERNAL_ERROR: Final = "internal_error"
+    INVALID_ATTRIBUTE: Final = "invalid_attribute"
+    ATTRIBUTE_LIMIT: Final = "attribute_limit"
+    OWN_METRIC_LIMIT: Final = "own_metric_limit"
+    SESSION_ENDED: Final = "session_ended"
+
 
 # Events. The first two are OpenTelemetry's, exactly.
 EVENT_SESSION_START: Final = "session.start"

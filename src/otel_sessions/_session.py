@@ -444,7 +444,7 @@ class Session:
                 live.beginning.type,
                 live.ended[0],
             )
-            self._lifecycle.telemetry.metrics.dropped.add(1, sc.DROP_SESSION_ENDED)
+            self._lifecycle.telemetry.metrics.dropped.add(1, sc.Drop.SESSION_ENDED)
             return None
         return live
 

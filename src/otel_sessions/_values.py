@@ -210,7 +210,7 @@ def attributes(given: Mapping[str, object], redact: Redactor) -> dict[str, Attri
 
 def _drop(reason: str) -> None:
     log.warn("attribute", "An attribute was dropped: %s.", reason)
-    dropped(sc.DROP_INVALID_ATTRIBUTE)
+    dropped(sc.Drop.INVALID_ATTRIBUTE)
 
 
 def text(value: object, redact: Redactor, longest: int = _MAX_TEXT) -> str:

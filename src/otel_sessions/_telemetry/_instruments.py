@@ -110,7 +110,7 @@ class Instruments:
                 held = self._own[name] = (unit, self._meter.create_histogram(name, unit=unit))
         if held is None:
             log.warn("own_metrics", "The metric %r was not recorded: there are %d own metrics already.", name, _MAX_OWN)
-            self.dropped.add(1, sc.DROP_OWN_METRIC_LIMIT)
+            self.dropped.add(1, sc.Drop.OWN_METRIC_LIMIT)
             return
         if held[0] != unit:
             log.warn(f"unit of {name}", "The metric %r has the unit %r; the unit %r was ignored.", name, held[0], unit)

@@ -24,7 +24,9 @@ _HEADER: Final = r"(?:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key)"
 _QUOTED: Final = (
     r"""(?:[A-Za-z]{0,2}"(?:[^"\\]|\\.)*(?:"|\Z)|[A-Za-z]{0,2}'(?:[^'\\]|\\.)*(?:'|\Z)|\\+["'][^"'\\]*\\+["'])"""
 )
-_DONE: Final = r"(?!\[redacted\])"
+# What stands between a name and its value, unless that is redacted already.
+_COLON: Final = r"\s{0,20}[:=](?!\s*\[redacted\])\s{0,20}"
+_COMMA: Final = r"\s{0,20}[:=,](?!\s*\[redacted\])\s{0,20}"
 
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     # Private keys (RFC 7468).
@@ -32,11 +34,8 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     # Credentials in a URL: scheme://user:password@host (RFC 3986, section 3.2.1), up to the last @ of the authority.
     (re.compile(r"(?<=://)[^\s/@:\"']*:[^\s/\"']*@"), f"{REDACTED}@"),
     # Header fields as they are written, and as pairs of a list: the whole value is the secret.
-    (
-        re.compile(rf"(?i)(['\"]{_HEADER}['\"]\s{{0,20}}[:,=]\s{{0,20}}){_DONE}(?:{_QUOTED}|[^\s,;)}}\]]+)"),
-        rf"\1{REDACTED}",
-    ),
-    (re.compile(rf"(?i)(\b{_HEADER}\s{{0,20}}[:=]\s{{0,20}}){_DONE}(?:{_QUOTED}|[^\r\n]+)"), rf"\1{REDACTED}"),
+    (re.compile(rf"(?i)(['\"]{_HEADER}['\"]{_COMMA})(?:{_QUOTED}|[^\s,;)}}\]]+)"), rf"\1{REDACTED}"),
+    (re.compile(rf"(?i)(\b{_HEADER}{_COLON})(?:{_QUOTED}|\S[^\r\n]*)"), rf"\1{REDACTED}"),
     # JSON Web Tokens (RFC 7519): three base64url parts, the first a JSON object.
     (re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*"), "[token]"),
     # Authorization credentials (RFC 6750, RFC 7617). What follows "basic" in prose has neither capital nor digit.
@@ -45,7 +44,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     # name=value and "name": "value" where the name says that the value is secret.
     (
         re.compile(
-            rf"(?i)({_SENSITIVE}[\w.-]{{0,40}}\\*['\"]?\s{{0,20}}[=:]\s{{0,20}}){_DONE}(?:\[[^\]\r\n]*\]?|{_QUOTED}|[^\s,;&\"']+)"
+            rf"(?i)({_SENSITIVE}[\w.-]{{0,40}}\\*['\"]?{_COLON})(?:\[[^\]\r\n]*\]?|{_QUOTED}|[^\s,;&\"']+)",
         ),
         rf"\1{REDACTED}",
     ),
