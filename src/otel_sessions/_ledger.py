@@ -31,6 +31,7 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._seen: set[tuple[str, str | None]] = set()
+        self._readers: dict[sc.Metric, Reader] = {}
         self._begin()
 
     def _begin(self) -> None:
@@ -49,14 +50,14 @@ class Ledger:
         self._telemetry = telemetry
         self._clock = clock
         self._gap_ns = int(active_gap * _NS)
-        self._readers: dict[sc.Metric, Reader] = {
-            sc.ACTIVE: self._counts,
-            sc.UP: lambda: {(self.store.name,): 1},
-            sc.STORE_PENDING: lambda: {(self.store.name,): len(self._dirty)},
-        }
         if observed:
-            for metric, read in self._readers.items():
-                telemetry.observe(metric, read)
+            self._readers = {
+                sc.ACTIVE: self._counts,
+                sc.UP: lambda: {(self.store.name,): 1},
+                sc.STORE_PENDING: lambda: {(self.store.name,): len(self._dirty)},
+            }
+        for metric, read in self._readers.items():
+            telemetry.observe(metric, read)
 
     def touch(self, live: Live, *, requests: int = 0, operations: int = 0) -> None:
         """Note that the session was active now, with what else there is to count."""
@@ -169,9 +170,19 @@ class Ledger:
         return result
 
     def shutdown(self) -> None:
-        """Report nothing more, and close the store."""
+        """Close the store.
+
+        What is observed from now on is that nothing is left: the SDK's last collection is yet to come,
+        and a series that just stops would keep its last value.
+        """
+        zeros: dict[tuple[str | None, ...], float] = dict.fromkeys(self._seen, 0)
+        last: dict[sc.Metric, dict[tuple[str | None, ...], float]] = {
+            sc.ACTIVE: zeros,
+            sc.UP: {(self.store.name,): 0},
+            sc.STORE_PENDING: {(self.store.name,): 0},
+        }
         for metric, read in self._readers.items():
-            self._telemetry.stop_observing(metric, read)
+            self._telemetry.replace_reader(metric, read, last[metric])
         with guarded("close the store"):
             self.store.shutdown()
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _STAMPED: Final[WeakSet[object]] = WeakSet()
+_stamping = threading.RLock()
 
 
 class Runtime:
@@ -71,6 +72,10 @@ class Runtime:
         atexit.unregister(shutdown)
         atexit.register(shutdown)
         provider: Any = tracers or loggers
+        with _stamping:
+            self._stamp(provider, tracers, loggers)
+
+    def _stamp(self, provider: Any, tracers: TracerProvider | None, loggers: LoggerProvider | None) -> None:
         if provider in _STAMPED:
             return
         if tracers is not None and hasattr(provider, "add_span_processor"):
@@ -180,8 +185,9 @@ def swap(runtime: Runtime | None) -> Runtime | None:
 
 
 def _after_fork() -> None:
-    global _lock  # noqa: PLW0603 - a lock held by another thread of the parent is never released in the child
-    _lock = threading.RLock()
+    # Locks that another thread of the parent held would never be released in the child.
+    global _lock, _stamping
+    _lock, _stamping = threading.RLock(), threading.RLock()
     log.after_fork()
     if current is not None:
         current.after_fork()

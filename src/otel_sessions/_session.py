@@ -59,67 +59,86 @@ class Session:
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
+    def _now(self) -> Live | None:
+        """The session, which may have been rotated through another handle."""
+        live = self._live
+        if live is not None and live.successor is not None:
+            live = self._live = live.latest
+        return live
+
     @property
     def id(self) -> str:
         """What telemetry shows as `session.id`; empty outside a session."""
-        return "" if self._live is None else self._live.beginning.id
+        live = self._now()
+        return "" if live is None else live.beginning.id
 
     @property
     def type(self) -> str:
         """The session's type; empty outside a session."""
-        return "" if self._live is None else self._live.beginning.type
+        live = self._now()
+        return "" if live is None else live.beginning.type
 
     @property
     def previous_id(self) -> str | None:
         """The id of the session that this one continues."""
-        return None if self._live is None else self._live.beginning.previous_id
+        live = self._now()
+        return None if live is None else live.beginning.previous_id
 
     @property
     def parent_id(self) -> str | None:
         """The id of the session in which this one was started."""
-        return None if self._live is None else self._live.beginning.parent_id
+        live = self._now()
+        return None if live is None else live.beginning.parent_id
 
     @property
     def user(self) -> str | None:
         """The pseudonym of the session's user."""
-        return None if self._live is None else self._live.user
+        live = self._now()
+        return None if live is None else live.user
 
     @property
     def tier(self) -> str | None:
         """The name of the set of limits that applies."""
-        return None if self._live is None else self._live.beginning.tier
+        live = self._now()
+        return None if live is None else live.beginning.tier
 
     @property
     def platform(self) -> str | None:
         """Where the session is used now."""
-        return None if self._live is None else self._live.platform
+        live = self._now()
+        return None if live is None else live.platform
 
     @property
     def status(self) -> Status | None:
         """`active`, or how the session ended; None outside a session."""
-        if self._live is None:
+        live = self._now()
+        if live is None:
             return None
-        return "active" if self._live.ended is None else self._live.ended[0]
+        return "active" if live.ended is None else live.ended[0]
 
     @property
     def end_reason(self) -> EndReason | None:
         """Why the session ended; None while it is active."""
-        return None if self._live is None or self._live.ended is None else self._live.ended[1]
+        live = self._now()
+        return None if live is None or live.ended is None else live.ended[1]
 
     @property
     def is_active(self) -> bool:
         """Whether the session has not ended, as far as this process knows."""
-        return self._live is not None and self._live.ended is None
+        live = self._now()
+        return live is not None and live.ended is None
 
     @property
     def age_seconds(self) -> float:
         """Seconds since the start."""
-        return 0.0 if self._live is None else self._since(self._live.beginning.started_ns)
+        live = self._now()
+        return 0.0 if live is None else self._since(live.beginning.started_ns)
 
     @property
     def idle_seconds(self) -> float:
         """Seconds since the last activity that this process knows of."""
-        return 0.0 if self._live is None else self._since(self._live.last_ns)
+        live = self._now()
+        return 0.0 if live is None else self._since(live.last_ns)
 
     def _since(self, time_ns: int) -> float:
         # Not negative, though the wall clock may have been set back.
@@ -128,17 +147,20 @@ class Session:
     @property
     def concurrent_operations(self) -> int:
         """How many requests and `with` blocks of this session are running in this process."""
-        return 0 if self._live is None else self._live.operations
+        live = self._now()
+        return 0 if live is None else live.operations
 
     @property
     def span_context(self) -> SpanContext:
         """The context of the session's span, to link to; invalid if there is none."""
-        context = None if self._live is None else self._lifecycle.span_context(self._live)
+        live = self._now()
+        context = None if live is None else self._lifecycle.span_context(live)
         return trace.INVALID_SPAN_CONTEXT if context is None else trace.get_current_span(context).get_span_context()
 
     def snapshot(self) -> SessionRecord | None:
         """Everything known of the session at this moment, counts included; None outside a session."""
-        return None if self._live is None else self._lifecycle.ledger.record(self._live)
+        live = self._now()
+        return None if live is None else self._lifecycle.ledger.record(live)
 
     # -- what happens in it -------------------------------------------------------------------------------------------
 
@@ -289,7 +311,8 @@ class Session:
             InvalidValueError: the status or the reason is not one of those.
         """
         reason = ending(status, reason)
-        return self._live is not None and bool(self._lifecycle.end(self._live, status, reason))
+        live = self._now()
+        return live is not None and bool(self._lifecycle.end(live, status, reason))
 
     def rotate(self, reason: str = "rotated") -> None:
         """Go on under a new id, with `session.previous_id`: after a login, or when a job starts over.
@@ -348,8 +371,8 @@ class Session:
             self._finish(exc)
         else:
             self._lifecycle.leave(live)
-            if isinstance(exc, Exception) and live.ended is None:
-                self._lifecycle.recorder.error(live, exc, None, {})
+            if isinstance(exc, Exception) and live.latest.ended is None:
+                self._lifecycle.recorder.error(live.latest, exc, None, {})
 
     async def __aenter__(self) -> Session:
         return self.__enter__()
@@ -431,10 +454,7 @@ class Session:
             self._lifecycle.end(self._live, "cancelled", "cancelled")
 
     def _usable(self, doing: str) -> Live | None:
-        live = self._live
-        if live is not None and live.successor is not None:
-            # Rotated through another handle.
-            live = self._live = live.latest
+        live = self._now()
         if live is not None and live.ended is not None:
             log.warn(
                 "ended",

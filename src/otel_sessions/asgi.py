@@ -91,7 +91,8 @@ class _Exchange:
         evidence = self._evidence()
         self._client = sessions.recognise(evidence)
         if self._client is None and not _is_preflight(scope):
-            self._client = sessions.establish(evidence)
+            # The framework's session is not written during a WebSocket's handshake.
+            self._client = sessions.establish(evidence if scope["type"] == "http" else Evidence())
         if self._client is not None:
             self._begin(self._client)
 
@@ -169,22 +170,22 @@ class _Exchange:
 
     def _marked(self, message: Message) -> Message:
         """The first message of a response, with what lets the client be recognised again."""
-        self._recognise_late()
+        headers = list(message.get("headers") or ())
+        private = may_carry_cookie((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+        # A framework writes its session's cookie on a response of HTTP only.
+        if private and message["type"] == "http.response.start":
+            self._keep_in_framework()
         session, client = self._slot.session, self._client
         # The user is known by now, wherever authentication stands among the middleware.
         if session is not None:
             self._sessions.attribute(session, functools.partial(_user, self._scope))
-        if client is None or client.cookie_token is None:
-            return message
-        headers = list(message.get("headers") or ())
-        if not may_carry_cookie((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers):
-            return {**message, "headers": headers}
-        cookie = set_cookie_value(
-            self._sessions.cookie_name, client.cookie_token, secure=self._scope.get("scheme") in _SECURE
-        )
-        return {**message, "headers": [*headers, (b"set-cookie", cookie.encode("latin-1"))]}
+        if client is not None and client.cookie_token is not None and private:
+            secure = self._scope.get("scheme") in _SECURE
+            cookie = set_cookie_value(self._sessions.cookie_name, client.cookie_token, secure=secure)
+            headers.append((b"set-cookie", cookie.encode("latin-1")))
+        return {**message, "headers": headers}
 
-    def _recognise_late(self) -> None:
+    def _keep_in_framework(self) -> None:
         """The application may have begun a session of its own in this request: it counts from now on."""
         framework = self._framework_session()
         if self._client is None and framework:

@@ -114,7 +114,7 @@ class Sessions:
         exchange = flask.request.environ.get(_EXCHANGE)
         if isinstance(exchange, _Exchange):
             with guarded("mark the response of a session"):
-                exchange.mark()
+                exchange.mark(private=may_carry_cookie(response.headers.items()))
         return response
 
 
@@ -183,12 +183,12 @@ class _Exchange:
         self.slot.session = session
         self._sessions.join(session)
 
-    def mark(self) -> None:
+    def mark(self, *, private: bool) -> None:
         """Let the framework's session keep the client's token, and note whose session it is."""
         if self._marked or not self._begun:
             return
         self._marked = True
-        framework = self._framework
+        framework = self._framework if private else None
         if self._client is None and framework:
             # The application began a session of its own in this very request.
             self._client = self._sessions.establish(Evidence(framework_session=framework))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Literal
 from weakref import WeakKeyDictionary
 
@@ -62,6 +63,7 @@ class Telemetry:
         on_sdk: Callable[[TracerProvider | None, LoggerProvider | None], None] | None = None,
     ) -> None:
         self._on_sdk = on_sdk
+        self._binding = threading.RLock()
         self.to_span = events in {"both", "span"}
         self._to_log = events in {"both", "log"}
         self._tracer_provider = tracer_provider
@@ -83,30 +85,37 @@ class Telemetry:
         provider = self._tracer_provider or trace.get_tracer_provider()
         if isinstance(provider, ProxyTracerProvider):
             return
-        self._tracer = provider.get_tracer(sc.SCOPE_NAME, __version__, sc.SCHEMA_URL)
-        self._has_tracer = True
-        self._can_reserve = _spans.can_reserve(self._tracer)
-        if self._on_sdk:
-            with guarded("prepare the tracer provider"):
-                self._on_sdk(provider, None)
+        with self._binding:
+            if self._has_tracer:
+                return
+            self._tracer = provider.get_tracer(sc.SCOPE_NAME, __version__, sc.SCHEMA_URL)
+            self._can_reserve = _spans.can_reserve(self._tracer)
+            if self._on_sdk:
+                with guarded("prepare the tracer provider"):
+                    self._on_sdk(provider, None)
+            # Last: other threads take it as the sign that all of the above is done.
+            self._has_tracer = True
 
     def _bind_logger(self) -> None:
         provider = self._logger_provider or _logs.get_logger_provider()
         # The API offers no question for this; its proxy hands out proxies, an SDK its own loggers.
         if type(provider).__name__ == "ProxyLoggerProvider":
             return
-        self._logger = provider.get_logger(sc.SCOPE_NAME, __version__, sc.SCHEMA_URL)
-        self._has_logger = True
-        if self._on_sdk:
-            with guarded("prepare the logger provider"):
-                self._on_sdk(None, provider)
+        with self._binding:
+            if self._has_logger:
+                return
+            self._logger = provider.get_logger(sc.SCOPE_NAME, __version__, sc.SCHEMA_URL)
+            if self._on_sdk:
+                with guarded("prepare the logger provider"):
+                    self._on_sdk(None, provider)
+            self._has_logger = True
 
     def _listens(self) -> bool:
         """Whether log events are heard by anybody; a look that is cheap as long as there is no SDK."""
         if not self._has_logger:
             # Asked before 1.40 the API does not know.
             enabled = getattr(self._logger, "enabled", None)
-            if enabled is None or enabled(severity_number=SeverityNumber.INFO):
+            if enabled is None or enabled(severity_number=SeverityNumber.FATAL):
                 self._bind_logger()
         return self._has_logger
 
@@ -266,10 +275,11 @@ class Telemetry:
         """Report what `read` returns as `metric` at each collection."""
         self.metrics.observe(metric, read)
 
-    def stop_observing(self, metric: sc.Metric, read: Reader) -> None:
-        """Report nothing more for `metric`, unless another reader has taken over."""
-        self.metrics.stop_observing(metric, read)
+    def replace_reader(self, metric: sc.Metric, read: Reader, last: Mapping[tuple[str | None, ...], float]) -> None:
+        """Report `last` for `metric` from now on, unless somebody else than `read` reports it."""
+        self.metrics.replace_reader(metric, read, last)
 
     def after_fork(self) -> None:
         """Start from zero in a child process."""
+        self._binding = threading.RLock()
         self.metrics.after_fork()

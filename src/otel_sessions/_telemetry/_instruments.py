@@ -116,10 +116,10 @@ class Instruments:
             log.warn(f"unit of {name}", "The metric %r has the unit %r; the unit %r was ignored.", name, held[0], unit)
         held[1].record(value, {sc.TYPE: session_type})
 
-    def stop_observing(self, metric: sc.Metric, read: Reader) -> None:
-        """Report nothing more for `metric`, unless another reader has taken over."""
+    def replace_reader(self, metric: sc.Metric, read: Reader, last: Mapping[tuple[str | None, ...], float]) -> None:
+        """Report `last` for `metric` from now on, unless somebody else than `read` reports it."""
         if self._readers.get(metric.name) is read:
-            del self._readers[metric.name]
+            self._readers[metric.name] = lambda: last
 
     def after_fork(self) -> None:
         """Start from zero in a child process."""
