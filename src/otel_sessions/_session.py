@@ -342,18 +342,16 @@ class Session:
     # -- as a context manager -----------------------------------------------------------------------------------------
 
     def __enter__(self) -> Session:
-        live = self._live
+        live = self._usable("with")
         if live is None:
             return self
         if self._token is not None:
             raise InvalidValueError(
                 f"the session {self.id} is entered already through this handle: call start() or resume() for another"
             )
-        if self._usable("with") is None:
-            return self
-        if live.span is None and not self._lifecycle.enter(live):
-            return self
         if live.span is None:
+            if not self._lifecycle.enter(live):
+                return self
             self._join(live)
         self._outer = otel_context.get_current()
         self._token = otel_context.attach(self._context())
