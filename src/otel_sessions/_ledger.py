@@ -6,6 +6,7 @@ through `call`, which times it and keeps its failures away from the application.
 
 from __future__ import annotations
 
+import enum
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,12 @@ _NS: Final = 1_000_000_000
 _MAX_SERIES: Final = 1_000
 
 
+class Failed(enum.Enum):
+    """What a call to the store returns that failed, where None would mean something else."""
+
+    FAILED = enum.auto()
+
+
 class Ledger:
     """What this process knows of the sessions of one store, and has not told it yet."""
 
@@ -41,6 +48,8 @@ class Ledger:
         """The durable sessions that were used here lately."""
         self.entered: dict[str, Live] = {}
         """The durable sessions in which a request or a block of this process is under way, by id."""
+        self.unstored: dict[str, Live] = {}
+        """Sessions that started while the store could not be reached, by id."""
         self._dirty: dict[str, Live] = {}
         self.merging = threading.RLock()
         """Held while deltas are on their way to the store: a session must not be closed before its last one arrives."""
@@ -99,6 +108,8 @@ class Ledger:
     def flush(self) -> None:
         """Merge everything into the store. A session that turns out to have ended elsewhere is forgotten."""
         with self.merging:
+            if not all(self.store_late(live) for live in list(self.unstored.values())):
+                return
             dirty, self._dirty = self._dirty, {}
             deltas: dict[str, Totals] = {}
             for session_id, live in dirty.items():
@@ -111,14 +122,25 @@ class Ledger:
         for session_id in missing:
             self._lost(dirty[session_id])
 
+    def store_late(self, live: Live) -> bool:
+        """Store a session that could not be stored when it started; False if it still cannot be."""
+        stored = self.call("create", self.store.create, live.beginning, failed=Failed.FAILED)
+        if stored is Failed.FAILED:
+            return False
+        self.unstored.pop(live.beginning.id, None)
+        return True
+
     def _take_back(self, dirty: dict[str, Live], deltas: dict[str, Totals]) -> None:
-        """The store did not take them: what has happened since goes on top of them."""
+        """The store did not take them."""
         for session_id, live in dirty.items():
-            with live.lock:
-                older = deltas[session_id]
-                older.merge(live.delta)
-                live.delta = older
-            self._dirty[session_id] = live
+            self.give_back(live, deltas[session_id])
+
+    def give_back(self, live: Live, delta: Totals) -> None:
+        """Take back what the store did not take; what has happened since goes on top of it."""
+        with live.lock:
+            delta.merge(live.delta)
+            live.delta = delta
+        self._dirty[live.beginning.id] = live
 
     def _lost(self, live: Live) -> None:
         if live.ended is None:

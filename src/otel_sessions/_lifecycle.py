@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from opentelemetry.context import Context
 from opentelemetry.trace import set_span_in_context
@@ -21,7 +21,7 @@ from opentelemetry.trace import set_span_in_context
 from . import _collector, _context
 from ._config import Settings
 from ._guard import guarded, log, swallow
-from ._ledger import Ledger
+from ._ledger import Failed, Ledger
 from ._live import Live
 from ._models import Attributes, Beginning, EndReason, SessionRecord, Status, Totals
 from ._recorder import Recorder
@@ -30,6 +30,20 @@ from .security.pseudonyms import Pseudonyms
 from .typing import Clock
 
 _NS: Final = 1_000_000_000
+
+
+class _Closing(NamedTuple):
+    """The end of a session that the store has to be told of."""
+
+    live: Live
+    status: Status
+    reason: EndReason
+    ended_ns: int
+    delta: Totals
+
+    def record(self) -> SessionRecord:
+        """The session as far as it is known here."""
+        return SessionRecord(self.live.beginning, self.delta, self.status, self.reason, self.ended_ns)
 
 
 class SystemClock:
@@ -59,6 +73,8 @@ class Lifecycle:
         # Not the module's generator: an application that seeds it for its own purposes must not repeat our ids.
         self._random = random.Random(os.urandom(32))  # noqa: S311 - an id is unique, not secret; what clients hold is
         self._sweeping = threading.Lock()
+        self._rotating = 0
+        self._owed: deque[_Closing] = deque()
         self._left_behind: deque[tuple[Live, Status, EndReason]] = deque()
 
     @cached_property
@@ -170,11 +186,16 @@ class Lifecycle:
     def _create(self, beginning: Beginning) -> Live:
         with guarded("reserve the span of a session"):
             beginning = self.telemetry.reserve(beginning)
-        taken = self.ledger.call("create", self.store.create, beginning, failed=None)
-        if taken is not None:
+        taken = self.ledger.call("create", self.store.create, beginning, failed=Failed.FAILED)
+        if isinstance(taken, SessionRecord) and not taken.is_active:
+            # Its id was used up between the look and now; the key goes on under another one.
+            return self._create(beginning._replace(id=self.mint(), previous_id=taken.id, reservation=None))
+        if isinstance(taken, SessionRecord):
             # Another thread or process was quicker; what was reserved here was never seen by anybody.
             return self.ledger.recent.keep(self.ledger.recent.of(taken))
         live = self.ledger.recent.keep(Live(beginning, beginning.started_ns))
+        if taken is Failed.FAILED:
+            self.ledger.unstored[beginning.id] = live
         self.telemetry.started(beginning, self.span_context(live))
         return live
 
@@ -189,6 +210,9 @@ class Lifecycle:
                 self.ledger.flush()
                 self.ledger.recent.drop(live)
             record = self.ledger.call("find", self.store.find, key, failed=None)
+            if record is None and self._rotating:
+                with self.ledger.merging:
+                    record = self.ledger.call("find", self.store.find, key, failed=None)
             if record is None:
                 return None
             live = self.ledger.recent.keep(self.ledger.recent.of(record))
@@ -250,12 +274,41 @@ class Lifecycle:
             return self._end_scoped(live, status, reason)
         ended_ns = max(self.clock.time_ns(), live.beginning.started_ns)
         with self.ledger.merging:
-            record = self._close(live.beginning.id, status, reason, ended_ns, self.ledger.take(live))
-        self._forget(live, status, reason)
+            closing = _Closing(live, status, reason, ended_ns, self.ledger.take(live))
+            if live.beginning.id in self.ledger.unstored and not self.ledger.store_late(live):
+                # The store never knew it; what is known here is all there is.
+                del self.ledger.unstored[live.beginning.id]
+                record: SessionRecord | Failed | None = closing.record()
+            else:
+                record = self._close(*closing)
+            if record is not None:
+                live.ended = status, reason
+        self._forget(live, *self._ending(live, status, reason))
         if record is None:
             return False
-        self._say_ended(record, live)
+        if record is Failed.FAILED:
+            self._owed.append(closing)
+        else:
+            self._say_ended(record, live)
         return True
+
+    def _ending(self, live: Live, status: Status, reason: EndReason) -> tuple[Status, EndReason]:
+        """How a session really ended: whoever was quicker knows."""
+        if live.ended is not None:
+            return live.ended
+        record = self.ledger.call("get", self.store.get, live.beginning.id, failed=None)
+        if record is None or record.is_active:
+            return status, reason
+        return record.status, record.end_reason or reason
+
+    def _settle(self) -> None:
+        """Close in the store what it could not be told of when it ended."""
+        for closing in [self._owed.popleft() for _ in range(len(self._owed))]:
+            record = self._close(*closing)
+            if record is Failed.FAILED:
+                self._owed.append(closing)
+            elif record is not None:
+                self._say_ended(record, closing.live)
 
     def _end_scoped(self, live: Live, status: Status, reason: EndReason) -> bool:
         # Whoever removes it from the open ones ends it: another thread, or the parent of a forked process, does not.
@@ -289,19 +342,25 @@ class Lifecycle:
 
     def _close(
         self,
-        session_id: str,
+        live: Live,
         status: Status,
         reason: EndReason,
         ended_ns: int,
-        delta: Totals | None = None,
+        delta: Totals | None,
         idle_since_ns: int | None = None,
-    ) -> SessionRecord | None:
+    ) -> SessionRecord | Failed | None:
         return self.ledger.call(
             "close",
             lambda: self.store.close(
-                session_id, status=status, reason=reason, ended_ns=ended_ns, delta=delta, idle_since_ns=idle_since_ns
+                live.beginning.id,
+                status=status,
+                reason=reason,
+                ended_ns=ended_ns,
+                # A copy: it belongs to the store from then on, and may have to be sent again.
+                delta=None if delta is None else delta.copy(),
+                idle_since_ns=idle_since_ns,
             ),
-            failed=None,
+            failed=Failed.FAILED,
         )
 
     def _forget(self, live: Live, status: Status, reason: EndReason) -> None:
@@ -311,6 +370,14 @@ class Lifecycle:
 
     def rotate(self, live: Live) -> Live:
         """End a session as rotated and begin its successor under the same key, with `previous_id`."""
+        with self.ledger.merging:
+            self._rotating += 1
+            try:
+                return self._rotate(live)
+            finally:
+                self._rotating -= 1
+
+    def _rotate(self, live: Live) -> Live:
         began = live.beginning
         if not self.end(live, "success", "rotated"):
             return live.latest
@@ -345,6 +412,7 @@ class Lifecycle:
         self._end_left_behind()
         with self._sweeping:
             now = self.clock.time_ns()
+            self._settle()
             for live in list(self.ledger.entered.values()):
                 self.ledger.touch(live)
             self.ledger.flush()
@@ -373,8 +441,10 @@ class Lifecycle:
     def _end_expired(
         self, live: Live, reason: EndReason, ended_ns: int, delta: Totals | None, idle_since_ns: int | None = None
     ) -> bool:
-        record = self._close(live.beginning.id, "expired", reason, ended_ns, delta, idle_since_ns)
-        if record is None:
+        record = self._close(live, "expired", reason, ended_ns, delta, idle_since_ns)
+        if record is Failed.FAILED and delta is not None:
+            self.ledger.give_back(live, delta)
+        if not isinstance(record, SessionRecord):
             return False
         self._forget(live, "expired", reason)
         self._say_ended(record, live)
@@ -389,6 +459,9 @@ class Lifecycle:
         if not self.store.shared:
             for record in self.ledger.call("active", self.store.active, failed=[]):
                 self.end(self.ledger.recent.of(record), "cancelled", "shutdown")
+        self._settle()
+        for closing in self._owed:
+            self._say_ended(closing.record(), closing.live)
         self.ledger.shutdown()
 
     def after_fork(self) -> None:

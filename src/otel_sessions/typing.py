@@ -58,7 +58,11 @@ class Store(Protocol):
     """Whether other processes see the same records."""
 
     def create(self, beginning: Beginning) -> SessionRecord | None:
-        """Store a new session, unless an active one has the same key: then return that one's record."""
+        """Store a new session and return None, unless there is one already.
+
+        If an active session has the same key, its record is returned; else, if any has the same id, active or
+        remembered as ended, that one's.
+        """
 
     def find(self, key: str) -> SessionRecord | None:
         """The active session under `key`."""

@@ -64,13 +64,15 @@ class MemoryStore:
         self._last_by_key: dict[str, str] = {}
 
     def create(self, beginning: Beginning) -> SessionRecord | None:
-        """Store a new session, unless an active one has the same key: then return that one's record."""
+        """Store a new session, unless an active one has its key, or any has its id: then return that one's record."""
         key = beginning.key
         with self._lock:
+            held = self._by_key.get(key) if key is not None else None
+            if held is not None:
+                return self._record(held)
+            if beginning.id in self._active or beginning.id in self._ended:
+                return self._ended.get(beginning.id) or self._record(beginning.id)
             if key is not None:
-                held = self._by_key.get(key)
-                if held is not None:
-                    return self._record(held)
                 self._by_key[key] = beginning.id
             self._active[beginning.id] = _Entry(beginning)
             deadline = _deadline(beginning, beginning.started_ns)
