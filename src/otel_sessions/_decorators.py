@@ -216,10 +216,12 @@ def _stepping(generator: Generator[Any, Any, Any], steps: _Steps) -> Generator[A
             return stop.value
         try:
             sent = yield value
-        except GeneratorExit:
+        except GeneratorExit as closed:
             with steps:
-                generator.close()
-            raise
+                # Since Python 3.13 closing has a result.
+                result: Any = generator.close()  # type: ignore[func-returns-value]
+            steps.handle._finish(closed)
+            return result
         except BaseException as exc:  # noqa: BLE001 - handed to the generator, which decides
             step = functools.partial(generator.throw, exc)
         else:

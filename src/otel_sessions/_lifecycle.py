@@ -1,7 +1,7 @@
-"""The life of a session: start, resume, touch, end, expire.
+"""The life of a session: start, resume, rotate, and the round of the background.
 
-This is where it is decided when a session begins and ends and how; what is then said about it is the emitter's job, and
-where it is kept is the store's.
+This is where it is decided when a session begins and goes on; how it ends stands in `_endings`, what is then said about
+it is the emitter's job, and where it is kept is the store's.
 """
 
 from __future__ import annotations
@@ -10,40 +10,25 @@ import os
 import random
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final
 
-from opentelemetry.context import Context
 from opentelemetry.trace import set_span_in_context
 
-from . import _collector, _context
+from . import _context
 from ._config import Settings
+from ._endings import Endings
 from ._guard import guarded, log, swallow
 from ._ledger import Failed, Ledger
 from ._live import Live
-from ._models import Attributes, Beginning, EndReason, SessionRecord, Status, Totals
+from ._models import Attributes, Beginning, SessionRecord, Totals
 from ._recorder import Recorder
 from ._telemetry import Telemetry
 from .security.pseudonyms import Pseudonyms
 from .typing import Clock
 
 _NS: Final = 1_000_000_000
-
-
-class _Closing(NamedTuple):
-    """The end of a session that the store has to be told of."""
-
-    live: Live
-    status: Status
-    reason: EndReason
-    ended_ns: int
-    delta: Totals
-
-    def record(self) -> SessionRecord:
-        """The session as far as it is known here."""
-        return SessionRecord(self.live.beginning, self.delta, self.status, self.reason, self.ended_ns)
 
 
 class SystemClock:
@@ -64,6 +49,9 @@ class Lifecycle:
         self.clock = clock
         self.used = False
         self.on_first_use: Callable[[], None] = _nothing
+        self.endings = Endings(ledger, telemetry, clock)
+        self.end = self.endings.end
+        self.span_context = self.endings.span_context
         self.recorder = Recorder(ledger, telemetry, clock, settings.redact)
         self._idle_ns = None if settings.idle_timeout is None else int(settings.idle_timeout * _NS)
         self._longest_ns = None if settings.max_duration is None else int(settings.max_duration * _NS)
@@ -74,8 +62,6 @@ class Lifecycle:
         self._random = random.Random(os.urandom(32))  # noqa: S311 - an id is unique, not secret; what clients hold is
         self._sweeping = threading.Lock()
         self._rotating = 0
-        self._owed: deque[_Closing] = deque()
-        self._left_behind: deque[tuple[Live, Status, EndReason]] = deque()
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
@@ -217,7 +203,7 @@ class Lifecycle:
                 return None
             live = self.ledger.recent.keep(self.ledger.recent.of(record))
         if self._seems_expired(live, now):
-            self._expire([SessionRecord(live.beginning, Totals(live.last_ns))], now)
+            self.endings.expire([SessionRecord(live.beginning, Totals(live.last_ns))], now)
             return None
         return live
 
@@ -253,120 +239,7 @@ class Lifecycle:
         """A request or a block of the session is over; if it was rotated meanwhile, one of its successor."""
         self.ledger.touch(live.latest, operations=-1)
 
-    def span_context(self, live: Live) -> Context | None:
-        """A context in which the session's span, live or reserved, is the current one; None if there is no span."""
-        return live.context if live.span is not None else self.telemetry.reserved_context(live.beginning)
-
     # -- the end ------------------------------------------------------------------------------------------------------
-
-    def end(self, live: Live, status: Status, reason: EndReason) -> bool:
-        """End a session.
-
-        Returns:
-            Whether this call ended it: False if it had ended before, here or elsewhere.
-        """
-        if _collector.thread is not None and _collector.collecting():
-            self._left_behind.append((live, status, reason))
-            return True
-        if live.ended is not None:
-            return False
-        if live.beginning.topology == "scoped":
-            return self._end_scoped(live, status, reason)
-        ended_ns = max(self.clock.time_ns(), live.beginning.started_ns)
-        with self.ledger.merging:
-            closing = _Closing(live, status, reason, ended_ns, self.ledger.take(live))
-            if live.beginning.id in self.ledger.unstored and not self.ledger.store_late(live):
-                # The store never knew it; what is known here is all there is.
-                del self.ledger.unstored[live.beginning.id]
-                record: SessionRecord | Failed | None = closing.record()
-            else:
-                record = self._close(*closing)
-            if record is not None:
-                live.ended = status, reason
-        self._forget(live, *self._ending(live, status, reason))
-        if record is None:
-            return False
-        if record is Failed.FAILED:
-            self._owed.append(closing)
-        else:
-            self._say_ended(record, live)
-        return True
-
-    def _ending(self, live: Live, status: Status, reason: EndReason) -> tuple[Status, EndReason]:
-        """How a session really ended: whoever was quicker knows."""
-        if live.ended is not None:
-            return live.ended
-        record = self.ledger.call("get", self.store.get, live.beginning.id, failed=None)
-        if record is None or record.is_active:
-            return status, reason
-        return record.status, record.end_reason or reason
-
-    def _settle(self) -> None:
-        """Close in the store what it could not be told of when it ended."""
-        for closing in [self._owed.popleft() for _ in range(len(self._owed))]:
-            record = self._close(*closing)
-            if record is Failed.FAILED:
-                self._owed.append(closing)
-            elif record is not None:
-                self._say_ended(record, closing.live)
-
-    def _end_scoped(self, live: Live, status: Status, reason: EndReason) -> bool:
-        # Whoever removes it from the open ones ends it: another thread, or the parent of a forked process, does not.
-        if self.ledger.open.pop(live.beginning.id, None) is None:
-            return False
-        live.ended = status, reason
-        live.operations = 0
-        began = live.beginning
-        ended_ns = began.started_ns + self.clock.monotonic_ns() - live.started_monotonic_ns
-        delta = live.delta
-        delta.last_activity_ns = ended_ns
-        record = None
-        try:
-            record = self.store.close(began.id, status=status, reason=reason, ended_ns=ended_ns, delta=delta)
-        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
-            swallow("store the end of a session", exc)
-        # A store that lost the session does not silence it: its span is here.
-        self._say_ended(record or SessionRecord(began, delta, status, reason, ended_ns), live)
-        return True
-
-    def _end_left_behind(self) -> None:
-        """End what the garbage collector found."""
-        while self._left_behind:
-            self.end(*self._left_behind.popleft())
-
-    def _say_ended(self, record: SessionRecord, live: Live) -> None:
-        try:
-            self.telemetry.ended(record, self.span_context(live), live.span)
-        except Exception as exc:  # noqa: BLE001 - as above
-            swallow("emit the end of a session", exc)
-
-    def _close(
-        self,
-        live: Live,
-        status: Status,
-        reason: EndReason,
-        ended_ns: int,
-        delta: Totals | None,
-        idle_since_ns: int | None = None,
-    ) -> SessionRecord | Failed | None:
-        return self.ledger.call(
-            "close",
-            lambda: self.store.close(
-                live.beginning.id,
-                status=status,
-                reason=reason,
-                ended_ns=ended_ns,
-                # A copy: it belongs to the store from then on, and may have to be sent again.
-                delta=None if delta is None else delta.copy(),
-                idle_since_ns=idle_since_ns,
-            ),
-            failed=Failed.FAILED,
-        )
-
-    def _forget(self, live: Live, status: Status, reason: EndReason) -> None:
-        if live.ended is None:
-            live.ended = status, reason
-        self.ledger.forget(live)
 
     def rotate(self, live: Live) -> Live:
         """End a session as rotated and begin its successor under the same key, with `previous_id`."""
@@ -409,65 +282,33 @@ class Lifecycle:
 
     def sweep(self) -> None:
         """One round of the background thread: merge what happened here, end what has expired."""
-        self._end_left_behind()
+        self.endings.end_left_behind()
         with self._sweeping:
             now = self.clock.time_ns()
-            self._settle()
+            self.endings.settle()
             for live in list(self.ledger.entered.values()):
                 self.ledger.touch(live)
             self.ledger.flush()
             self.ledger.recent.turn(now)
-            self._expire(self.ledger.call("due", lambda: list(self.store.due(now)), failed=[]), now)
-
-    def _expire(self, records: Iterable[SessionRecord], now: int) -> None:
-        for record in records:
-            began, last = record.beginning, record.totals.last_activity_ns
-            live = self.ledger.recent.of(record)
-            too_old = None if began.max_duration_ns is None else began.started_ns + began.max_duration_ns
-            if too_old is not None and too_old <= now and too_old <= last + (began.idle_timeout_ns or now):
-                self._end_expired(live, "max_duration", too_old, self.ledger.take(live))
-                continue
-            with live.lock:
-                if live.operations or live.last_ns > last:
-                    continue
-                # From here on nothing enters it, so that no request can be lost between this look and the end.
-                live.ended = "expired", "idle_timeout"
-            # The session ended when it was last used; the pause after that is not part of it.
-            if not self._end_expired(live, "idle_timeout", last, None, idle_since_ns=last):
-                # It was used elsewhere meanwhile, or the store did not answer.
-                live.ended = None
-                self.ledger.forget(live)
-
-    def _end_expired(
-        self, live: Live, reason: EndReason, ended_ns: int, delta: Totals | None, idle_since_ns: int | None = None
-    ) -> bool:
-        record = self._close(live, "expired", reason, ended_ns, delta, idle_since_ns)
-        if record is Failed.FAILED and delta is not None:
-            self.ledger.give_back(live, delta)
-        if not isinstance(record, SessionRecord):
-            return False
-        self._forget(live, "expired", reason)
-        self._say_ended(record, live)
-        return True
+            self.endings.expire(self.ledger.call("due", lambda: list(self.store.due(now)), failed=[]), now)
 
     def shutdown(self) -> None:
         """End what cannot outlive this process: scoped sessions, and durable ones if nobody else sees the store."""
-        self._end_left_behind()
+        self.endings.end_left_behind()
         for live in list(self.ledger.open.values()):
             self.end(live, "cancelled", "shutdown")
         self.ledger.flush()
         if not self.store.shared:
             for record in self.ledger.call("active", self.store.active, failed=[]):
                 self.end(self.ledger.recent.of(record), "cancelled", "shutdown")
-        self._settle()
-        for closing in self._owed:
-            self._say_ended(closing.record(), closing.live)
+        self.endings.give_up()
         self.ledger.shutdown()
 
     def after_fork(self) -> None:
         """Start afresh in a child process: what was open belongs to the parent."""
         self._begin()
         self.used = False
+        self.endings.after_fork()
         self.ledger.after_fork()
         self.telemetry.after_fork()
 

@@ -152,6 +152,17 @@ class TestCreate:
         assert SessionRecord(first, delta(requests=1)) == store.create(beginning("a", key="k", started_ns=START + 1))
         assert SessionRecord(first, delta(requests=1)) == store.get("a")
 
+    def test_id_taken(self, store: Store) -> None:
+        """An id is used once: a second session under it is not kept, whatever its key, and learns of the first."""
+        first = beginning("a", key="k")
+        store.create(first)
+        assert SessionRecord(first, Totals(START)) == store.create(beginning("a", key="l"))
+        assert store.find("l") is None
+        ended = close(store, "a")
+        for key in ("k", "l", None):
+            assert ended == store.create(beginning("a", key=key))
+        assert [] == store.active()
+
     def test_key_free_again(self, store: Store) -> None:
         """When a session has ended its key is free, and the next one's predecessor is known."""
         store.create(beginning("a", key="k"))

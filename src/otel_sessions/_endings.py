@@ -1,0 +1,201 @@
+"""How sessions end: because somebody says so, because nobody comes any more, because the process stops.
+
+Whoever ends a session, exactly one of all processes emits its end: the one whose close the store accepts.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from opentelemetry.context import Context
+
+from . import _collector
+from ._guard import swallow
+from ._ledger import Failed, Ledger
+from ._live import Live
+from ._models import EndReason, SessionRecord, Status, Totals
+from ._telemetry import Telemetry
+from .typing import Clock
+
+
+class _Closing(NamedTuple):
+    """The end of a session that the store has to be told of."""
+
+    live: Live
+    status: Status
+    reason: EndReason
+    ended_ns: int
+    delta: Totals
+
+    def record(self) -> SessionRecord:
+        """The session as far as it is known here."""
+        return SessionRecord(self.live.beginning, self.delta, self.status, self.reason, self.ended_ns)
+
+
+class Endings:
+    """Ends the sessions of one store, as one process sees them."""
+
+    def __init__(self, ledger: Ledger, telemetry: Telemetry, clock: Clock) -> None:
+        self._ledger = ledger
+        self._store = ledger.store
+        self._telemetry = telemetry
+        self._clock = clock
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Owe nothing in a child process: what was to end is the parent's."""
+        self._owed: deque[_Closing] = deque()
+        self._left_behind: deque[tuple[Live, Status, EndReason]] = deque()
+
+    def end(self, live: Live, status: Status, reason: EndReason) -> bool:
+        """End a session.
+
+        Returns:
+            Whether this call ended it: False if it had ended before, here or elsewhere.
+        """
+        if _collector.thread is not None and _collector.collecting():
+            self._left_behind.append((live, status, reason))
+            return True
+        if live.ended is not None:
+            return False
+        if live.beginning.topology == "scoped":
+            return self._end_scoped(live, status, reason)
+        ended_ns = max(self._clock.time_ns(), live.beginning.started_ns)
+        with self._ledger.merging:
+            closing = _Closing(live, status, reason, ended_ns, self._ledger.take(live))
+            if live.beginning.id in self._ledger.unstored and not self._ledger.store_late(live):
+                # The store never knew it; what is known here is all there is.
+                del self._ledger.unstored[live.beginning.id]
+                record: SessionRecord | Failed | None = closing.record()
+            else:
+                record = self._close(*closing)
+            if record is not None:
+                live.ended = status, reason
+        self._forget(live, *self._ending(live, status, reason))
+        if record is None:
+            return False
+        if record is Failed.FAILED:
+            self._owed.append(closing)
+        else:
+            self._say_ended(record, live)
+        return True
+
+    def _ending(self, live: Live, status: Status, reason: EndReason) -> tuple[Status, EndReason]:
+        """How a session really ended: whoever was quicker knows."""
+        if live.ended is not None:
+            return live.ended
+        record = self._ledger.call("get", self._store.get, live.beginning.id, failed=None)
+        if record is None or record.is_active:
+            return status, reason
+        return record.status, record.end_reason or reason
+
+    def settle(self) -> None:
+        """Close in the store what it could not be told of when it ended."""
+        for closing in [self._owed.popleft() for _ in range(len(self._owed))]:
+            record = self._close(*closing)
+            if record is Failed.FAILED:
+                self._owed.append(closing)
+            elif record is not None:
+                self._say_ended(record, closing.live)
+
+    def _end_scoped(self, live: Live, status: Status, reason: EndReason) -> bool:
+        # Whoever removes it from the open ones ends it: another thread, or the parent of a forked process, does not.
+        if self._ledger.open.pop(live.beginning.id, None) is None:
+            return False
+        live.ended = status, reason
+        live.operations = 0
+        began = live.beginning
+        ended_ns = began.started_ns + self._clock.monotonic_ns() - live.started_monotonic_ns
+        delta = live.delta
+        delta.last_activity_ns = ended_ns
+        record = None
+        try:
+            record = self._store.close(began.id, status=status, reason=reason, ended_ns=ended_ns, delta=delta)
+        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
+            swallow("store the end of a session", exc)
+        # A store that lost the session does not silence it: its span is here.
+        self._say_ended(record or SessionRecord(began, delta, status, reason, ended_ns), live)
+        return True
+
+    def end_left_behind(self) -> None:
+        """End what the garbage collector found."""
+        while self._left_behind:
+            self.end(*self._left_behind.popleft())
+
+    def _say_ended(self, record: SessionRecord, live: Live) -> None:
+        try:
+            self._telemetry.ended(record, self.span_context(live), live.span)
+        except Exception as exc:  # noqa: BLE001 - as above
+            swallow("emit the end of a session", exc)
+
+    def _close(
+        self,
+        live: Live,
+        status: Status,
+        reason: EndReason,
+        ended_ns: int,
+        delta: Totals | None,
+        idle_since_ns: int | None = None,
+    ) -> SessionRecord | Failed | None:
+        return self._ledger.call(
+            "close",
+            lambda: self._store.close(
+                live.beginning.id,
+                status=status,
+                reason=reason,
+                ended_ns=ended_ns,
+                # A copy: it belongs to the store from then on, and may have to be sent again.
+                delta=None if delta is None else delta.copy(),
+                idle_since_ns=idle_since_ns,
+            ),
+            failed=Failed.FAILED,
+        )
+
+    def _forget(self, live: Live, status: Status, reason: EndReason) -> None:
+        if live.ended is None:
+            live.ended = status, reason
+        self._ledger.forget(live)
+
+    def span_context(self, live: Live) -> Context | None:
+        """A context in which the session's span, live or reserved, is the current one; None if there is no span."""
+        return live.context if live.span is not None else self._telemetry.reserved_context(live.beginning)
+
+    def expire(self, records: Iterable[SessionRecord], now: int) -> None:
+        """End the sessions of `records`, which were due at `now`, unless they have been used since."""
+        for record in records:
+            began, last = record.beginning, record.totals.last_activity_ns
+            live = self._ledger.recent.of(record)
+            too_old = None if began.max_duration_ns is None else began.started_ns + began.max_duration_ns
+            if too_old is not None and too_old <= now and too_old <= last + (began.idle_timeout_ns or now):
+                self._end_expired(live, "max_duration", too_old, self._ledger.take(live))
+                continue
+            with live.lock:
+                if live.operations or live.last_ns > last:
+                    continue
+                # From here on nothing enters it, so that no request can be lost between this look and the end.
+                live.ended = "expired", "idle_timeout"
+            # The session ended when it was last used; the pause after that is not part of it.
+            if not self._end_expired(live, "idle_timeout", last, None, idle_since_ns=last):
+                # It was used elsewhere meanwhile, or the store did not answer.
+                live.ended = None
+                self._ledger.forget(live)
+
+    def _end_expired(
+        self, live: Live, reason: EndReason, ended_ns: int, delta: Totals | None, idle_since_ns: int | None = None
+    ) -> bool:
+        record = self._close(live, "expired", reason, ended_ns, delta, idle_since_ns)
+        if record is Failed.FAILED and delta is not None:
+            self._ledger.give_back(live, delta)
+        if not isinstance(record, SessionRecord):
+            return False
+        self._forget(live, "expired", reason)
+        self._say_ended(record, live)
+        return True
+
+    def give_up(self) -> None:
+        """Say what is known of the sessions whose end the store could not be told of to the last."""
+        self.settle()
+        for closing in self._owed:
+            self._say_ended(closing.record(), closing.live)

@@ -1,0 +1,100 @@
+"""A store that fails, or lets something happen, just when a test says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from otel_sessions import StoreError
+from otel_sessions.stores import MemoryStore
+from otel_sessions.typing import Beginning, EndReason, SessionRecord, Status, Totals
+
+EVERYTHING = frozenset({"create", "find", "get", "previous", "merge", "close", "due", "counts", "active", "secret"})
+
+
+class FailingStore:
+    """A memory store behind a line that can be cut.
+
+    Args:
+        shared: whether it claims that other processes see the same records.
+    """
+
+    name = "failing"
+
+    def __init__(self, *, shared: bool = False) -> None:
+        self.shared = shared
+        self.failing: Collection[str] = ()
+        """The verbs that raise `StoreError`."""
+        self.refused: Collection[str] = ()
+        """The ids of sessions that it does not take."""
+        self.before: dict[str, Callable[[], object]] = {}
+        """What to do, once, before the next call of a verb reaches the store."""
+        self.calls: list[str] = []
+        self._inner = MemoryStore()
+
+    def create(self, beginning: Beginning) -> SessionRecord | None:
+        self._reach("create")
+        if beginning.id in self.refused:
+            raise StoreError(f"create: {beginning.id} is refused")
+        return self._inner.create(beginning)
+
+    def find(self, key: str) -> SessionRecord | None:
+        self._reach("find")
+        return self._inner.find(key)
+
+    def get(self, session_id: str) -> SessionRecord | None:
+        self._reach("get")
+        return self._inner.get(session_id)
+
+    def previous(self, key: str) -> str | None:
+        self._reach("previous")
+        return self._inner.previous(key)
+
+    def merge(self, deltas: Mapping[str, Totals]) -> set[str]:
+        self._reach("merge")
+        return self._inner.merge(deltas)
+
+    def close(
+        self,
+        session_id: str,
+        *,
+        status: Status,
+        reason: EndReason,
+        ended_ns: int,
+        delta: Totals | None = None,
+        idle_since_ns: int | None = None,
+    ) -> SessionRecord | None:
+        self._reach("close")
+        return self._inner.close(
+            session_id, status=status, reason=reason, ended_ns=ended_ns, delta=delta, idle_since_ns=idle_since_ns
+        )
+
+    def due(self, now_ns: int) -> Iterable[SessionRecord]:
+        self._reach("due")
+        return self._inner.due(now_ns)
+
+    def counts(self) -> Mapping[tuple[str, str | None], int]:
+        self._reach("counts")
+        return self._inner.counts()
+
+    def active(self, *, user: str | None = None) -> list[SessionRecord]:
+        self._reach("active")
+        return self._inner.active(user=user)
+
+    def secret(self) -> bytes:
+        self._reach("secret")
+        return self._inner.secret()
+
+    def after_fork(self) -> None:
+        self._inner.after_fork()
+
+    def shutdown(self) -> None:
+        self._reach("shutdown")
+        self._inner.shutdown()
+
+    def _reach(self, verb: str) -> None:
+        self.calls.append(verb)
+        happening = self.before.pop(verb, None)
+        if happening is not None:
+            happening()
+        if verb in self.failing:
+            raise StoreError(f"{verb}: the line is cut")

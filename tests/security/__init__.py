@@ -1,0 +1,1 @@
+"""What keeps personal data and credentials inside the process."""

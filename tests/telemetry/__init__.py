@@ -1,0 +1,1 @@
+"""The emitter: spans, events and metrics as an SDK sees them."""
