@@ -66,7 +66,7 @@ class Settings:
     flush_interval: float = _setting(
         1.0, "Seconds between two rounds of the background thread: counts are merged, sessions expire."
     )
-    history: int = _setting(10_000, "How many ended sessions the memory store remembers.")
+    history: int = _setting(10_000, "How many ended sessions of each topology the memory store remembers.")
     events: EventMode = _setting("both", "Where events go: `both`, `log` (log events) or `span` (span events).")
     stamp: bool = _setting(
         True, "Put `session.id` on all spans and logs of a session; else only on the first span of a trace."

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from opentelemetry.context import Context
 
 from . import _collector
-from ._guard import swallow
+from . import _semconv as sc
+from ._guard import dropped, swallow
 from ._ledger import Failed, Ledger
 from ._live import Live
 from ._models import EndReason, SessionRecord, Status, Totals
 from ._telemetry import Telemetry
 from .typing import Clock
+
+_MAX_OWED: Final = 10_000
 
 
 class _Closing(NamedTuple):
@@ -77,7 +80,7 @@ class Endings:
         if record is None:
             return False
         if record is Failed.FAILED:
-            self._owed.append(closing)
+            self._owe(closing)
         else:
             self._say_ended(record, live)
         return True
@@ -91,14 +94,24 @@ class Endings:
             return status, reason
         return record.status, record.end_reason or reason
 
+    def _owe(self, closing: _Closing) -> None:
+        """Tell the store later; beyond a bound the oldest is emitted as far as it is known, and the store not told."""
+        if len(self._owed) >= _MAX_OWED:
+            oldest = self._owed.popleft()
+            dropped(sc.Drop.STORE_UNAVAILABLE)
+            self._say_ended(oldest.record(), oldest.live)
+        self._owed.append(closing)
+
     def settle(self) -> None:
         """Close in the store what it could not be told of when it ended."""
-        for closing in [self._owed.popleft() for _ in range(len(self._owed))]:
-            record = self._close(*closing)
-            if record is Failed.FAILED:
-                self._owed.append(closing)
-            elif record is not None:
-                self._say_ended(record, closing.live)
+        with self._ledger.merging:
+            owed, self._owed = self._owed, deque()
+            for closing in owed:
+                record = self._close(*closing)
+                if record is Failed.FAILED:
+                    self._owed.append(closing)
+                elif record is not None:
+                    self._say_ended(record, closing.live)
 
     def _end_scoped(self, live: Live, status: Status, reason: EndReason) -> bool:
         # Whoever removes it from the open ones ends it: another thread, or the parent of a forked process, does not.
@@ -171,16 +184,27 @@ class Endings:
             if too_old is not None and too_old <= now and too_old <= last + (began.idle_timeout_ns or now):
                 self._end_expired(live, "max_duration", too_old, self._ledger.take(live))
                 continue
-            with live.lock:
-                if live.operations or live.last_ns > last:
-                    continue
-                # From here on nothing enters it, so that no request can be lost between this look and the end.
-                live.ended = "expired", "idle_timeout"
-            # The session ended when it was last used; the pause after that is not part of it.
-            if not self._end_expired(live, "idle_timeout", last, None, idle_since_ns=last):
-                # It was used elsewhere meanwhile, or the store did not answer.
-                live.ended = None
-                self._ledger.forget(live)
+            with self._ledger.merging:
+                self._expire_idle(live, last)
+
+    def _expire_idle(self, live: Live, last_ns: int) -> None:
+        with live.lock:
+            if live.ended is not None or live.operations or live.last_ns > last_ns:
+                return
+            # From here on nothing enters it, so that no request can be lost between this look and the end.
+            live.ended = "expired", "idle_timeout"
+        # The session ended when it was last used; the pause after that is not part of it.
+        if not self._end_expired(live, "idle_timeout", last_ns, None, idle_since_ns=last_ns):
+            self._correct(live)
+
+    def _correct(self, live: Live) -> None:
+        """It has not expired: it was used elsewhere meanwhile, or ended otherwise, or the store did not answer."""
+        stored = self._ledger.call("get", self._store.get, live.beginning.id, failed=Failed.FAILED)
+        if isinstance(stored, SessionRecord) and stored.end_reason is not None:
+            live.ended = stored.status, stored.end_reason
+        elif stored is not None:
+            live.ended = None
+        self._ledger.forget(live)
 
     def _end_expired(
         self, live: Live, reason: EndReason, ended_ns: int, delta: Totals | None, idle_since_ns: int | None = None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from . import _semconv as sc
-from ._guard import guarded
+from ._guard import dropped, guarded
 from ._live import Live, Recent
 from ._models import SessionRecord, Totals
 from ._telemetry import Reader, Telemetry
@@ -24,6 +24,7 @@ F = TypeVar("F")
 
 _NS: Final = 1_000_000_000
 _MAX_SERIES: Final = 1_000
+_MAX_UNSTORED: Final = 10_000
 
 
 class Failed(enum.Enum):
@@ -108,9 +109,12 @@ class Ledger:
     def flush(self) -> None:
         """Merge everything into the store. A session that turns out to have ended elsewhere is forgotten."""
         with self.merging:
-            if not all(self.store_late(live) for live in list(self.unstored.values())):
-                return
-            dirty, self._dirty = self._dirty, {}
+            for live in list(self.unstored.values()):
+                self.store_late(live)
+            # What the store does not know yet cannot be merged either, and keeps nobody else waiting.
+            dirty = {name: live for name, live in self._dirty.copy().items() if name not in self.unstored}
+            for session_id in dirty:
+                self._dirty.pop(session_id, None)
             deltas: dict[str, Totals] = {}
             for session_id, live in dirty.items():
                 with live.lock:
@@ -121,6 +125,13 @@ class Ledger:
                 return
         for session_id in missing:
             self._lost(dirty[session_id])
+
+    def keep_unstored(self, live: Live) -> None:
+        """Store `live` later: the store could not be reached when it started."""
+        if len(self.unstored) < _MAX_UNSTORED:
+            self.unstored[live.beginning.id] = live
+        else:
+            dropped(sc.Drop.STORE_UNAVAILABLE)
 
     def store_late(self, live: Live) -> bool:
         """Store a session that could not be stored when it started; False if it still cannot be."""
@@ -210,6 +221,9 @@ class Ledger:
 
     def after_fork(self) -> None:
         """Start afresh in a child process: what was open belongs to the parent."""
+        for live in [*self.open.values(), *self.recent.all()]:
+            # Handles of the parent may be used here too, and another of its threads may have held this.
+            live.lock = threading.RLock()
         self._begin()
         self.store.after_fork()
 

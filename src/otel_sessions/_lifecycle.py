@@ -144,11 +144,9 @@ class Lifecycle:
         if not self.used:
             self.on_first_use()
         previous_id = None if key is None else self.ledger.call("previous", self.store.previous, key, failed=None)
-        if (
-            session_id is None
-            or previous_id is not None
-            or self.ledger.call("get", self.store.get, session_id, failed=None) is not None
-        ):
+        if session_id is not None and previous_id is None and self._is_used(session_id):
+            previous_id = session_id
+        if session_id is None or previous_id is not None:
             session_id = self.mint()
         now = self.clock.time_ns()
         parent = _context.find()
@@ -169,6 +167,12 @@ class Lifecycle:
         )
         return self._create(beginning)
 
+    def _is_used(self, session_id: str) -> bool:
+        """Whether a session had that id before: then it is not given again."""
+        if self.ledger.recent.has_ended(session_id):
+            return True
+        return self.ledger.call("get", self.store.get, session_id, failed=None) is not None
+
     def _create(self, beginning: Beginning) -> Live:
         with guarded("reserve the span of a session"):
             beginning = self.telemetry.reserve(beginning)
@@ -178,12 +182,23 @@ class Lifecycle:
             return self._create(beginning._replace(id=self.mint(), previous_id=taken.id, reservation=None))
         if isinstance(taken, SessionRecord):
             # Another thread or process was quicker; what was reserved here was never seen by anybody.
-            return self.ledger.recent.keep(self.ledger.recent.of(taken))
+            return self._join_or_succeed(beginning, taken)
         live = self.ledger.recent.keep(Live(beginning, beginning.started_ns))
         if taken is Failed.FAILED:
-            self.ledger.unstored[beginning.id] = live
+            self.ledger.keep_unstored(live)
         self.telemetry.started(beginning, self.span_context(live))
         return live
+
+    def _join_or_succeed(self, beginning: Beginning, taken: SessionRecord) -> Live:
+        live = self.ledger.recent.of(taken)
+        if live.ended is None:
+            return self.ledger.recent.keep(live)
+        with self.ledger.merging:
+            # It is ending in another thread, or the store could not be told of its end: now it can, or not at all.
+            self.endings.settle()
+        fresh = beginning._replace(id=self.mint(), previous_id=taken.id, reservation=None)
+        still = self.ledger.call("find", self.store.find, fresh.key, failed=None) if fresh.key else None
+        return self.ledger.recent.keep(Live.of(still)) if still is not None else self._create(fresh)
 
     def resume(self, key: str) -> Live | None:
         """The active session under `key`; it is not touched by this."""
@@ -195,17 +210,28 @@ class Lifecycle:
             if live is not None:
                 self.ledger.flush()
                 self.ledger.recent.drop(live)
-            record = self.ledger.call("find", self.store.find, key, failed=None)
-            if record is None and self._rotating:
-                with self.ledger.merging:
-                    record = self.ledger.call("find", self.store.find, key, failed=None)
-            if record is None:
+            live = self._find(key)
+            if live is None:
                 return None
-            live = self.ledger.recent.keep(self.ledger.recent.of(record))
         if self._seems_expired(live, now):
             self.endings.expire([SessionRecord(live.beginning, Totals(live.last_ns))], now)
             return None
         return live
+
+    def _find(self, key: str) -> Live | None:
+        """The active session that the store has under `key`."""
+        record = self.ledger.call("find", self.store.find, key, failed=None)
+        if record is None and self._rotating:
+            with self.ledger.merging:
+                record = self.ledger.call("find", self.store.find, key, failed=None)
+        if record is None:
+            return None
+        live = self.ledger.recent.of(record)
+        if live.ended is not None:
+            # It has ended here, and the store could not be told of it then.
+            self.endings.settle()
+            return None
+        return self.ledger.recent.keep(live)
 
     def resume_id(self, session_id: str) -> Live | None:
         """The active durable session with that `session.id`, whatever its key."""
@@ -283,6 +309,7 @@ class Lifecycle:
     def sweep(self) -> None:
         """One round of the background thread: merge what happened here, end what has expired."""
         self.endings.end_left_behind()
+        self.telemetry.bind()
         with self._sweeping:
             now = self.clock.time_ns()
             self.endings.settle()
@@ -295,7 +322,7 @@ class Lifecycle:
     def shutdown(self) -> None:
         """End what cannot outlive this process: scoped sessions, and durable ones if nobody else sees the store."""
         self.endings.end_left_behind()
-        for live in list(self.ledger.open.values()):
+        for live in [*self.ledger.open.values(), *self.ledger.unstored.values()]:
             self.end(live, "cancelled", "shutdown")
         self.ledger.flush()
         if not self.store.shared:

@@ -95,10 +95,18 @@ class Recent:
         """The session of `record` as this process holds it, a fresh view of it if it does not."""
         return self._all.get(record.id) or Live.of(record)
 
+    def has_ended(self, session_id: str) -> bool:
+        """Whether this process knows that the session with that id has ended."""
+        live = self._all.get(session_id)
+        return live is not None and live.ended is not None
+
     def keep(self, live: Live) -> Live:
         """Keep `live`, unless another thread was quicker: then the result is the one it kept."""
         with self._lock:
-            live = self._all.setdefault(live.beginning.id, live)
+            known = self._all.get(live.beginning.id)
+            if known is not None and known.ended is None:
+                live = known
+            self._all[live.beginning.id] = live
             kept = self._young.get(live.key)
             if kept is None or kept.ended is not None:
                 kept = self._young[live.key] = live
@@ -116,3 +124,7 @@ class Recent:
             return
         self._turned_ns = now_ns
         self._old, self._young = self._young, {}
+
+    def all(self) -> list[Live]:
+        """Every session that anybody in this process holds."""
+        return list(self._all.values())

@@ -66,6 +66,7 @@ class Drop:
     ATTRIBUTE_LIMIT: Final = "attribute_limit"
     OWN_METRIC_LIMIT: Final = "own_metric_limit"
     SESSION_ENDED: Final = "session_ended"
+    STORE_UNAVAILABLE: Final = "store_unavailable"
 
 
 # Events. The first two are OpenTelemetry's, exactly.

@@ -256,14 +256,16 @@ class Telemetry:
         if not (self._to_log or always_log) or not self._listens():
             return self.to_span
         bridged: list[bool] = []
-        self._logger.emit(
-            event_name=event.name,
-            timestamp=event.time_ns,
-            severity_number=severity,
-            body=body,
-            context=otel_context.set_value(BRIDGED_KEY, bridged, context),
-            attributes={**event.attributes, **identity},
-        )
+        # Apart, so that a log processor that fails costs neither the span event nor the counts.
+        with guarded("emit an event"):
+            self._logger.emit(
+                event_name=event.name,
+                timestamp=event.time_ns,
+                severity_number=severity,
+                body=body,
+                context=otel_context.set_value(BRIDGED_KEY, bridged, context),
+                attributes={**event.attributes, **identity},
+            )
         return self.to_span and not bridged
 
     def startup(self, attributes: Attributes, time_ns: int) -> None:

@@ -19,6 +19,7 @@ Reader: TypeAlias = "Callable[[], Mapping[tuple[str | None, ...], float]]"
 
 _MAX_SETS: Final = 1_000
 _MAX_OWN: Final = 100
+_MAX_INT: Final = 2**63
 
 
 class Tally:
@@ -45,12 +46,18 @@ class Tally:
         """What the SDK reads at each collection."""
         with self._lock:
             sums = self._sums.copy()
-        return [Observation(amount, named(self._keys, values)) for values, amount in sums.items()]
+        # One integer of more than 64 bits would cost the exporter all metrics, at every collection.
+        return [Observation(carried(amount), named(self._keys, values)) for values, amount in sums.items()]
 
     def after_fork(self) -> None:
         """Start from zero in a child process: the parent reports what was counted before."""
         self._lock = threading.RLock()
         self._sums = {}
+
+
+def carried(amount: float) -> float:
+    """`amount` as OTLP can carry it: an integer in 64 bits, else a float."""
+    return amount if amount < _MAX_INT else float(amount)
 
 
 def named(keys: tuple[str, ...], values: tuple[str | None, ...]) -> dict[str, str]:

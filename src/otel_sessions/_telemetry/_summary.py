@@ -6,6 +6,7 @@ from opentelemetry.trace import StatusCode
 
 from .. import _semconv as sc
 from .._models import AttributeValue, Beginning, SessionRecord, Totals
+from ._instruments import carried
 
 
 def identity(beginning: Beginning) -> dict[str, AttributeValue]:
@@ -63,9 +64,9 @@ def end_attributes(record: SessionRecord) -> dict[str, AttributeValue]:
 
 def _add_consumption(found: dict[str, AttributeValue], totals: Totals) -> None:
     if totals.tokens:
-        found[f"{sc.USAGE_PREFIX}tokens"] = sum(totals.tokens.values())
+        found[f"{sc.USAGE_PREFIX}tokens"] = carried(sum(totals.tokens.values()))
     for name, amount in (totals.usage or {}).items():
-        found[f"{sc.USAGE_PREFIX}{name}"] = amount
+        found[f"{sc.USAGE_PREFIX}{name}"] = carried(amount)
     if totals.cost:
         # Sums in different currencies cannot be added: the largest is shown, each is on the metric.
         currency, amount = max(totals.cost.items(), key=lambda item: item[1])

@@ -58,12 +58,15 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         "[key]",
     ),
     # E-mail addresses, in the practical form that RFC 5322 addresses take.
-    (re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}(?![+%@])"), "[email]"),
+    (
+        re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}(?!\.?[\w%+@-])"),
+        "[email]",
+    ),
 )
 
 # Payment card numbers: 13 to 19 digits in their usual groups, right by their check digit (ISO/IEC 7812-1, annex B).
 _CARD: Final = re.compile(
-    r"(?<![\d.])(?:\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}|\d{4}[ -]?\d{6}[ -]?\d{4,5})(?![\d.]\d|\d)"
+    r"(?<![\w.])(?:\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}|\d{4}[ -]?\d{6}[ -]?\d{4,5})(?![\d.]\d|\w)"
 )
 _ADDRESS: Final = re.compile(
     r"(?<![\w:.])[0-9A-Fa-f:]{2,39}(?:(?:\d{1,3}\.){3}\d{1,3})?(?![\w:.])|(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\w)"
