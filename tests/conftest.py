@@ -13,7 +13,7 @@ from otel_sessions import _guard
 
 @pytest.fixture(autouse=True)
 def _clean_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No variable of the developer's shell, no runtime of another test, no message held back; and none left attached."""
+    """No variable of the shell, no runtime of another test, no message held back; and no context left attached."""
     import os
 
     for name in list(os.environ):

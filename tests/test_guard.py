@@ -14,6 +14,8 @@ from otel_sessions.testing import RecordedSessions
 
 from . import interpreter
 
+REASSURING = "The application is not affected."
+
 
 class Watch:
     """A monotonic clock in seconds that a test sets."""
@@ -133,7 +135,7 @@ class TestGuarded:
         first, *_, last = entry.getMessage().splitlines()
         assert (
             "ERROR",
-            "otel-sessions could not count the sheep. The application is not affected. Traceback (most recent call last):",
+            f"otel-sessions could not count the sheep. {REASSURING} Traceback (most recent call last):",
             "ValueError: one is missing",
         ) == (entry.levelname, first, last)
         assert {frozenset({("app_session.drop.reason", "internal_error")}): 1} == recorded_sessions.metrics()[

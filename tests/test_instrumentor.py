@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -307,6 +308,32 @@ class TestBesideOtherInstrumentors:
             (server_span.attributes or {})[key] for key in ("session.id", "app_session.type")
         )
         assert [session.context.span_id] == [link.context.span_id for link in server_span.links]
+
+
+class TestWhatIsInstalled:
+    """Frameworks that are not installed are not looked for."""
+
+    def test_only_flask(self, monkeypatch: pytest.MonkeyPatch, recorded_sessions: RecordedSessions) -> None:
+        """Without Starlette there are sessions in Flask."""
+        monkeypatch.setitem(sys.modules, "starlette", None)
+        with instrumented(), served(flask_application()) as server:
+            assert {""} != ids(server)
+
+    def test_only_starlette(self, monkeypatch: pytest.MonkeyPatch, recorded_sessions: RecordedSessions) -> None:
+        """Without Flask and FastAPI there are sessions in Starlette."""
+        for name in ("flask", "fastapi"):
+            monkeypatch.setitem(sys.modules, name, None)
+        with instrumented(), served(starlette_application()) as server:
+            assert {""} != ids(server)
+
+    def test_neither(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+        """With neither, the log says what can be done instead, and there is nothing to undo."""
+        caplog.set_level(logging.INFO)
+        for name in ("flask", "starlette"):
+            monkeypatch.setitem(sys.modules, name, None)
+        with instrumented():
+            pass
+        assert 1 == sum("neither Flask nor Starlette" in message for message in caplog.messages)
 
 
 class TestUninstrument:

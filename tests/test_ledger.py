@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -202,6 +203,33 @@ class TestManyHandles:
         second.end()
         assert 3 == only(recorded.session_spans)["app_session.event.count"]
         assert ("success", False) == (first.status, first.end())
+
+    def test_first_seen_by_many(self, recorded: RecordedSessions) -> None:
+        """Threads that come across a session of the store at the same moment work with the same one."""
+        interval = sys.getswitchinterval()
+        for _ in range(5):
+            name = otel_sessions.start("chat", idle_timeout=1_000).id
+            for _ in range(4):
+                recorded.advance(61)
+            barrier = threading.Barrier(20)
+
+            def come(name: str = name, meet: threading.Barrier = barrier) -> None:
+                meet.wait()
+                with otel_sessions.resume(name) as handle:
+                    handle.event("step")
+
+            threads = [threading.Thread(target=come) for _ in range(20)]
+            sys.setswitchinterval(1e-6)
+            try:
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+            finally:
+                sys.setswitchinterval(interval)
+            otel_sessions.end(name)
+            assert 20 == only(recorded.session_spans)["app_session.event.count"]
+            recorded.clear()
 
     def test_gathered(self, recorded: RecordedSessions) -> None:
         """The process keeps no session that nobody uses: what nobody holds is gone after two minutes."""

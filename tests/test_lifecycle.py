@@ -8,7 +8,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from otel_sessions.testing import RecordedSessions, record_sessions
 from otel_sessions.typing import Beginning, EndReason, Status, Totals
 
 from . import interpreter, portrait
-from .failing_store import FailingStore
+from .failing_store import EVERYTHING, FailingStore
 
 SECOND = 1_000_000_000
 STATUSES: tuple[Status, ...] = ("success", "error", "cancelled")
@@ -179,6 +179,24 @@ class TestExpiry:
         assert second.id == otel_sessions.resume("a").id == otel_sessions.resume(second.id).id
         recorded_sessions.advance(1)
         assert [("idle_timeout", 0)] == endings(recorded_sessions)
+
+    def test_start_meanwhile(self) -> None:
+        """Whoever starts under a key just when its session is expiring gets one that goes on."""
+        store = FailingStore()
+        found: list[Session] = []
+        with record_sessions(store=store, idle_timeout=10) as recorded:
+            first = otel_sessions.start("chat", id="a")
+            visitor = threading.Thread(target=lambda: found.append(otel_sessions.start("chat", id="a")))
+
+            def come() -> None:
+                visitor.start()
+                visitor.join(0.2)
+
+            recorded.clock.advance(10)
+            store.before["close"] = come
+            otel_sessions.sweep()
+            visitor.join()
+            assert (False, True, "a") == (first.is_active, found[0].is_active, found[0].previous_id)
 
     def test_many(self, recorded_sessions: RecordedSessions) -> None:
         """Every session that expires yields one span, one start and one end."""
@@ -562,6 +580,57 @@ class TestStart:
         assert {first.trace_id, first.span_id}.isdisjoint({second.trace_id, second.span_id})
 
 
+def act(key: str, action: int) -> None:
+    """Do one of the things that requests do."""
+    if action == 0:
+        otel_sessions.end(key)
+    elif action == 1:
+        otel_sessions.get(key)
+        otel_sessions.active()
+    elif action == 2:
+        otel_sessions.start("chat", id=key).rotate()
+    elif action == 3:
+        otel_sessions.start("chat", id=key).end("error")
+    elif action == 4:
+        with session("job") as scoped:
+            scoped.event("step")
+    else:
+        with otel_sessions.start("chat", id=key) as handle:
+            handle.event("step")
+            handle.snapshot()
+
+
+class TestEverythingAtOnce:
+    @pytest.mark.usefixtures("restless")
+    @pytest.mark.parametrize("failures", [(), EVERYTHING], ids=["healthy", "failing"])
+    def test_nothing_lost(self, failures: Collection[str], caplog: pytest.LogCaptureFixture) -> None:
+        """Whatever threads do at once under few keys: nothing raises, and every start has its one end and span."""
+        store = FailingStore()
+        with record_sessions(store=store, idle_timeout=20) as recorded:
+
+            def work(number: int) -> None:
+                choose = random.Random(number)
+                for _ in range(60):
+                    if number == 0:
+                        recorded.advance(choose.choice([0.1, 1, 7]))
+                        store.failing = choose.choice([(), failures])
+                    else:
+                        act(f"k{choose.randrange(4)}", choose.randrange(8))
+
+            together(8, work)
+            store.failing = ()
+            for _ in range(60):
+                recorded.advance(1)
+            starts = [event["session.id"] for event in recorded.events("session.start")]
+            ended = [event["session.id"] for event in recorded.events("session.end")]
+            spans = [portrait.attributes(span)["session.id"] for span in recorded.session_spans]
+            assert sorted(starts) == sorted(ended) == sorted(spans)
+            assert len(set(starts)) == len(starts)
+            assert len(spans) == len({portrait.span_id(span) for span in recorded.session_spans})
+            assert [] == otel_sessions.active()
+        assert bool(failures) == ("ERROR" in {entry.levelname for entry in caplog.records})
+
+
 class TestRotate:
     def test_durable(self, recorded_sessions: RecordedSessions) -> None:
         """The old session ends as rotated; its successor goes on under the same key with what was known."""
@@ -787,7 +856,7 @@ class TestCollector:
             otel_sessions.configure(meter_provider=meters, background=False)
 
             def ended():
-                scopes = [scope for group in reader.get_metrics_data().resource_metrics for scope in group.scope_metrics]
+                scopes = [one for group in reader.get_metrics_data().resource_metrics for one in group.scope_metrics]
                 durations = [one for scope in scopes for one in scope.metrics if one.name == "app_session.duration"]
                 return sum(point.count for one in durations for point in one.data.data_points)
 

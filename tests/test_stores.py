@@ -128,6 +128,18 @@ def durable(session_id: str, **fields: int) -> Beginning:
     return Beginning(session_id, "chat", "durable", 0, key=f"id:{session_id}", **fields)  # type: ignore[arg-type]  # only times are given
 
 
+def entries(held: object) -> int:
+    """How much is in a container, and in those inside it."""
+    if isinstance(held, dict):
+        return sum(entries(inner) if isinstance(inner, dict | list) else 1 for inner in held.values())
+    return len(held) if isinstance(held, list | set) else 0
+
+
+def kept(store: MemoryStore) -> dict[str, int]:
+    """How much each attribute of the store holds, as far as it holds anything."""
+    return {name: size for name, held in vars(store).items() if (size := entries(held))}
+
+
 class TestMemoryStore:
     @pytest.mark.parametrize("history", [0, 1, 10])
     def test_history_bounded(self, history: int) -> None:
@@ -164,8 +176,7 @@ class TestMemoryStore:
                 store.close(record.id, status="expired", reason="idle_timeout", ended_ns=now)
                 ended += 1
         list(store.due(now + 3 * SECOND))
-        sizes = {name: len(held) for name, held in vars(store).items() if isinstance(held, dict | list | set)}
-        assert {"_ended": 10, "_last_by_key": 10} == {name: size for name, size in sizes.items() if size}
+        assert {"_ended": 10, "_last_by_key": 10} == kept(store)
 
     def test_ended_early(self) -> None:
         """Sessions that were ended before they could expire leave nothing behind either, once that time has passed."""
@@ -174,7 +185,18 @@ class TestMemoryStore:
             store.create(durable(f"s{number}", idle_timeout_ns=10 * SECOND))
             store.close(f"s{number}", status="success", reason="completed", ended_ns=1)
         assert [] == list(store.due(12 * SECOND))
-        assert {} == {name: held for name, held in vars(store).items() if isinstance(held, dict | list | set) and held}
+        assert {} == kept(store)
+
+    def test_topologies_apart(self) -> None:
+        """Scoped sessions, of which there may be many a second, do not push durable ones out of the history."""
+        store = MemoryStore(history=2)
+        store.create(durable("a"))
+        store.close("a", status="success", reason="completed", ended_ns=1)
+        for number in range(100):
+            store.create(Beginning(f"s{number}", "job", "scoped", 0))
+            store.close(f"s{number}", status="success", reason="completed", ended_ns=1)
+        assert "a" == store.previous("id:a")
+        assert ["a", "s98", "s99"] == [name for name in ("a", "s97", "s98", "s99") if store.get(name) is not None]
 
     def test_fork(self) -> None:
         """A child begins with an empty store and the same secret, though a thread of the parent was using the store."""

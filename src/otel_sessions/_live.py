@@ -86,9 +86,10 @@ class Recent:
         """The session under `key`, if it was used here lately."""
         live = self._young.get(key)
         if live is None:
-            live = self._old.pop(key, None)
-            if live is not None:
-                live = self._young.setdefault(key, live)
+            with self._lock:
+                live = self._old.pop(key, None)
+                if live is not None:
+                    live = self._young.setdefault(key, live)
         return live
 
     def of(self, record: SessionRecord) -> Live:
@@ -114,9 +115,10 @@ class Recent:
 
     def drop(self, live: Live) -> None:
         """Forget `live`."""
-        for generation in (self._young, self._old):
-            if generation.get(live.key) is live:
-                del generation[live.key]
+        with self._lock:
+            for generation in (self._young, self._old):
+                if generation.get(live.key) is live:
+                    del generation[live.key]
 
     def turn(self, now_ns: int) -> None:
         """Age: called often, acts once a minute."""

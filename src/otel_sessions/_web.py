@@ -10,14 +10,16 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from opentelemetry import trace
 
 from . import _runtime
-from ._guard import guarded, log
+from ._guard import guarded, log, swallow
 from ._recorder import exception_type
 from ._session import Session
 
@@ -52,6 +54,11 @@ class Client(NamedTuple):
     key: str
     framework_token: str | None = None
     cookie_token: str | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is a token to give it."""
+        return self.framework_token is not None or self.cookie_token is not None
 
 
 class WebSessions:
@@ -96,8 +103,10 @@ class WebSessions:
         identify = self.runtime.settings.identify
         if identify is not None:
             with guarded("identify a client"):
-                identity = identify(request)
-                if identity is None or isinstance(identity, str | int | UUID):
+                identity: object = identify(request)
+                if identity is None or identity is False:
+                    return None
+                if isinstance(identity, str | int | UUID) and identity is not True:
                     return identity
                 log.warn("identity", "identify() returned a %s: return a text or None.", type(identity).__name__)
         return None
@@ -107,10 +116,12 @@ class WebSessions:
         settings, keys = self.runtime.settings, self.runtime.lifecycle.pseudonyms
         if evidence.identity is not None and (identity := str(evidence.identity)):
             return Client(keys.client("identity", identity))
-        if settings.framework_session and evidence.framework_session:
-            token = evidence.framework_session.get(FRAMEWORK_KEY)
-            if _is_token(token):
-                return Client(keys.client("token", str(token)))
+        token = None
+        with guarded("read the framework's session"):
+            if settings.framework_session and evidence.framework_session:
+                token = evidence.framework_session.get(FRAMEWORK_KEY)
+        if _is_token(token):
+            return Client(keys.client("token", str(token)))
         if settings.credential and evidence.authorization:
             bearer = _BEARER.fullmatch(evidence.authorization.strip())
             if bearer:
@@ -124,7 +135,10 @@ class WebSessions:
         cookie. None if neither may be.
         """
         keys = self.runtime.lifecycle.pseudonyms
-        if self.runtime.settings.framework_session and evidence.framework_session:
+        in_use = False
+        with guarded("read the framework's session"):
+            in_use = self.runtime.settings.framework_session and bool(evidence.framework_session)
+        if in_use:
             token = secrets.token_urlsafe(_TOKEN_BYTES)
             return Client(keys.client("token", token), framework_token=token)
         if self.may_set_cookie:
@@ -150,22 +164,27 @@ class WebSessions:
             # It ended in this very moment; the next one is a new one.
             live = lifecycle.start(session_type, key=client.key, platform="web")
             lifecycle.enter(live, requests=1)
-        self.runtime.telemetry.metrics.requests.add(1, session_type)
+        self.runtime.telemetry.metrics.requests.add(1, live.beginning.type)
         return Session(lifecycle, live)
 
     def attribute(self, session: Session, find_user: Callable[[], str | None]) -> None:
         """Note whose session it is, if the framework knows."""
-        with guarded("find out the user of a request"):
+        try:
             user = find_user()
             if user:
                 session.identify(user)
+        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this runs for every request
+            swallow("find out the user of a request", exc)
 
     def join(self, session: Session) -> None:
         """Tie the open server span, if there is one, to the session."""
         live = session._live
-        if live is not None:
-            with guarded("link a request to its session"):
-                self.runtime.telemetry.join(trace.get_current_span(), live.beginning)
+        if live is None:
+            return
+        try:
+            self.runtime.telemetry.join(trace.get_current_span(), live.beginning)
+        except Exception as exc:  # noqa: BLE001 - as above
+            swallow("link a request to its session", exc)
 
     def finish(self, session: Session, status: int | None, error: BaseException | None) -> None:
         """Note how a request ended: 5xx and exceptions are errors of the session, 401 and 403 refused accesses."""
@@ -173,9 +192,8 @@ class WebSessions:
         if live is None:
             return
         recorder = session._lifecycle.recorder
-        with guarded("leave the session of a request"):
+        try:
             session._lifecycle.leave(live)
-        with guarded("note how a request ended"):
             if isinstance(error, Exception):
                 recorder.failure(live, exception_type(error))
             elif status is not None and status >= _SERVER_ERROR:
@@ -183,6 +201,8 @@ class WebSessions:
             elif status in {_UNAUTHORIZED, _FORBIDDEN}:
                 reason = "unauthorized" if status == _UNAUTHORIZED else "forbidden"
                 self.runtime.telemetry.metrics.access_failures.add(1, live.beginning.type, reason)
+        except Exception as exc:  # noqa: BLE001 - as above
+            swallow("note how a request ended", exc)
 
 
 def _is_token(value: object) -> bool:
@@ -197,11 +217,31 @@ def keep_token(framework_session: MutableMapping[str, Any], token: str) -> None:
 
 def may_carry_cookie(headers: Iterable[tuple[str, str]]) -> bool:
     """Whether a response may set a cookie: not if a shared cache may hand it to everybody (RFC 9111, 3 and 7.3)."""
-    caching = [(name.lower(), value.lower()) for name, value in headers if name.lower() in _CACHING]
-    directives = ",".join(value for name, value in caching if name == "cache-control")
+    fields: dict[str, str] = {}
+    for name, value in headers:
+        if name.lower() in _CACHING:
+            fields[name.lower()] = ",".join(filter(None, (fields.get(name.lower()), value.lower())))
+    # What is meant for shared caches alone goes before what is meant for all (RFC 9213, section 2.1).
+    for name in ("cdn-cache-control", "surrogate-control"):
+        if name in fields:
+            return _UNSHARED.search(fields[name]) is not None
+    directives = fields.get("cache-control", "")
     if _UNSHARED.search(directives):
         return True
-    return not _SHARED.search(directives) and all(name == "cache-control" for name, _ in caching)
+    if _SHARED.search(directives):
+        return False
+    # An age in Cache-Control replaces the date (RFC 9111, section 5.3).
+    return "max-age" in directives or not _is_ahead(fields.get("expires"))
+
+
+def _is_ahead(date: str | None) -> bool:
+    """Whether a date of HTTP lies in the future; what is none, such as 0, counts as past (RFC 9111, section 5.3)."""
+    if date is None:
+        return False
+    try:
+        return parsedate_to_datetime(date).timestamp() > time.time()
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def set_cookie_value(name: str, token: str, *, secure: bool) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
 from . import _context, _values
-from ._guard import guarded
+from ._guard import guarded, swallow
 from ._session import Session
 from ._web import Client, Evidence, WebSessions, keep_token, may_carry_cookie, read_cookie, set_cookie_value
 
@@ -64,13 +64,13 @@ class SessionMiddleware:
         ):
             await self.app(scope, receive, send)
             return
-        exchange = None
-        with guarded("open the session of a request"):
+        try:
             exchange = _Exchange(self._sessions, scope)
-        if exchange is None:
+        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this runs for every request
+            swallow("open the session of a request", exc)
             await self.app(scope, receive, send)
-        else:
-            await exchange.run(self.app, receive, send)
+            return
+        await exchange.run(self.app, receive, send)
 
 
 class _Exchange:
@@ -130,15 +130,14 @@ class _Exchange:
             session = self._slot.session
             if session is not None:
                 self._end(session, error)
-            elif self._client is None:
+            elif self._client is None and not _is_preflight(self._scope):
                 self._sessions.warn_unrecognised()
 
     def _end(self, session: Session, error: BaseException | None) -> None:
-        with guarded("close the request of a session"):
-            # A disconnect is the client's choice: servers raise an OSError from `send`, frameworks one of these.
-            if error is not None and (error is self._gone or type(error).__name__ in _DISCONNECTS):
-                error = None
-            self._sessions.finish(session, self._status, error)
+        # A disconnect is the client's choice: servers raise an OSError from `send`, frameworks one of these.
+        if error is not None and (error is self._gone or type(error).__name__ in _DISCONNECTS):
+            error = None
+        self._sessions.finish(session, self._status, error)
 
     def _receiving(self, receive: Receive) -> Receive:
         """A WebSocket's messages are activity of the session."""
@@ -170,20 +169,27 @@ class _Exchange:
 
     def _marked(self, message: Message) -> Message:
         """The first message of a response, with what lets the client be recognised again."""
-        headers = list(message.get("headers") or ())
-        private = may_carry_cookie((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
-        # A framework writes its session's cookie on a response of HTTP only.
-        if private and message["type"] == "http.response.start":
-            self._keep_in_framework()
-        session, client = self._slot.session, self._client
+        if self._client is None or self._client.is_new:
+            message = self._with_tokens(message)
         # The user is known by now, wherever authentication stands among the middleware.
-        if session is not None:
-            self._sessions.attribute(session, functools.partial(_user, self._scope))
-        if client is not None and client.cookie_token is not None and private:
+        if self._slot.session is not None:
+            self._sessions.attribute(self._slot.session, functools.partial(_user, self._scope))
+        return message
+
+    def _with_tokens(self, message: Message) -> Message:
+        headers = list(message.get("headers") or ())
+        message = {**message, "headers": headers}
+        if not may_carry_cookie((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers):
+            return message
+        # A framework writes its session's cookie on a response of HTTP only.
+        if message["type"] == "http.response.start":
+            self._keep_in_framework()
+        client = self._client
+        if client is not None and client.cookie_token is not None:
             secure = self._scope.get("scheme") in _SECURE
             cookie = set_cookie_value(self._sessions.cookie_name, client.cookie_token, secure=secure)
             headers.append((b"set-cookie", cookie.encode("latin-1")))
-        return {**message, "headers": headers}
+        return message
 
     def _keep_in_framework(self) -> None:
         """The application may have begun a session of its own in this request: it counts from now on."""

@@ -119,7 +119,7 @@ class Sessions:
 
 
 class _Exchange:
-    """One request, from its first byte to the last of its response. Each step acts once, however often it is asked to.
+    """One request, from its first byte to the last of its response. Asking for a step twice does no harm.
 
     The context is attached once, outermost, and holds a slot: Flask and other instrumentations attach and detach theirs
     inside, in their own order.
@@ -133,7 +133,7 @@ class _Exchange:
         self._framework: Any = None
         self._secure = False
         self._status: int | None = None
-        self._begun = self._marked = self._done = False
+        self._begun = self._done = self._preflight = False
 
     def run(self, wsgi_app: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *args: Any) -> Any:
@@ -150,7 +150,7 @@ class _Exchange:
             raise
         finally:
             _context.detach(attached)
-        if isinstance(response, list | tuple):
+        if isinstance(response, list | tuple) or _is_file(response, environ):
             self.finish(None)
             return response
         return _Stream(response, self)
@@ -172,8 +172,8 @@ class _Exchange:
         with _unaccessed(self._framework):
             self._client = self._sessions.recognise(evidence)
             # A browser's own question about another origin (CORS) never carries a cookie.
-            preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-            if self._client is None and not preflight:
+            self._preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+            if self._client is None and not self._preflight:
                 self._client = self._sessions.establish(evidence)
         if self._client is not None:
             self._open(self._client)
@@ -185,9 +185,8 @@ class _Exchange:
 
     def mark(self, *, private: bool) -> None:
         """Let the framework's session keep the client's token, and note whose session it is."""
-        if self._marked or not self._begun:
+        if not self._begun:
             return
-        self._marked = True
         framework = self._framework if private else None
         if self._client is None and framework:
             # The application began a session of its own in this very request.
@@ -215,7 +214,7 @@ class _Exchange:
         error = error or self.error
         session: Session | None = self.slot.session
         if session is None:
-            if self._begun and self._client is None:
+            if self._begun and self._client is None and not self._preflight:
                 self._sessions.warn_unrecognised()
             return
         self._sessions.finish(session, self._status, error)
@@ -255,6 +254,12 @@ class _Stream:
         finally:
             _context.detach(attached)
             self._exchange.finish(None)
+
+
+def _is_file(response: object, environ: Environ) -> bool:
+    """Whether the server sends it by itself (PEP 3333, "Optional Platform-Specific File Handling")."""
+    wrapper = environ.get("wsgi.file_wrapper")
+    return isinstance(wrapper, type) and isinstance(response, wrapper)
 
 
 def _framework_session() -> Any:

@@ -36,17 +36,20 @@ class SessionSpanProcessor(SpanProcessor):
         """Stamp the span."""
         try:
             session = _context.find(parent_context)
-            if session is not None and session.id:
-                self._stamp(span, session)
+            if session is not None:
+                self._stamp(span, session, session.id)
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this runs for every span
             swallow("stamp a span", exc)
 
-    def _stamp(self, span: Span, session: Session) -> None:
-        first = span.parent is None or span.parent.is_remote
-        attributes = span.attributes
-        if attributes is None or sc.SESSION_ID in attributes or (self._firsts_only and not first):
+    def _stamp(self, span: Span, session: Session, session_id: str) -> None:
+        parent = span.parent
+        first = parent is None or parent.is_remote
+        if not session_id or (self._firsts_only and not first):
             return
-        span.set_attribute(sc.SESSION_ID, session.id)
+        attributes = span.attributes
+        if attributes is None or sc.SESSION_ID in attributes:
+            return
+        span.set_attribute(sc.SESSION_ID, session_id)
         if first:
             span.set_attribute(sc.TYPE, session.type)
             link = session.span_context

@@ -165,7 +165,7 @@ class TestHarmless:
 
 PARTS = st.sampled_from(
     [
-        *(text for text, _ in SECRETS),
+        *(f" {text} " for text, _ in SECRETS),
         *HARMLESS,
         *("password", "token", "cookie", "Authorization", "bearer ", "basic ", "eyJ", "sk-", "://", "@", ":", "="),
         *('"', "'", "\\", "\n", " ", ",", ";", "&", "[", "]", "(", ")", ".", "-", "1", "a", "::", "\ud800"),
@@ -176,9 +176,15 @@ PARTS = st.sampled_from(
 
 class TestAnything:
     @settings(max_examples=300, deadline=None)
-    @given(st.one_of(st.text(), st.lists(PARTS, max_size=8).map("".join)))
+    @given(st.text())
+    def test_never_raises(self, text: str) -> None:
+        """Whatever the text is, nothing raises."""
+        assert isinstance(redact(text), str)
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.one_of(st.lists(st.characters()).map("".join), st.lists(PARTS, max_size=8).map("".join)))
     def test_idempotent(self, text: str) -> None:
-        """Whatever the text is, nothing raises, and redacting twice is redacting once."""
+        """Redacting twice is redacting once."""
         once = redact(text)
         assert once == redact(once)
 

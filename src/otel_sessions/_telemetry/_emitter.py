@@ -152,7 +152,8 @@ class Telemetry:
             return
         held = getattr(span, "attributes", None)
         if not held or sc.SESSION_ID not in held:
-            span.set_attributes({sc.SESSION_ID: beginning.id, sc.TYPE: beginning.type})
+            span.set_attribute(sc.SESSION_ID, beginning.id)
+            span.set_attribute(sc.TYPE, beginning.type)
         if beginning.reservation is not None:
             span.add_link(_spans.reserved_context(beginning.reservation))
 

@@ -10,6 +10,7 @@ the contract test.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveSpan", "can_reserve", "emit_reserved", "reserve", "reserved_context", "reserved_span"]
 
+_MAX_KNOWN = 1_024
 _RANDOM_TRACE_ID = 0x02  # W3C Trace Context Level 2, section 2.2.4.2
 
 
@@ -72,12 +74,18 @@ def reserve(tracer: Tracer, name: str, attributes: Attributes) -> Reservation | 
 
 def reserved_context(reservation: Reservation) -> SpanContext:
     """The span context that the reserved span will have; links and children refer to it before the span exists."""
+    return _span_context(reservation.trace_id, reservation.span_id, reservation.trace_flags, reservation.trace_state)
+
+
+@functools.lru_cache(maxsize=_MAX_KNOWN)
+def _span_context(trace_id: int, span_id: int, flags: int, state: str) -> SpanContext:
+    """Kept for the sessions in use: each of their requests links to it."""
     return SpanContext(
-        reservation.trace_id,
-        reservation.span_id,
+        trace_id,
+        span_id,
         is_remote=False,
-        trace_flags=TraceFlags(reservation.trace_flags),
-        trace_state=TraceState.from_header([reservation.trace_state]) if reservation.trace_state else TraceState(),
+        trace_flags=TraceFlags(flags),
+        trace_state=TraceState.from_header([state]) if state else TraceState(),
     )
 
 

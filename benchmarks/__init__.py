@@ -1,0 +1,1 @@
+"""What sessions cost, measured side by side with what they replace. `python -m benchmarks` runs everything."""

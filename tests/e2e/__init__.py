@@ -1,0 +1,1 @@
+"""Whole processes: what an unmodified application really sends."""

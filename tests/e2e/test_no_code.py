@@ -1,0 +1,300 @@
+"""`opentelemetry-instrument` on applications that know nothing of sessions, over real sockets."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from otel_sessions.testing import OTLPReceiver, ReceivedSpan
+
+from .processes import BINARIES, running
+
+SERVER_KIND = 2
+IDLE_SECONDS = 2.0
+
+INSTRUMENT = str(BINARIES / "opentelemetry-instrument")
+UVICORN = [INSTRUMENT, "uvicorn", "--port", "0"]
+COMMANDS = {
+    "fastapi": [*UVICORN, "fastapi_site:app"],
+    "starlette": [*UVICORN, "starlette_site:app"],
+    "flask": [INSTRUMENT, "flask", "--app", "flask_site", "run", "--port", "0"],
+}
+CONTRIB = "asgi,fastapi,flask,starlette,wsgi"
+
+
+class Visitor:
+    """A client that keeps cookies, and names the trace of each of its requests."""
+
+    def __init__(self, **headers: str) -> None:
+        self._headers = headers
+        self.cookies = httpx.Cookies()
+        self.traces: list[str] = []
+
+    def get(self, url: str, *paths: str) -> None:
+        """Request each of the paths, over one connection."""
+        with httpx.Client(
+            base_url=url, headers=self._headers, cookies=self.cookies, trust_env=False, verify=False
+        ) as client:
+            for path in paths:
+                trace_id = secrets.token_hex(16)
+                self.traces.append(trace_id)
+                response = client.get(path, headers={"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"})
+                assert 200 == response.status_code
+            self.cookies = client.cookies
+
+
+class Way(NamedTuple):
+    """How a client is recognised: what it requests and holds, and which cookies it has afterwards."""
+
+    paths: tuple[str, ...] = ("/", "/")
+    credential: bool = False
+    cookies: tuple[str, ...] = ()
+
+    def visitor(self, name: str) -> Visitor:
+        return Visitor(**({"Authorization": f"Bearer credential-of-{name}"} if self.credential else {}))
+
+
+OUR_COOKIE = Way(cookies=("otel_session",))
+CREDENTIAL = Way(credential=True)
+FRAMEWORK = Way(paths=("/login", "/", "/"), cookies=("session",))
+
+
+class Case(NamedTuple):
+    """Which site is run and how, the ways in which its clients are recognised, and whether it has server spans."""
+
+    site: str
+    ways: tuple[Way, ...]
+    environment: Mapping[str, str] = MappingProxyType({})
+    traced: bool = True
+
+
+COOKIE = {"OTEL_SESSIONS_COOKIE": "true"}
+WITHOUT_CONTRIB = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "asgi,fastapi,flask,starlette,wsgi"}
+CASES = {
+    "fastapi, cookies": Case("fastapi", (OUR_COOKIE, CREDENTIAL), COOKIE),
+    "fastapi": Case("fastapi", (CREDENTIAL, FRAMEWORK)),
+    "fastapi with its own telemetry, cookies": Case("fastapi", (OUR_COOKIE, CREDENTIAL), {**COOKIE, **WITHOUT_CONTRIB}),
+    "starlette": Case("starlette", (CREDENTIAL, FRAMEWORK), WITHOUT_CONTRIB, traced=False),
+    "flask, cookies": Case("flask", (OUR_COOKIE, CREDENTIAL), COOKIE),
+    "flask": Case("flask", (CREDENTIAL, FRAMEWORK)),
+    "flask without its instrumentation": Case("flask", (CREDENTIAL,), WITHOUT_CONTRIB, traced=False),
+}
+
+
+@pytest.fixture(name="case", params=CASES.values(), ids=list(CASES))
+def _case(request: pytest.FixtureRequest) -> Case:
+    found: Case = request.param
+    return found
+
+
+@pytest.fixture(name="receiver")
+def _receiver() -> Iterator[OTLPReceiver]:
+    with OTLPReceiver() as receiver:
+        yield receiver
+
+
+def sessions(receiver: OTLPReceiver) -> list[ReceivedSpan]:
+    return [span for span in receiver.spans if span.name == "session web"]
+
+
+def requests(receiver: OTLPReceiver, visitor: Visitor) -> list[ReceivedSpan]:
+    """The server spans of a visitor's requests."""
+    return [span for span in receiver.spans if span.kind == SERVER_KIND and span.trace_id in visitor.traces]
+
+
+class TestSessions:
+    def test_of_unmodified_applications(self, case: Case, receiver: OTLPReceiver) -> None:
+        """The requests of a client share one session, other clients have others; once idle, each is one span.
+
+        The ids of that span are those that the server spans of the requests have been linked to since the first.
+        """
+        environment = {**case.environment, "OTEL_SESSIONS_IDLE_TIMEOUT": str(IDLE_SECONDS)}
+        visits = [(way, way.visitor(name)) for way in case.ways for name in ("alice", "bob")]
+        with running(COMMANDS[case.site], receiver, **environment) as process:
+            for way, visitor in visits:
+                visitor.get(process.url(), *way.paths)
+            receiver.wait_for(lambda: len(sessions(receiver)) >= len(visits))
+            process.stop()
+        assert (
+            len(visits)
+            == len(sessions(receiver))
+            == len({span.attributes["session.id"] for span in sessions(receiver)})
+        )
+        assert sorted(len(way.paths) for way, _ in visits) == sorted(
+            span.attributes["app_session.request.count"] for span in sessions(receiver)
+        )
+        for way, visitor in visits:
+            assert way.cookies == tuple(visitor.cookies)
+            self.check(receiver, requests(receiver, visitor), len(way.paths) if case.traced else 0)
+        assert "Traceback" not in process.output
+        assert [] == receiver.refused
+
+    @staticmethod
+    def check(receiver: OTLPReceiver, spans: list[ReceivedSpan], expected: int) -> None:
+        """There is one server span for each request of a client, and all of them are linked to the same session."""
+        assert expected == len(spans)
+        if not spans:
+            return
+        (session_id,) = {span.attributes["session.id"] for span in spans}
+        (session,) = (span for span in sessions(receiver) if span.attributes["session.id"] == session_id)
+        assert [[(session.trace_id, session.span_id)]] * expected == [span.links for span in spans]
+        assert {
+            "session.id": session_id,
+            "app_session.type": "web",
+            "app_session.topology": "durable",
+            "app_session.platform": "web",
+            "app_session.status": "expired",
+            "app_session.end_reason": "idle_timeout",
+            "app_session.event.count": 0,
+            "app_session.error.count": 0,
+            "app_session.request.count": expected,
+        } == session.attributes
+        assert "" == session.parent_id
+
+    def test_everything_else_that_arrives(self, receiver: OTLPReceiver) -> None:
+        """Start and end of a session arrive as events, its counts as metrics, and nothing of what its client holds."""
+        environment = {**COOKIE, "OTEL_SESSIONS_IDLE_TIMEOUT": str(IDLE_SECONDS)}
+        with running(COMMANDS["flask"], receiver, **environment) as process:
+            anonymous, known = Visitor(), Visitor(Authorization="Bearer canary-credential")
+            for visitor in (anonymous, known):
+                visitor.get(process.url(), "/")
+            receiver.wait_for(lambda: len(sessions(receiver)) >= 2)
+            process.stop()
+        events = [(log.event_name, log.attributes.get("session.id")) for log in receiver.logs if log.event_name]
+        ids = {span.attributes["session.id"] for span in sessions(receiver)}
+        assert ids == {session_id for name, session_id in events if name == "session.start"}
+        assert ids == {session_id for name, session_id in events if name == "session.end"}
+        assert 1 == [name for name, _ in events].count("app_session.startup")
+        latest = {name: point for (name, _), point in receiver.latest().items() if name.startswith("app_session.")}
+        assert (2, 2) == (latest["app_session.starts"].value, latest["app_session.requests"].value)
+        assert (2, "s") == (latest["app_session.duration"].count, latest["app_session.duration"].unit)
+        told = repr((receiver.spans, receiver.logs, receiver.points))
+        held = ["canary-credential", anonymous.cookies["otel_session"]]
+        assert [] == [secret for secret in held if secret in told or secret in process.output]
+
+    def test_nobody_to_recognise(self, receiver: OTLPReceiver) -> None:
+        """Without a cookie being allowed, clients that hold nothing get nothing; the log says once what to do."""
+        with running(COMMANDS["fastapi"], receiver) as process:
+            visitor = Visitor()
+            visitor.get(process.url(), "/", "/", "/")
+            receiver.wait_for(lambda: len(requests(receiver, visitor)) == 3)
+            process.stop()
+        assert [] == list(visitor.cookies)
+        assert {None} == {span.attributes.get("session.id") for span in requests(receiver, visitor)}
+        assert 1 == process.output.count("OTEL_SESSIONS_COOKIE=true")
+        assert [] == [log for log in receiver.logs if log.event_name == "session.start"]
+
+    def test_open_sessions_at_the_end_of_the_process(self, receiver: OTLPReceiver) -> None:
+        """Sessions in memory cannot outlive their process: stopping it ends them, and their spans arrive."""
+        with running(COMMANDS["fastapi"], receiver, **COOKIE) as process:
+            Visitor().get(process.url(), "/")
+            process.stop()
+        (session,) = sessions(receiver)
+        assert ("cancelled", "shutdown") == (
+            session.attributes["app_session.status"],
+            session.attributes["app_session.end_reason"],
+        )
+
+    @pytest.mark.parametrize("site", ["fastapi", "flask"])
+    def test_switched_off(self, site: str, receiver: OTLPReceiver) -> None:
+        """`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS` switches it off, as any instrumentation."""
+        environment = {**COOKIE, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "otel_sessions"}
+        with running(COMMANDS[site], receiver, **environment) as process:
+            visitor = Visitor()
+            visitor.get(process.url(), "/")
+            receiver.wait_for(lambda: requests(receiver, visitor))
+        assert [] == list(visitor.cookies)
+        assert [{}] == [
+            {key: value for key, value in span.attributes.items() if "session" in key}
+            for span in requests(receiver, visitor)
+        ]
+
+    @pytest.mark.parametrize("site", ["fastapi", "flask"])
+    def test_sdk_switched_off(self, site: str, receiver: OTLPReceiver) -> None:
+        """With `OTEL_SDK_DISABLED` the application runs as ever, and nothing arrives."""
+        with running(COMMANDS[site], receiver, OTEL_SDK_DISABLED="true", **COOKIE) as process:
+            Visitor().get(process.url(), "/")
+            process.stop()
+        assert ([], [], []) == (receiver.spans, receiver.logs, receiver.points)
+        assert "Traceback" not in process.output
+
+    @pytest.mark.parametrize("site", ["fastapi", "flask"])
+    def test_wrong_variables(self, site: str, receiver: OTLPReceiver) -> None:
+        """Wrong variables are told and left out; the application is served, with sessions."""
+        wrong = {"OTEL_SESSIONS_STORE": "bogus://", "OTEL_SESSIONS_IDLE_TIMEOUT": "soon"}
+        with running(COMMANDS[site], receiver, **COOKIE, **wrong) as process:
+            Visitor().get(process.url(), "/")
+            process.stop()
+        assert [] == [value for value in wrong.values() if value not in process.output]
+        assert "Traceback" not in process.output
+        assert 1 == len(sessions(receiver))
+
+
+FILE = """
+file_format: "1.0"
+tracer_provider:
+  processors:
+    - batch:
+        schedule_delay: 100
+        exporter:
+          otlp_http:
+            endpoint: ${OTEL_EXPORTER_OTLP_ENDPOINT}/v1/traces
+logger_provider:
+  processors:
+    - batch:
+        schedule_delay: 100
+        exporter:
+          otlp_http:
+            endpoint: ${OTEL_EXPORTER_OTLP_ENDPOINT}/v1/logs
+propagator:
+  composite:
+    - tracecontext: {}
+instrumentation/development:
+  python:
+    otel_sessions:
+      cookie: true
+      cookie_name: visitor
+      web_type: shop
+      idle_timeout: 2
+      flush_interval: 0.1
+      excluded_urls: ["^/health"]
+"""
+
+
+class TestConfigurationFile:
+    @pytest.mark.parametrize("site", ["fastapi", "flask"])
+    def test_options(self, site: str, receiver: OTLPReceiver, tmp_path: Path) -> None:
+        """The settings under `instrumentation/development: python: otel_sessions` hold; variables are not needed."""
+        file = tmp_path / "otel.yaml"
+        file.write_text(FILE, encoding="utf-8")
+        with running(COMMANDS[site], receiver, OTEL_CONFIG_FILE=str(file)) as process:
+            visitor = Visitor()
+            visitor.get(process.url(), "/", "/")
+            receiver.wait_for(lambda: [span for span in receiver.spans if span.name == "session shop"])
+            process.stop()
+        (session,) = (span for span in receiver.spans if span.name.startswith("session "))
+        assert 2 == session.attributes["app_session.request.count"]
+        assert "idle_timeout" == session.attributes["app_session.end_reason"]
+        assert ["visitor"] == list(visitor.cookies)
+        assert [[(session.trace_id, session.span_id)]] * 2 == [span.links for span in requests(receiver, visitor)]
+        assert "Traceback" not in process.output
+
+    @pytest.mark.parametrize(
+        ("option", "complaint"), [("idle_timeout: -1", "idle_timeout"), ("no_such_setting: 1", "no_such_setting")]
+    )
+    def test_wrong_option(self, option: str, complaint: str, receiver: OTLPReceiver, tmp_path: Path) -> None:
+        """A wrong option is told by name, and the application is served and traced all the same."""
+        file = tmp_path / "otel.yaml"
+        file.write_text(FILE.replace("idle_timeout: 2", option), encoding="utf-8")
+        with running(COMMANDS["flask"], receiver, OTEL_CONFIG_FILE=str(file)) as process:
+            visitor = Visitor()
+            visitor.get(process.url(), "/")
+            receiver.wait_for(lambda: requests(receiver, visitor))
+            process.stop()
+        assert complaint in process.output

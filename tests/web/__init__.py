@@ -1,0 +1,1 @@
+"""The web integrations, on real servers and real sockets."""
