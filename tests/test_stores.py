@@ -9,9 +9,10 @@ import pytest
 import otel_sessions
 from otel_sessions import ConfigurationError, session
 from otel_sessions.stores import MemoryStore, from_url
-from otel_sessions.typing import Beginning
+from otel_sessions.typing import Beginning, Store
 
 from . import interpreter
+from .failing_store import FailingStore
 
 SECOND = 1_000_000_000
 
@@ -75,6 +76,13 @@ class TestFromUrl:
         otel_sessions.configure(store="parcel://host", background=False)
         with session("job") as handle:
             assert [handle.id] == [record.id for record in otel_sessions.active()]
+
+    def test_of_ones_own(self) -> None:
+        """An object that has the verbs is a store; it needs no class of ours."""
+        store: Store = FailingStore()
+        otel_sessions.configure(store=store, background=False)
+        with session("job") as handle:
+            assert [handle.id] == [record.id for record in store.active()]
 
     @pytest.mark.usefixtures("parcel")
     def test_unknown_scheme(self) -> None:

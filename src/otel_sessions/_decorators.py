@@ -13,6 +13,7 @@ from typing import Any, TypeVar, overload
 
 from opentelemetry import context as otel_context
 
+from . import _runtime
 from ._class_session import decorate_class
 from ._definition import Definition, UserSource
 from ._session import NO_SESSION, Session
@@ -131,6 +132,10 @@ def _function(function: Callable[..., Any], definition: Definition) -> Callable[
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        runtime = _runtime.current
+        if runtime is not None and not runtime.enabled:
+            # Asked here already, so that what is switched off costs next to nothing.
+            return function(*args, **kwargs)
         handle = begin()
         if handle is NO_SESSION:
             return function(*args, **kwargs)

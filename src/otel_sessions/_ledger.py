@@ -136,7 +136,8 @@ class Ledger:
     def store_late(self, live: Live) -> bool:
         """Store a session that could not be stored when it started; False if it still cannot be."""
         stored = self.call("create", self.store.create, live.beginning, failed=Failed.FAILED)
-        if stored is Failed.FAILED:
+        if stored is Failed.FAILED or (stored is not None and stored.id != live.beginning.id):
+            # In the second case its key was taken meanwhile: it remains one that only this process knows.
             return False
         self.unstored.pop(live.beginning.id, None)
         return True

@@ -317,6 +317,10 @@ class Lifecycle:
                 self.ledger.touch(live)
             self.ledger.flush()
             self.ledger.recent.turn(now)
+            for live in list(self.ledger.unstored.values()):
+                # No store will ever say that these are due.
+                if self._seems_expired(live, now):
+                    self.end(live, "expired", "idle_timeout")
             self.endings.expire(self.ledger.call("due", lambda: list(self.store.due(now)), failed=[]), now)
 
     def shutdown(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -267,6 +268,7 @@ instrumentation/development:
 """
 
 
+@pytest.mark.skipif(find_spec("opentelemetry.configuration") is None, reason="it exists since OpenTelemetry 1.44")
 class TestConfigurationFile:
     @pytest.mark.parametrize("site", ["fastapi", "flask"])
     def test_options(self, site: str, receiver: OTLPReceiver, tmp_path: Path) -> None:

@@ -206,14 +206,14 @@ class TestContext:
 class TestApplications:
     def test_extension_is_added_once(self, recorded_sessions: RecordedSessions) -> None:
         """A second extension, or a second `init_app`, changes nothing."""
-        app = application()
-        Sessions(app)
+        app = application(type="first")
+        Sessions(app, type="second")
         app.extensions["otel-sessions"].init_app(app)
         app.get("/")(current_id)
         with serve_wsgi(app) as server:
             response = server.get("/")
         assert 1 == len(response.headers.get_list("set-cookie"))
-        assert 1 == recorded_sessions.metric("app_session.requests")
+        assert {frozenset({("app_session.type", "first")}): 1} == recorded_sessions.metrics()["app_session.requests"]
 
     def test_factory(self, recorded_sessions: RecordedSessions) -> None:
         """One extension serves every application of a factory."""

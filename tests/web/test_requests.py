@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import flask
 import httpx
 import pytest
 from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
+from otel_sessions import active
+from otel_sessions.flask import Sessions
 from otel_sessions.testing import RecordedSessions, record_sessions
 
 from ..failing_store import EVERYTHING, FailingStore
-from .sites import Gate, Site
+from .sites import Gate, Site, end, rotate, who
 
 COOKIE = "otel_session"
 ID = re.compile(r"[0-9a-f]{32}")
@@ -108,44 +113,77 @@ class TestRotationAndLogout:
         assert first["id"] == (new.attributes or {})["session.id"]
 
 
-class TestTraffic:
-    """Many clients at once, while sessions expire, rotate and end."""
+@pytest.fixture(name="contention")
+def _contention() -> Iterator[None]:
+    """Threads that take turns after each step, or nearly."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
-    CLIENTS = 6
-    ROUNDS = 12
+
+class TestTraffic:
+    """Many clients at once, while sessions expire, rotate and end: each session ends once, and no request is lost."""
+
+    PATHS = ("/", "/rotate", "/", "/end", "/")
 
     @pytest.mark.parametrize("shared", [False, True], ids=["own sessions", "one session"])
-    def test_every_request_is_counted_in_one_session(
-        self, shared: bool, site: Site, recorded_sessions: RecordedSessions
-    ) -> None:
-        """Each session that starts ends once, as one span, and no request is lost or counted twice."""
-        stop = threading.Event()
+    def test_over_sockets(self, shared: bool, site: Site, recorded_sessions: RecordedSessions) -> None:
+        """Clients with sessions of their own, and one client in several places, on a real server."""
 
         def visit(number: int) -> None:
             name = "all" if shared else f"client-{number}"
             with server.client(headers={"Authorization": f"Bearer {name}"}) as client:
-                for turn in range(self.ROUNDS):
-                    path = ("/", "/rotate", "/", "/end", "/status/500")[(turn + number) % 5]
-                    assert client.get(path).status_code in {200, 500}
+                for turn in range(12):
+                    assert 200 == client.get(self.PATHS[(turn + number) % 5]).status_code
+
+        with site() as server:
+            self.rush(recorded_sessions, visit, 6)
+        self.check(recorded_sessions, 6 * 12)
+
+    def test_under_contention(self, contention: None, recorded_sessions: RecordedSessions) -> None:
+        """One client in several places, in threads that interrupt each other wherever they can."""
+        app = flask.Flask(__name__)
+        Sessions(app)
+        for path, handler in (("/", who), ("/rotate", rotate), ("/end", end)):
+            app.get(path)(handler)
+
+        def visit(number: int) -> None:
+            client = app.test_client()
+            for turn in range(100):
+                answer = client.get(self.PATHS[(turn + number) % 5], headers={"Authorization": "Bearer all"})
+                assert 200 == answer.status_code
+
+        self.rush(recorded_sessions, visit, 8)
+        self.check(recorded_sessions, 8 * 100)
+
+    @staticmethod
+    def rush(recorded: RecordedSessions, visit: Callable[[int], None], clients: int) -> None:
+        """Let all clients come at once, and time fly."""
+        stop = threading.Event()
 
         def let_time_pass() -> None:
             while not stop.wait(0.001):
-                recorded_sessions.advance(600)
+                recorded.advance(600)
 
-        with site() as server, ThreadPoolExecutor(self.CLIENTS + 1) as pool:
+        with ThreadPoolExecutor(clients + 1) as pool:
             passing = pool.submit(let_time_pass)
-            for visiting in [pool.submit(visit, number) for number in range(self.CLIENTS)]:
+            for visiting in [pool.submit(visit, number) for number in range(clients)]:
                 visiting.result()
             stop.set()
             passing.result()
-        recorded_sessions.advance(1800)
-        spans: list[dict[str, Any]] = [dict(span.attributes or {}) for span in recorded_sessions.session_spans]
-        assert len(spans) == recorded_sessions.metric("app_session.starts")
+
+    @staticmethod
+    def check(recorded: RecordedSessions, requests: int) -> None:
+        """Every session that started has ended once, and each request was counted once."""
+        recorded.advance(1800)
+        assert [] == active()
+        spans: list[dict[str, Any]] = [dict(span.attributes or {}) for span in recorded.session_spans]
+        assert len(spans) == recorded.metric("app_session.starts") == recorded.metric("app_session.duration")
         assert len(spans) == len({span["session.id"] for span in spans})
-        assert len(spans) == recorded_sessions.metric("app_session.duration")
-        requests = self.CLIENTS * self.ROUNDS
-        assert requests == recorded_sessions.metric("app_session.requests")
+        assert requests == recorded.metric("app_session.requests")
         assert requests == sum(span["app_session.request.count"] for span in spans)
+        assert 0 == recorded.metric("app_session.dropped")
 
 
 class RaisingSampler(Sampler):
