@@ -18,6 +18,12 @@ from otel_sessions.testing import ManualClock
 
 KEY = "a secret of 24 characters"
 
+
+async def identify_later(scope: object) -> str:
+    """Recognises a client too late: nobody awaits it."""
+    return "client"
+
+
 DEFAULTS: Mapping[str, Any] = {
     "enabled": True,
     "store": "memory://",
@@ -119,6 +125,7 @@ WRONG_ARGUMENTS = [
     *(("events", value, "use one of both, log, span") for value in ("none", None, ["both"])),
     *((name, 5, "use a callable") for name in ("redact", "identify")),
     ("redact", None, "use a callable"),
+    ("identify", identify_later, "use a plain function"),
     ("clock", 5, "use an object with time_ns, monotonic_ns"),
     ("tracer_provider", 5, "use an object with get_tracer"),
     ("meter_provider", 5, "use an object with get_meter"),

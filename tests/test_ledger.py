@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import otel_sessions
 from otel_sessions import Session
@@ -442,6 +443,59 @@ class TestStoreFails:
         [span] = recorded.session_spans
         assert ("expired", used) == (portrait.attributes(span)["app_session.status"], span.end_time)
         assert handle.status == "expired"
+
+    @pytest.mark.parametrize(
+        ("timeouts", "reason", "lasted"),
+        [({"idle_timeout": 10}, "idle_timeout", 5), ({"idle_timeout": 100, "max_duration": 10}, "max_duration", 10)],
+    )
+    def test_expires_unknown(
+        self, timeouts: Any, reason: str, lasted: int, store: FailingStore, recorded: RecordedSessions
+    ) -> None:
+        """A session that the store never heard of expires too, as any other does."""
+        began = recorded.clock.time_ns()
+        store.failing = EVERYTHING
+        handle = otel_sessions.start("chat", **timeouts)
+        recorded.advance(5)
+        handle.event("step")
+        for _ in range(15):
+            recorded.advance(1)
+        [span] = recorded.session_spans
+        assert portrait.durable(handle, status="expired", reason=reason, events=1) == portrait.attributes(span)
+        assert began + lasted * 10**9 == span.end_time
+
+    def test_too_old(self, store: FailingStore, recorded: RecordedSessions) -> None:
+        """What happened before the maximum duration is not lost by a first attempt to end it that failed."""
+        handle = otel_sessions.start("chat", max_duration=10)
+        began = recorded.clock.time_ns()
+        store.failing = {"close", "merge"}
+        handle.event("step")
+        recorded.advance(10)
+        store.failing = ()
+        recorded.advance(2)
+        [span] = recorded.session_spans
+        assert portrait.durable(handle, status="expired", reason="max_duration", events=1) == portrait.attributes(span)
+        assert began + 10 * 10**9 == span.end_time
+
+    def test_told_at_the_end(self) -> None:
+        """An end that the store could not be told of to the last is told as far as it is known."""
+        store = FailingStore()
+        with record_sessions(store=store) as recorded:
+            handle = otel_sessions.start("chat")
+            handle.event("step")
+            store.failing = EVERYTHING
+            handle.end()
+            otel_sessions.shutdown()
+            assert portrait.durable(handle, events=1) == only(recorded.session_spans)
+
+    @pytest.mark.parametrize("verb", ["create", "close"])
+    def test_bounded(self, verb: str) -> None:
+        """What a store that stays away for long is owed does not fill the memory; what is dropped is counted."""
+        store = FailingStore()
+        with record_sessions(store=store, events="span", sampler=ALWAYS_OFF) as recorded:
+            store.failing = {verb}
+            for _ in range(10_002):
+                otel_sessions.start("chat").end() if verb == "close" else otel_sessions.start("chat")
+            assert 2 == recorded.metric("app_session.dropped", app_session__drop__reason="store_unavailable")
 
     def test_still_in_use(self, store: FailingStore, recorded: RecordedSessions) -> None:
         """A session that could not be looked up goes on under its id where it is known."""

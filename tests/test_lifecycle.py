@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import SpanProcessor
 
 import otel_sessions
 from otel_sessions import Session, SessionNotFoundError, session
@@ -492,6 +493,39 @@ class TestEnd:
             handle.end()
             found = portrait.attributes(recorded.session_spans[0])
             assert (800, 1600) == (found["app_session.event.count"], found["app_session.usage.tokens"])
+
+
+class Broken(SpanProcessor):
+    """A processor of the application's that fails when a span begins, or when it ends."""
+
+    def __init__(self, failing: str) -> None:
+        self.failing = failing
+
+    def on_start(self, span: object, parent_context: object = None) -> None:
+        if self.failing == "start":
+            raise RuntimeError("no start")
+
+    def on_end(self, span: object) -> None:
+        if self.failing == "end":
+            raise RuntimeError("no end")
+
+
+class TestSdkFails:
+    @pytest.mark.parametrize("failing", ["start", "end"])
+    def test_goes_on(self, failing: str, recorded_sessions: RecordedSessions) -> None:
+        """A span processor that fails disturbs neither the application nor the session's other signals."""
+        recorded_sessions.tracer_provider.add_span_processor(Broken(failing))
+        with session("job") as scoped:
+            scoped.event("step")
+        with otel_sessions.start("chat") as durable:
+            durable.event("step")
+        durable.end()
+        assert [("success", "completed")] * 2 == [(one.status, one.end_reason) for one in (scoped, durable)]
+        for name in ("session.start", "session.end"):
+            assert {scoped.id, durable.id} == {event["session.id"] for event in recorded_sessions.events(name)}
+        assert 2 == recorded_sessions.metric("app_session.duration")
+        assert 2 == recorded_sessions.metric("app_session.dropped", app_session__drop__reason="internal_error")
+        assert [] == otel_sessions.active()
 
 
 class TestStart:

@@ -17,6 +17,7 @@ from .failing_store import FailingStore
 SECOND = 1_000_000_000
 
 MODULE = """
+from otel_sessions import ConfigurationError
 from otel_sessions.stores import MemoryStore
 
 class ParcelStore(MemoryStore):
@@ -24,6 +25,9 @@ class ParcelStore(MemoryStore):
     def __init__(self, url):
         super().__init__()
         self.url = url
+
+def choosy(url):
+    raise ConfigurationError("parcel: say which depot")
 
 def broken(url):
     raise OSError(f"cannot reach {url}")
@@ -33,6 +37,7 @@ ENTRY_POINTS = """
 [otel_sessions_store]
 parcel = parcel_store:ParcelStore
 broken = parcel_store:broken
+choosy = parcel_store:choosy
 gone = no_such_module:Store
 """
 
@@ -89,8 +94,9 @@ class TestFromUrl:
         """An unknown scheme is refused with those that there are."""
         with pytest.raises(ConfigurationError) as raised:
             from_url("nope://host")
-        assert "store: no store answers to a URL nope://...; there are broken://, gone://, memory://, parcel://" == str(
-            raised.value
+        assert (
+            "store: no store answers to a URL nope://...; there are broken://, choosy://, gone://, memory://, parcel://"
+            == str(raised.value)
         )
 
     @pytest.mark.usefixtures("parcel")
@@ -118,6 +124,12 @@ class TestFromUrl:
         with pytest.raises(ConfigurationError) as raised:
             from_url(url)
         assert "hunter2" not in str(raised.value).replace("hunter2://", "")
+
+    @pytest.mark.usefixtures("parcel")
+    def test_own_words(self) -> None:
+        """What a store itself says is wrong is not said in other words."""
+        with pytest.raises(ConfigurationError, match=r"^parcel: say which depot$"):
+            from_url("choosy://host")
 
     @pytest.mark.usefixtures("parcel")
     @pytest.mark.parametrize("url", ["broken://host", "gone://host"])

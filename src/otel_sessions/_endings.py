@@ -61,12 +61,16 @@ class Endings:
         if _collector.thread is not None and _collector.collecting():
             self._left_behind.append((live, status, reason))
             return True
-        if live.ended is not None:
-            return False
         if live.beginning.topology == "scoped":
-            return self._end_scoped(live, status, reason)
-        ended_ns = max(self._clock.time_ns(), live.beginning.started_ns)
+            return live.ended is None and self._end_scoped(live, status, reason)
+        # Whoever sees it ended and wants to know more waits for this lock, and then finds it closed in the store, too.
         with self._ledger.merging:
+            with live.lock:
+                if live.ended is not None:
+                    return False
+                # From here on nothing enters it, so that nothing is counted that its end would miss.
+                live.ended = status, reason
+            ended_ns = max(self._clock.time_ns(), live.beginning.started_ns)
             closing = _Closing(live, status, reason, ended_ns, self._ledger.take(live))
             if live.beginning.id in self._ledger.unstored and not self._ledger.store_late(live):
                 # The store never knew it; what is known here is all there is.
@@ -74,25 +78,16 @@ class Endings:
                 record: SessionRecord | Failed | None = closing.record()
             else:
                 record = self._close(*closing)
-            if record is not None:
-                live.ended = status, reason
-        self._forget(live, *self._ending(live, status, reason))
-        if record is None:
-            return False
+            if record is None:
+                # Somebody else was quicker, and says how it ended.
+                self._correct(live)
+                return False
+            self._ledger.forget(live)
         if record is Failed.FAILED:
             self._owe(closing)
         else:
             self._say_ended(record, live)
         return True
-
-    def _ending(self, live: Live, status: Status, reason: EndReason) -> tuple[Status, EndReason]:
-        """How a session really ended: whoever was quicker knows."""
-        if live.ended is not None:
-            return live.ended
-        record = self._ledger.call("get", self._store.get, live.beginning.id, failed=None)
-        if record is None or record.is_active:
-            return status, reason
-        return record.status, record.end_reason or reason
 
     def _owe(self, closing: _Closing) -> None:
         """Tell the store later; beyond a bound the oldest is emitted as far as it is known, and the store not told."""
@@ -179,13 +174,43 @@ class Endings:
         """End the sessions of `records`, which were due at `now`, unless they have been used since."""
         for record in records:
             began, last = record.beginning, record.totals.last_activity_ns
-            live = self._ledger.recent.of(record)
             too_old = None if began.max_duration_ns is None else began.started_ns + began.max_duration_ns
-            if too_old is not None and too_old <= now and too_old <= last + (began.idle_timeout_ns or now):
-                self._end_expired(live, "max_duration", too_old, self._ledger.take(live))
-                continue
             with self._ledger.merging:
-                self._expire_idle(live, last)
+                live = self._ledger.recent.of(record)
+                if too_old is not None and too_old <= now and too_old <= last + (began.idle_timeout_ns or now):
+                    self._expire_old(live, too_old)
+                else:
+                    self._expire_idle(live, last)
+
+    def expire_unstored(self, now: int) -> None:
+        """End the sessions that no store knows, and that none will ever call due."""
+        for live in list(self._ledger.unstored.values()):
+            idle, longest = live.beginning.idle_timeout_ns, live.beginning.max_duration_ns
+            idle_until = None if idle is None or live.operations else live.last_ns + idle
+            old_at = None if longest is None else live.beginning.started_ns + longest
+            if old_at is not None and old_at <= now and (idle_until is None or old_at <= idle_until):
+                self._end_unstored(live, "max_duration", old_at)
+            elif idle_until is not None and idle_until <= now:
+                self._end_unstored(live, "idle_timeout", live.last_ns)
+
+    def _end_unstored(self, live: Live, reason: EndReason, ended_ns: int) -> None:
+        with self._ledger.merging:
+            with live.lock:
+                if live.ended is not None:
+                    return
+                live.ended = "expired", reason
+            self._ledger.unstored.pop(live.beginning.id, None)
+            closing = _Closing(live, "expired", reason, ended_ns, self._ledger.take(live))
+            self._ledger.forget(live)
+        self._say_ended(closing.record(), live)
+
+    def _expire_old(self, live: Live, too_old_ns: int) -> None:
+        with live.lock:
+            if live.ended is not None:
+                return
+            live.ended = "expired", "max_duration"
+        if not self._end_expired(live, "max_duration", too_old_ns, self._ledger.take(live)):
+            self._correct(live)
 
     def _expire_idle(self, live: Live, last_ns: int) -> None:
         with live.lock:
@@ -198,7 +223,7 @@ class Endings:
             self._correct(live)
 
     def _correct(self, live: Live) -> None:
-        """It has not expired: it was used elsewhere meanwhile, or ended otherwise, or the store did not answer."""
+        """It did not end here: it was used or ended elsewhere meanwhile, or the store did not answer."""
         stored = self._ledger.call("get", self._store.get, live.beginning.id, failed=Failed.FAILED)
         if isinstance(stored, SessionRecord) and stored.end_reason is not None:
             live.ended = stored.status, stored.end_reason

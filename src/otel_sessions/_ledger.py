@@ -86,7 +86,7 @@ class Ledger:
         self.mark(live)
 
     def _note_operations(self, live: Live) -> None:
-        if live.operations:
+        if live.operations and live.ended is None:
             self.entered[live.beginning.id] = live
         else:
             self.entered.pop(live.beginning.id, None)
@@ -163,6 +163,7 @@ class Ledger:
     def forget(self, live: Live) -> None:
         """Drop a durable session that has ended."""
         self._dirty.pop(live.beginning.id, None)
+        self.entered.pop(live.beginning.id, None)
         self.recent.drop(live)
 
     def record(self, live: Live) -> SessionRecord:

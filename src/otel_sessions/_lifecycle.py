@@ -61,7 +61,6 @@ class Lifecycle:
         # Not the module's generator: an application that seeds it for its own purposes must not repeat our ids.
         self._random = random.Random(os.urandom(32))  # noqa: S311 - an id is unique, not secret; what clients hold is
         self._sweeping = threading.Lock()
-        self._rotating = 0
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
@@ -176,29 +175,27 @@ class Lifecycle:
     def _create(self, beginning: Beginning) -> Live:
         with guarded("reserve the span of a session"):
             beginning = self.telemetry.reserve(beginning)
-        taken = self.ledger.call("create", self.store.create, beginning, failed=Failed.FAILED)
+        with self.ledger.merging:
+            taken = self.ledger.call("create", self.store.create, beginning, failed=Failed.FAILED)
+            if not isinstance(taken, SessionRecord):
+                live = self.ledger.recent.keep(Live(beginning, beginning.started_ns))
+                if taken is Failed.FAILED:
+                    self.ledger.keep_unstored(live)
         if isinstance(taken, SessionRecord) and not taken.is_active:
             # Its id was used up between the look and now; the key goes on under another one.
             return self._create(beginning._replace(id=self.mint(), previous_id=taken.id, reservation=None))
         if isinstance(taken, SessionRecord):
             # Another thread or process was quicker; what was reserved here was never seen by anybody.
             return self._join_or_succeed(beginning, taken)
-        live = self.ledger.recent.keep(Live(beginning, beginning.started_ns))
-        if taken is Failed.FAILED:
-            self.ledger.keep_unstored(live)
         self.telemetry.started(beginning, self.span_context(live))
         return live
 
     def _join_or_succeed(self, beginning: Beginning, taken: SessionRecord) -> Live:
-        live = self.ledger.recent.of(taken)
-        if live.ended is None:
-            return self.ledger.recent.keep(live)
-        with self.ledger.merging:
-            # It is ending in another thread, or the store could not be told of its end: now it can, or not at all.
-            self.endings.settle()
-        fresh = beginning._replace(id=self.mint(), previous_id=taken.id, reservation=None)
-        still = self.ledger.call("find", self.store.find, fresh.key, failed=None) if fresh.key else None
-        return self.ledger.recent.keep(Live.of(still)) if still is not None else self._create(fresh)
+        """The session that has the key of `beginning`; if that is over by now, the one that follows it."""
+        found = self._find(taken.beginning.key or f"id:{taken.id}")
+        if found is not None:
+            return found
+        return self._create(beginning._replace(id=self.mint(), previous_id=taken.id, reservation=None))
 
     def resume(self, key: str) -> Live | None:
         """The active session under `key`; it is not touched by this."""
@@ -220,18 +217,17 @@ class Lifecycle:
 
     def _find(self, key: str) -> Live | None:
         """The active session that the store has under `key`."""
-        record = self.ledger.call("find", self.store.find, key, failed=None)
-        if record is None and self._rotating:
-            with self.ledger.merging:
-                record = self.ledger.call("find", self.store.find, key, failed=None)
-        if record is None:
-            return None
-        live = self.ledger.recent.of(record)
-        if live.ended is not None:
-            # It has ended here, and the store could not be told of it then.
-            self.endings.settle()
-            return None
-        return self.ledger.recent.keep(live)
+        # Under the lock of endings: what is found active here is not ended before this process knows that it holds it.
+        with self.ledger.merging:
+            record = self.ledger.call("find", self.store.find, key, failed=None)
+            if record is None:
+                return None
+            live = self.ledger.recent.of(record)
+            if live.ended is not None:
+                # It has ended here, and the store could not be told of it then.
+                self.endings.settle()
+                return None
+            return self.ledger.recent.keep(live)
 
     def resume_id(self, session_id: str) -> Live | None:
         """The active durable session with that `session.id`, whatever its key."""
@@ -263,18 +259,17 @@ class Lifecycle:
 
     def leave(self, live: Live) -> None:
         """A request or a block of the session is over; if it was rotated meanwhile, one of its successor."""
-        self.ledger.touch(live.latest, operations=-1)
-
-    # -- the end ------------------------------------------------------------------------------------------------------
+        while True:
+            live = live.latest
+            with live.lock:
+                if live.successor is None:
+                    self.ledger.touch(live, operations=-1)
+                    return
 
     def rotate(self, live: Live) -> Live:
         """End a session as rotated and begin its successor under the same key, with `previous_id`."""
         with self.ledger.merging:
-            self._rotating += 1
-            try:
-                return self._rotate(live)
-            finally:
-                self._rotating -= 1
+            return self._rotate(live)
 
     def _rotate(self, live: Live) -> Live:
         began = live.beginning
@@ -299,9 +294,10 @@ class Lifecycle:
         """Hand on what is under way: requests that run in the rotated session go on in its successor."""
         with live.lock:
             operations, live.operations = live.operations, 0
+            if successor.beginning.topology == "durable" and operations:
+                self.ledger.touch(successor, operations=operations)
+            # Last: from here on whoever leaves the old one leaves the new one.
             live.successor = successor
-        if successor.beginning.topology == "durable" and operations:
-            self.ledger.touch(successor, operations=operations)
         return successor
 
     # -- the background -----------------------------------------------------------------------------------------------
@@ -317,10 +313,7 @@ class Lifecycle:
                 self.ledger.touch(live)
             self.ledger.flush()
             self.ledger.recent.turn(now)
-            for live in list(self.ledger.unstored.values()):
-                # No store will ever say that these are due.
-                if self._seems_expired(live, now):
-                    self.end(live, "expired", "idle_timeout")
+            self.endings.expire_unstored(now)
             self.endings.expire(self.ledger.call("due", lambda: list(self.store.due(now)), failed=[]), now)
 
     def shutdown(self) -> None:

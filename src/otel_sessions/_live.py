@@ -93,8 +93,12 @@ class Recent:
         return live
 
     def of(self, record: SessionRecord) -> Live:
-        """The session of `record` as this process holds it, a fresh view of it if it does not."""
-        return self._all.get(record.id) or Live.of(record)
+        """The session of `record` as this process holds it: the same for all who ask, as long as one holds it."""
+        with self._lock:
+            live = self._all.get(record.id)
+            if live is None:
+                live = self._all[record.id] = Live.of(record)
+            return live
 
     def has_ended(self, session_id: str) -> bool:
         """Whether this process knows that the session with that id has ended."""

@@ -28,6 +28,7 @@ FRAMEWORK_KEY: Final = "_otel_sessions"
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _TOKEN_BYTES: Final = 32
+_MAX_ENDINGS: Final = 100
 _BEARER: Final = re.compile(r"bearer +([\x21-\x7e]{1,8192})", re.IGNORECASE)  # RFC 6750, section 2.1
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
@@ -160,10 +161,11 @@ class WebSessions:
         lifecycle = self.runtime.lifecycle
         session_type = self._type or self.runtime.settings.web_type
         live = lifecycle.start(session_type, key=client.key, platform="web")
-        if not lifecycle.enter(live, requests=1):
+        for _ in range(_MAX_ENDINGS):
+            if lifecycle.enter(live, requests=1):
+                break
             # It ended in this very moment; the next one is a new one.
             live = lifecycle.start(session_type, key=client.key, platform="web")
-            lifecycle.enter(live, requests=1)
         self.runtime.telemetry.metrics.requests.add(1, live.beginning.type)
         return Session(lifecycle, live)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from . import _context, _values
 from ._guard import guarded
 from ._session import Session
-from ._web import Client, Evidence, WebSessions, keep_token, may_carry_cookie, set_cookie_value
+from ._web import Client, Evidence, WebSessions, keep_token, may_carry_cookie, read_cookie, set_cookie_value
 from .exceptions import MissingExtraError
 
 try:
@@ -114,7 +114,7 @@ class Sessions:
         exchange = flask.request.environ.get(_EXCHANGE)
         if isinstance(exchange, _Exchange):
             with guarded("mark the response of a session"):
-                exchange.mark(private=may_carry_cookie(response.headers.items()))
+                exchange.mark(response)
         return response
 
 
@@ -160,19 +160,22 @@ class _Exchange:
             return
         self._begun = True
         request = flask.request
-        self._secure = request.is_secure
+        environ = request.environ
+        self._secure = environ.get("wsgi.url_scheme") == "https"
         with guarded("look at Flask's session"):
             self._framework = _framework_session()
         evidence = Evidence(
             self._sessions.identity(request),
             self._framework,
-            request.headers.get("Authorization"),
-            request.cookies.get(self._sessions.cookie_name),
+            environ.get("HTTP_AUTHORIZATION"),
+            read_cookie(environ.get("HTTP_COOKIE", ""), self._sessions.cookie_name),
         )
         with _unaccessed(self._framework):
             self._client = self._sessions.recognise(evidence)
             # A browser's own question about another origin (CORS) never carries a cookie.
-            self._preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+            self._preflight = (
+                environ.get("REQUEST_METHOD") == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
+            )
             if self._client is None and not self._preflight:
                 self._client = self._sessions.establish(evidence)
         if self._client is not None:
@@ -183,11 +186,14 @@ class _Exchange:
         self.slot.session = session
         self._sessions.join(session)
 
-    def mark(self, *, private: bool) -> None:
+    def mark(self, response: Response) -> None:
         """Let the framework's session keep the client's token, and note whose session it is."""
         if not self._begun:
             return
-        framework = self._framework if private else None
+        framework = self._framework
+        is_new = self._client is None or self._client.is_new
+        if framework is not None and is_new and not may_carry_cookie(response.headers.items()):
+            framework = None
         if self._client is None and framework:
             # The application began a session of its own in this very request.
             self._client = self._sessions.establish(Evidence(framework_session=framework))

@@ -47,12 +47,13 @@ class TestUser:
     def test_bounded(self) -> None:
         """Names that come only once do not fill the memory, and the pseudonyms stay what they are."""
         pseudonyms = Pseudonyms(KEY)
-        first = pseudonyms.user("user 0")
+        first = pseudonyms.user("user 0"), pseudonyms.client("cookie", "user 0")
         for number in range(5_000):
             pseudonyms.user(f"user {number}")
+            pseudonyms.client("cookie", f"user {number}")
         kept = [len(getattr(pseudonyms, name)) for name in Pseudonyms.__slots__ if name != "_base"]
         assert sum(kept) <= 2_048
-        assert first == pseudonyms.user("user 0")
+        assert first == (pseudonyms.user("user 0"), pseudonyms.client("cookie", "user 0"))
 
 
 class TestClient:
