@@ -47,7 +47,8 @@ def _request(what: str, scenario: str, goal: float | None = None, reached: float
 DECORATED: Final = Table(
     "A decorated call",
     "The function does nothing. It is decorated with `session`, and with the same signals written by hand on the SDK, "
-    "as tightly as one can: `start_span` and one attach, attributes in one piece. By hand nothing is kept of a session; "
+    "as tightly as one can: `start_span` and one attach, attributes in one piece. By hand "
+    "nothing is kept of a session; "
     "a session is a record, too, that `active()`, `get()` and the metric of active sessions read while it runs and for "
     "some time after it. That takes some ten microseconds, which weigh most where little else is done.",
     (
@@ -65,7 +66,8 @@ DECORATED: Final = Table(
 REQUESTS: Final = Table(
     "A web request",
     "A small JSON response, from a hundred clients in turn, each recognised by its cookie. With sessions, a request "
-    "also finds its session, counts in it, and gives the server span the session's id and a link to the session's span; "
+    "also finds its session, counts in it, and gives the server span the session's id and "
+    "a link to the session's span; "
     "every other span of the request gets `session.id`: FastAPI makes three of them, its contrib instrumentation two. "
     "Nothing is recorded in a histogram. The link and the attributes alone, through the SDK, are more than 1.04.",
     (

@@ -134,7 +134,8 @@ def _table(table: Table, rows: Sequence[Row]) -> str:
 
 def _peers(rows: Sequence[PeerRow], skipped: Sequence[str]) -> str:
     about = (
-        "Decorators of other packages in their cheapest form, without arguments and results: their time, its ratio to a "
+        "Decorators of other packages in their cheapest form, without arguments and results: "
+        "their time, its ratio to a "
         "span and two attributes in a `with` statement, the time of a session of which the span alone is emitted, and "
         "its ratio to the peer's. The goal was half of the cheapest peer."
     )
