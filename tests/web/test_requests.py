@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import flask
 import httpx
 import pytest
 from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
 from otel_sessions import active
+from otel_sessions.flask import Sessions
 from otel_sessions.testing import RecordedSessions, record_sessions
 
 from ..failing_store import EVERYTHING, FailingStore
-from .sites import Gate, Site
+from .sites import Gate, Site, end, rotate, who
 
 COOKIE = "otel_session"
 ID = re.compile(r"[0-9a-f]{32}")
@@ -138,6 +140,24 @@ class TestTraffic:
         with site() as server:
             self.rush(recorded_sessions, visit, 6)
         self.check(recorded_sessions, 6 * 12)
+
+    def test_under_contention(self, contention: None, recorded_sessions: RecordedSessions) -> None:
+        """One client in several places, in threads that interrupt each other wherever they can."""
+        app = flask.Flask(__name__)
+        Sessions(app)
+        for path, handler in (("/", who), ("/rotate", rotate), ("/end", end)):
+            app.get(path)(handler)
+
+        def visit(number: int) -> None:
+            client = app.test_client()
+            for turn in range(100):
+                path = self.PATHS[(turn + number) % 5]
+                # Read to its end: until then the request is under way.
+                answer = client.get(path, headers={"Authorization": "Bearer all"}, buffered=True)
+                assert 200 == answer.status_code
+
+        self.rush(recorded_sessions, visit, 8)
+        self.check(recorded_sessions, 8 * 100)
 
     @staticmethod
     def rush(recorded: RecordedSessions, visit: Callable[[int], None], clients: int) -> None:
