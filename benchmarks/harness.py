@@ -14,7 +14,7 @@ import gc
 import os
 import random
 import statistics
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from time import process_time_ns
@@ -37,6 +37,15 @@ class Measured:
     """The times of one comparison: nanoseconds per call, by case, in the order of the rounds."""
 
     times: dict[str, list[float]] = field(default_factory=dict)
+
+    @classmethod
+    def pooled(cls, parts: Iterable[Measured]) -> Measured:
+        """The rounds of several processes, as if they were of one."""
+        times: dict[str, list[float]] = {}
+        for part in parts:
+            for name, rounds in part.times.items():
+                times.setdefault(name, []).extend(rounds)
+        return cls(times)
 
     def nanoseconds(self, name: str) -> float:
         """The median time of one call."""
