@@ -97,7 +97,6 @@ def awaits(name: str, function: Callable[[], Awaitable[Any]], loop: asyncio.Abst
 
 def measure(cases: Sequence[Case], *, rounds: int, block_ns: int = BLOCK_NS) -> Measured:
     """Measure `cases` side by side."""
-    pin()
     numbers = {case.name: _calls_in_a_block(case, block_ns) for case in cases}
     measured = Measured({case.name: [] for case in cases})
     gc.collect()

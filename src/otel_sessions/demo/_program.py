@@ -90,7 +90,9 @@ class Program:
 
     def error(self, what: str) -> ProgramError:
         """An error about this program, with what it wrote last."""
-        return ProgramError("\n".join([f"{' '.join(self._command)} {what}.", *self._output]))
+        # Without the folder of the interpreter: the line is cut where the page ends, and what happened stands last.
+        command = [Path(self._command[0]).name, *self._command[1:]]
+        return ProgramError("\n".join([f"{' '.join(command)} {what}.", *self._output]))
 
     def stop(self) -> None:
         """End the program: as Ctrl-C would, so that it exports what it holds; then less and less politely."""
