@@ -14,7 +14,7 @@ import gc
 import os
 import random
 import statistics
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from time import process_time_ns
@@ -37,15 +37,6 @@ class Measured:
     """The times of one comparison: nanoseconds per call, by case, in the order of the rounds."""
 
     times: dict[str, list[float]] = field(default_factory=dict)
-
-    @classmethod
-    def pooled(cls, parts: Iterable[Measured]) -> Measured:
-        """The rounds of several processes, as if they were of one."""
-        times: dict[str, list[float]] = {}
-        for part in parts:
-            for name, rounds in part.times.items():
-                times.setdefault(name, []).extend(rounds)
-        return cls(times)
 
     def nanoseconds(self, name: str) -> float:
         """The median time of one call."""
@@ -97,6 +88,7 @@ def awaits(name: str, function: Callable[[], Awaitable[Any]], loop: asyncio.Abst
 
 def measure(cases: Sequence[Case], *, rounds: int, block_ns: int = BLOCK_NS) -> Measured:
     """Measure `cases` side by side."""
+    pin()
     numbers = {case.name: _calls_in_a_block(case, block_ns) for case in cases}
     measured = Measured({case.name: [] for case in cases})
     gc.collect()

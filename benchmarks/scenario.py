@@ -1,7 +1,6 @@
-"""Runs one scenario in processes of its own: `python -m benchmarks.scenario decorators:one_span 9`.
+"""Runs one scenario in a process of its own: `python -m benchmarks.scenario decorators:one_span 41`.
 
-otel-sessions is configured once per process, and some peers set global providers. Several processes, because where the
-memory of one happens to lie makes it faster or slower for as long as it lives.
+otel-sessions is configured once per process, peers set global providers, and their versions exclude each other.
 """
 
 from __future__ import annotations
@@ -24,16 +23,12 @@ class ScenarioError(Exception):
     """A scenario did not come to its end."""
 
 
-def run(scenario: str, *, rounds: int, processes: int = 1, python: str = sys.executable) -> Measured:
-    """Measure `scenario`, named `module:name`, with the interpreter `python`; so many rounds in each process.
+def run(scenario: str, *, rounds: int, python: str = sys.executable) -> Measured:
+    """Measure `scenario`, named `module:name`, with the interpreter `python`.
 
     Raises:
         ScenarioError: it failed, or took longer than five minutes.
     """
-    return Measured.pooled(_run_once(scenario, rounds, python) for _ in range(processes))
-
-
-def _run_once(scenario: str, rounds: int, python: str) -> Measured:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     # Where an interpreter without this package finds it, and these benchmarks.
     environment["PYTHONPATH"] = os.pathsep.join([str(_ROOT), str(_ROOT / "src")])
