@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 from benchmarks import decorators, peers, web
-from benchmarks.goals import TABLES, Line
-from benchmarks.harness import Case, Effort, Measured, awaits, calls, measure
+from benchmarks.goals import DECORATED, REQUESTS, Line
+from benchmarks.harness import Case, Measured, awaits, calls, measure
 from benchmarks.report import PeerRow, Row, page
 from benchmarks.scenario import ScenarioError, run
 
@@ -41,11 +41,6 @@ class TestMeasured:
             measured(1.0, 1.1, 1.2, 1.3, 1.4).quartiles("decorated", "by hand"), abs=0.06
         )
 
-    def test_pooled(self) -> None:
-        """The rounds of several processes count alike."""
-        parts = [Measured({"a": [1.0], "b": [2.0]}), Measured({"a": [3.0, 5.0], "b": [4.0, 6.0]})]
-        assert Measured({"a": [1.0, 3.0, 5.0], "b": [2.0, 4.0, 6.0]}) == Measured.pooled(parts)
-
 
 class TestMeasure:
     def test_every_case_in_every_round(self) -> None:
@@ -77,19 +72,21 @@ class TestMeasure:
 
 class TestScenario:
     def test_runs_in_processes_of_its_own(self) -> None:
-        """A scenario's times come back, of all processes and cases."""
-        times = run("decorators:switched_off", Effort(processes=2, rounds=2))
+        """A scenario's times come back, of all its cases."""
+        times = run("decorators:switched_off", rounds=4)
         assert {"by hand": 4, "decorated": 4} == {name: len(rounds) for name, rounds in times.times.items()}
         assert times.ratio("decorated", "by hand") < 10
 
     def test_failure_says_why(self) -> None:
         """A scenario that does not run is an error that tells its reason."""
         with pytest.raises(ScenarioError, match=r"decorators:nothing failed.*KeyError"):
-            run("decorators:nothing", Effort(processes=1, rounds=1))
+            run("decorators:nothing", rounds=1)
 
 
 class TestGoals:
-    @pytest.mark.parametrize("line", [line for table in TABLES for line in table.lines], ids=lambda line: line.what)
+    @pytest.mark.parametrize(
+        "line", [line for table in (DECORATED, REQUESTS) for line in table.lines], ids=lambda line: line.what
+    )
     def test_every_line_has_its_scenario(self, line: Line) -> None:
         """What a table compares can be measured."""
         module, _, name = line.scenario.partition(":")
@@ -102,7 +99,7 @@ class TestGoals:
     def test_short_run_looks_at_both_kinds(self) -> None:
         """The short run looks at decorated calls and at requests."""
         assert {"decorators", "web"} == {
-            line.scenario.partition(":")[0] for table in TABLES for line in table.lines if line.quick
+            line.scenario.partition(":")[0] for table in (DECORATED, REQUESTS) for line in table.lines if line.quick
         }
 
 
@@ -135,12 +132,12 @@ class TestRow:
 class TestPage:
     def test_page(self) -> None:
         """The page shows goals, ratios and added time, the machine, the peers, and why one is left out."""
-        table = TABLES[0]._replace(lines=[LINE])
+        table = DECORATED._replace(lines=[LINE])
         peer_times = Measured({"by hand": [20e3, 20e3], "peer": [80e3, 80e3], "session": [40e3, 40e3]})
-        found: list[PeerRow | str] = [PeerRow.of("Peer `@x`", peer_times), "Other is left out: no such version"]
-        text = page([(table, [Row.of(LINE, measured(1.5, 1.5, 1.5))])], found, Effort(3, 5))
+        rows = [Row.of(LINE, measured(1.5, 1.5, 1.5))]
+        text = page([(table, rows)], [PeerRow.of("Peer `@x`", peer_times)], ["Other: no such version"], 15)
         assert "| a call | 2.0 | 3.0 | 1.50 (1.50 to 1.50) | 1.0 | 1.20, missed |" in text
         assert "| Peer `@x` | 80.0 | 4.00 | 40.0 | 0.50 |" in text
-        assert "Other is left out: no such version" in text
+        assert "Other: no such version" in text
         assert "CPython" in text or "PyPy" in text
         assert "opentelemetry-sdk 1." in text
