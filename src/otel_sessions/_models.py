@@ -87,6 +87,8 @@ class Beginning(NamedTuple):
     idle_timeout_ns: int | None = None
     max_duration_ns: int | None = None
     reservation: Reservation | None = None
+    owner: str | None = None
+    """The process that a scoped session in a shared store lives in."""
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON-compatible values."""

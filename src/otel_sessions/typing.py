@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol, runtime_checkable
 
 from ._models import (
@@ -27,6 +27,7 @@ __all__ = [
     "Event",
     "Role",
     "SessionRecord",
+    "SharedStore",
     "Status",
     "Store",
     "Topology",
@@ -112,3 +113,49 @@ class Store(Protocol):
 
     def shutdown(self) -> None:
         """Release what the store holds; nothing is called afterwards."""
+
+
+@runtime_checkable
+class SharedStore(Store, Protocol):
+    """A store that several processes see, and that outlives them: it knows who owes what, so that others can finish it.
+
+    An owner is a process. It owes the end of the scoped sessions that live in it (`Beginning.owner`), and the export of
+    what it has closed. Whether it still lives is not for the store to judge: it only keeps the heartbeats.
+    """
+
+    def close(
+        self,
+        session_id: str,
+        *,
+        status: Status,
+        reason: EndReason,
+        ended_ns: int,
+        delta: Totals | None = None,
+        idle_since_ns: int | None = None,
+        owner: str | None = None,
+    ) -> SessionRecord | None:
+        """As in `Store`; with `owner`, that process owes the export until `exported` says that it is done."""
+
+    def exported(self, session_ids: Collection[str]) -> None:
+        """The ends of these sessions have been exported: nobody owes them any more. Unknown ids are ignored."""
+
+    def beat(self, owner: str, now_ns: int) -> None:
+        """Note that `owner` lives: `now_ns`, by its own clock, is its heartbeat from now on."""
+
+    def owners(self) -> Mapping[str, int]:
+        """The last heartbeat of every owner that has not retired."""
+
+    def take_over(self, dead: str, beat_ns: int, owner: str) -> list[SessionRecord]:
+        """Make `owner` owe everything that `dead` owes, and forget `dead`: in one step, so that one of all succeeds.
+
+        Nothing is done, and the result is empty, if the last heartbeat of `dead` is not `beat_ns`, or there is none.
+
+        Returns:
+            Its scoped sessions that are active, and the ended ones whose export it owed.
+        """
+
+    def retire(self, owner: str) -> None:
+        """Forget `owner`, which owes nothing any more."""
+
+    def purge(self, before_ns: int) -> int:
+        """Forget the sessions that ended before that time and are owed by nobody; how many they were."""
