@@ -90,16 +90,29 @@ class TestMerge:
         )
 
     def test_scoped_stays_here(self, store: FailingStore, recorded: RecordedSessions) -> None:
-        """A scoped session's counts are seen too, though a store in this process hears of them only at its end."""
+        """A scoped session is seen too, and remembered, though a store in this process does not know it."""
         with otel_sessions.session("job") as handle:
             handle.event("step")
             otel_sessions.sweep()
-            assert "merge" not in store.calls
-            found = [handle.snapshot(), otel_sessions.get(handle.id)]
-            assert [1, 1] == [record.totals.events for record in found if record is not None]
+            found = [handle.snapshot(), otel_sessions.get(handle.id), *otel_sessions.active()]
+            assert [1, 1, 1] == [record.totals.events for record in found if record is not None]
+        assert [] == otel_sessions.active()
         ended = otel_sessions.get(handle.id)
         assert ended is not None
+        assert ended == handle.snapshot()
         assert (1, "success") == (ended.totals.events, ended.status)
+        assert {"create", "merge", "close"}.isdisjoint(store.calls)
+
+    def test_topologies_apart(self) -> None:
+        """Scoped sessions, of which there may be many a second, do not push durable ones out of the history."""
+        with record_sessions(history=2):
+            otel_sessions.start("chat", id="a").end()
+            names = []
+            for _ in range(100):
+                with otel_sessions.session("job") as handle:
+                    names.append(handle.id)
+            known = [name for name in ("a", *names) if otel_sessions.get(name) is not None]
+            assert ["a", *names[-2:]] == known
 
     def test_scoped_in_shared_store(self) -> None:
         """A store that others see is told of a scoped session's counts on the way."""

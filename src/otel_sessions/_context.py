@@ -14,6 +14,7 @@ from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar
 
 from opentelemetry import context as otel_context
+from opentelemetry import trace
 from opentelemetry.context import Context
 
 from .exceptions import InvalidValueError
@@ -25,6 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _KEY: Final = otel_context.create_key("otel-sessions")
+_SPAN_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 
 
 class Slot:
@@ -72,6 +74,11 @@ def find(context: Context | None = None) -> Session | None:
 def holding(held: Session | Slot, context: Context | None = None) -> Context:
     """A context like `context` (the current one if not given) in which `held` is the session."""
     return otel_context.set_value(_KEY, held, context)
+
+
+def around(session: Session, span: trace.Span, context: Context) -> Context:
+    """A context like `context` in which `session` and its span are current: made in one step, for the hot path."""
+    return Context({**context, _KEY: session, _SPAN_KEY: span})
 
 
 def bind(function: Callable[P, R]) -> Callable[P, R]:

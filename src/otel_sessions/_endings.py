@@ -116,15 +116,8 @@ class Endings:
         live.operations = 0
         began = live.beginning
         ended_ns = began.started_ns + self._clock.monotonic_ns() - live.started_monotonic_ns
-        delta = live.delta
-        delta.last_activity_ns = ended_ns
-        record = None
-        try:
-            record = self._store.close(began.id, status=status, reason=reason, ended_ns=ended_ns, delta=delta)
-        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
-            swallow("store the end of a session", exc)
-        # A store that lost the session does not silence it: its span is here.
-        self._say_ended(record or SessionRecord(began, delta, status, reason, ended_ns), live)
+        live.delta.last_activity_ns = ended_ns
+        self._say_ended(self._ledger.finish(live, status, reason, ended_ns), live)
         return True
 
     def end_left_behind(self) -> None:
@@ -135,7 +128,7 @@ class Endings:
     def _say_ended(self, record: SessionRecord, live: Live) -> None:
         try:
             self._telemetry.ended(record, self.span_context(live), live.span)
-        except Exception as exc:  # noqa: BLE001 - as above
+        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
             swallow("emit the end of a session", exc)
 
     def _close(

@@ -9,13 +9,14 @@ from __future__ import annotations
 import enum
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from . import _semconv as sc
-from ._guard import dropped, guarded
+from ._guard import dropped, guarded, swallow
 from ._live import Live, Recent
-from ._models import SessionRecord, Totals
+from ._models import EndReason, SessionRecord, Status, Totals
 from ._telemetry import Reader, Telemetry
 from .typing import Clock, Store
 
@@ -36,15 +37,18 @@ class Failed(enum.Enum):
 class Ledger:
     """What this process knows of the sessions of one store, and has not told it yet."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, history: int = 0) -> None:
         self.store = store
+        self._history = history
         self._seen: set[tuple[str, str | None]] = set()
         self._readers: dict[sc.Metric, Reader] = {}
         self._begin()
 
     def _begin(self) -> None:
         self.open: dict[str, Live] = {}
-        """The scoped sessions of this process, by id."""
+        """The scoped sessions of this process, by id. A store inside the process does not know them."""
+        self._past: deque[SessionRecord] = deque(maxlen=self._history)
+        """Those that ended lately. Apart, so that they do not push the conversations of a day out of the history."""
         self.recent = Recent()
         """The durable sessions that were used here lately."""
         self.entered: dict[str, Live] = {}
@@ -91,11 +95,34 @@ class Ledger:
         else:
             self.entered.pop(live.beginning.id, None)
 
-    def mark(self, live: Live) -> None:
-        """Note that `live` holds something that the store does not know.
+    def begin(self, live: Live) -> None:
+        """Enter a scoped session that begins here."""
+        self.open[live.beginning.id] = live
+        if self.store.shared:
+            try:
+                self.store.create(live.beginning)
+            except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
+                swallow("store the start of a session", exc)
 
-        A store inside this process is not told of scoped sessions on the way: it learns all when they end.
-        """
+    def finish(self, live: Live, status: Status, reason: EndReason, ended_ns: int) -> SessionRecord:
+        """Enter the end of a scoped session, which is no longer open; the result is its final record."""
+        delta = live.delta
+        record = SessionRecord(live.beginning, delta, status, reason, ended_ns)
+        if not self.store.shared:
+            self._past.append(record)
+            return record
+        stored = None
+        try:
+            stored = self.store.close(
+                live.beginning.id, status=status, reason=reason, ended_ns=ended_ns, delta=delta.copy()
+            )
+        except Exception as exc:  # noqa: BLE001 - as above
+            swallow("store the end of a session", exc)
+        # A store that lost the session does not silence it: its span is here.
+        return stored or record
+
+    def mark(self, live: Live) -> None:
+        """Note that `live` holds something that the store does not know, and is to know."""
         if live.beginning.topology == "durable" or self.store.shared:
             self._dirty[live.beginning.id] = live
 
@@ -168,6 +195,8 @@ class Ledger:
 
     def record(self, live: Live) -> SessionRecord:
         """The state of a session, including what has not been merged yet."""
+        if live.beginning.topology == "scoped" and not self.store.shared:
+            return self._here(live)
         with self.merging:
             stored = self.call("get", self.store.get, live.beginning.id, failed=None)
             if stored is None:
@@ -180,18 +209,34 @@ class Ledger:
                 totals.merge(live.delta)
         return stored._replace(totals=totals)
 
+    def _here(self, live: Live) -> SessionRecord:
+        """A scoped session that only this process knows."""
+        with live.lock:
+            totals = live.delta.copy()
+        if live.ended is None:
+            return SessionRecord(live.beginning, totals)
+        return self._ended(live.beginning.id) or SessionRecord(live.beginning, totals, *live.ended)
+
+    def _ended(self, session_id: str) -> SessionRecord | None:
+        """The scoped session with that id that ended here lately."""
+        return next((record for record in self._past.copy() if record.id == session_id), None)
+
     def get(self, session_id: str) -> SessionRecord | None:
         """The session with that id, active or recently ended."""
         live = self.open.get(session_id)
-        if live is None:
-            self.flush()
-            return self.call("get", self.store.get, session_id, failed=None)
-        return self.record(live)
+        if live is not None:
+            return self.record(live)
+        self.flush()
+        return self.call("get", self.store.get, session_id, failed=None) or self._ended(session_id)
 
     def active(self, user: str | None = None) -> list[SessionRecord]:
         """The active sessions, oldest first."""
         self.flush()
-        return self.call("active", lambda: self.store.active(user=user), failed=[])
+        found = self.call("active", lambda: self.store.active(user=user), failed=[])
+        if self.store.shared:
+            return found
+        scoped = [self._here(live) for live in list(self.open.values()) if user is None or live.user == user]
+        return sorted([*found, *scoped], key=lambda record: record.beginning.started_ns)
 
     def call(self, operation: str, function: Callable[..., T], *args: object, failed: F) -> T | F:
         """Call the store: timed; a failure is swallowed, and the result then is `failed`."""
@@ -230,9 +275,12 @@ class Ledger:
         self.store.after_fork()
 
     def _counts(self) -> Mapping[tuple[str | None, ...], float]:
-        active = self.call("counts", self.store.counts, failed=None)
-        if active is None:
+        found = self.call("counts", self.store.counts, failed=None)
+        if found is None:
             return {}
+        active = Counter(found)
+        if not self.store.shared:
+            active.update((live.beginning.type, live.beginning.tier) for live in list(self.open.values()))
         # What was seen once is reported as zero from then on: a series that just stops keeps its last value.
         self._seen |= set(list(active)[:_MAX_SERIES])
         return {(kind, tier): active.get((kind, tier), 0) for kind, tier in self._seen | active.keys()}

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Final
 
-from opentelemetry.trace import set_span_in_context
+from opentelemetry import context as otel_context
 
 from . import _context
 from ._config import Settings
@@ -96,25 +96,19 @@ class Lifecycle:
         if not self.used:
             self.on_first_use()
         now = self.clock.time_ns()
-        parent = _context.find()
+        outer = otel_context.get_current()
+        parent = _context.find(outer)
         parent_id = None if parent is None else parent.id
         beginning = Beginning(
             self.mint(), session_type, "scoped", now, None, user, tier, platform, parent_id, previous_id, attributes
         )
-        live = Live(beginning, now)
-        live.started_monotonic_ns = self.clock.monotonic_ns()
-        live.operations = 1
-        self.ledger.open[beginning.id] = live
-        try:
-            self.store.create(beginning)
-        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
-            swallow("store the start of a session", exc)
+        live = Live(beginning, now, operations=1, started_monotonic_ns=self.clock.monotonic_ns(), outer=outer)
+        self.ledger.begin(live)
         try:
             live.span = self.telemetry.start_span(beginning)
-            live.context = set_span_in_context(live.span)
-        except Exception as exc:  # noqa: BLE001 - as above
+        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
             swallow("start the span of a session", exc)
-        self.telemetry.started(beginning, live.context)
+        self.telemetry.started(beginning, lambda: live.context)
         return live
 
     # -- durable sessions ---------------------------------------------------------------------------------------------
@@ -170,7 +164,7 @@ class Lifecycle:
         """Whether a session had that id before: then it is not given again."""
         if self.ledger.recent.has_ended(session_id):
             return True
-        return self.ledger.call("get", self.store.get, session_id, failed=None) is not None
+        return self.ledger.get(session_id) is not None
 
     def _create(self, beginning: Beginning) -> Live:
         with guarded("reserve the span of a session"):
@@ -187,7 +181,7 @@ class Lifecycle:
         if isinstance(taken, SessionRecord):
             # Another thread or process was quicker; what was reserved here was never seen by anybody.
             return self._join_or_succeed(beginning, taken)
-        self.telemetry.started(beginning, self.span_context(live))
+        self.telemetry.started(beginning, lambda: self.span_context(live))
         return live
 
     def _join_or_succeed(self, beginning: Beginning, taken: SessionRecord) -> Live:

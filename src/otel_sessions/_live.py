@@ -7,6 +7,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from opentelemetry.context import Context
+from opentelemetry.trace import set_span_in_context
 
 from ._models import Beginning, EndReason, SessionRecord, Status, Totals
 from ._telemetry import LiveSpan
@@ -19,13 +20,14 @@ class Live:
 
     __slots__ = (
         "__weakref__",
+        "_context",
         "beginning",
-        "context",
         "delta",
         "ended",
         "last_ns",
         "lock",
         "operations",
+        "outer",
         "platform",
         "span",
         "started_monotonic_ns",
@@ -33,19 +35,29 @@ class Live:
         "user",
     )
 
-    def __init__(self, beginning: Beginning, last_ns: int) -> None:
+    def __init__(
+        self,
+        beginning: Beginning,
+        last_ns: int,
+        *,
+        operations: int = 0,
+        started_monotonic_ns: int = 0,
+        outer: Context | None = None,
+    ) -> None:
         self.beginning = beginning
         self.delta = Totals(last_ns)
         self.lock = threading.RLock()
         self.last_ns = last_ns
         self.ended: tuple[Status, EndReason] | None = None
-        self.operations = 0
+        self.operations = operations
         self.successor: Live | None = None
         self.user = beginning.user
         self.platform = beginning.platform
-        self.context: Context | None = None
         self.span: LiveSpan | None = None
-        self.started_monotonic_ns = 0
+        self.outer = outer
+        """Where a scoped session began."""
+        self._context: Context | None = None
+        self.started_monotonic_ns = started_monotonic_ns
 
     @classmethod
     def of(cls, record: SessionRecord) -> Live:
@@ -53,6 +65,13 @@ class Live:
         live = cls(record.beginning, record.totals.last_activity_ns)
         live.user, live.platform = record.user, record.platform
         return live
+
+    @property
+    def context(self) -> Context | None:
+        """A context in which the live span of a scoped session is the current one."""
+        if self._context is None and self.span is not None:
+            self._context = set_span_in_context(self.span, self.outer)
+        return self._context
 
     @property
     def latest(self) -> Live:

@@ -46,7 +46,7 @@ class Runtime:
             ledger: Ledger = successor_of.lifecycle.ledger
         else:
             store = from_url(chosen, history=settings.history) if isinstance(chosen, str) else chosen
-            ledger = Ledger(store)
+            ledger = Ledger(store, history=settings.history)
         ledger.bind(self.telemetry, clock, active_gap=settings.active_gap, observed=settings.enabled)
         self.lifecycle: Lifecycle = Lifecycle(settings, ledger, self.telemetry, clock)
         self.lifecycle.on_first_use = self._on_first_use

@@ -51,7 +51,9 @@ class Session(SessionView):
     __slots__ = ("_failure", "_outer", "_token")
 
     def __init__(self, lifecycle: Lifecycle | None, live: Live | None) -> None:
-        super().__init__(lifecycle, live)
+        # Without super(): this is the hot path.
+        self._lifecycle = lifecycle
+        self._live = live
         self._failure: BaseException | None = None
         self._outer: Context | None = None
         self._token: Token[Context] | None = None
@@ -278,9 +280,13 @@ class Session(SessionView):
 
     def _enter_scoped(self) -> None:
         """`__enter__` of a scoped session that has just begun: nothing about it can be wrong."""
-        assert self._live is not None
-        self._outer = otel_context.get_current()
-        self._token = otel_context.attach(_context.holding(self, self._live.context))
+        live = self._live
+        assert live is not None
+        assert live.outer is not None
+        self._outer = outer = live.outer
+        self._token = otel_context.attach(
+            _context.holding(self, outer) if live.span is None else _context.around(self, live.span, outer)
+        )
 
     def _context(self) -> Context:
         """The context in which this session is the current one.
@@ -292,7 +298,7 @@ class Session(SessionView):
         if live is None:
             return _context.holding(self)
         if live.span is not None:
-            return _context.holding(self, trace.set_span_in_context(live.span))
+            return _context.around(self, live.span, otel_context.get_current())
         if trace.get_current_span().get_span_context().is_valid:
             return _context.holding(self)
         return _context.holding(self, self._lifecycle.telemetry.reserved_context(live.beginning))

@@ -71,6 +71,7 @@ class Telemetry:
         # Until an SDK appears these are the API's proxies, or its no-ops.
         self._tracer = trace.get_tracer(sc.SCOPE_NAME, __version__, tracer_provider, sc.SCHEMA_URL)
         self._logger = _logs.get_logger(sc.SCOPE_NAME, __version__, logger_provider, sc.SCHEMA_URL)
+        self._enabled = getattr(self._logger, "enabled", None)
         self._has_tracer = self._has_logger = self._can_reserve = False
         self.metrics = _instruments(meter_provider)
 
@@ -112,11 +113,9 @@ class Telemetry:
 
     def _listens(self) -> bool:
         """Whether log events are heard by anybody; a look that is cheap as long as there is no SDK."""
-        if not self._has_logger:
-            # Asked before 1.40 the API does not know.
-            enabled = getattr(self._logger, "enabled", None)
-            if enabled is None or enabled(severity_number=SeverityNumber.FATAL):
-                self._bind_logger()
+        # Asked before 1.40 the API does not know.
+        if not self._has_logger and (self._enabled is None or self._enabled(severity_number=SeverityNumber.FATAL)):
+            self._bind_logger()
         return self._has_logger
 
     def start_span(self, beginning: Beginning) -> _spans.LiveSpan:
@@ -157,15 +156,18 @@ class Telemetry:
         if beginning.reservation is not None:
             span.add_link(_spans.reserved_context(beginning.reservation))
 
-    def started(self, beginning: Beginning, context: Context | None) -> None:
-        """Say that a session has started: the event of the semantic conventions, and the counter."""
+    def started(self, beginning: Beginning, context: Callable[[], Context | None]) -> None:
+        """Say that a session has started: the event of the semantic conventions, and the counter.
+
+        The context is only asked for if somebody hears the event.
+        """
         self.metrics.starts.add(1, beginning.type, beginning.tier)
         try:
             if self._listens() and self._to_log:
                 attributes = _summary.identity(beginning)
                 if beginning.previous_id is not None:
                     attributes[sc.SESSION_PREVIOUS_ID] = beginning.previous_id
-                self._emit(sc.EVENT_SESSION_START, beginning.started_ns, context, attributes)
+                self._emit(sc.EVENT_SESSION_START, beginning.started_ns, context(), attributes)
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
             swallow("emit the start of a session", exc)
 
@@ -185,13 +187,16 @@ class Telemetry:
             # A process may do nothing but end what others have started.
             self.bind()
         ended_ns = beginning.started_ns if record.ended_ns is None else record.ended_ns
-        summary = None
+        summary = _summary.end_attributes(record)
+        latest = _summary.latest_attributes(record)
         if self._has_logger and self._to_log:
-            summary = _summary.end_attributes(record)
-            attributes = {**_summary.identity(beginning), **_summary.latest_attributes(record), **summary}
             # Apart, so that a log processor that fails does not take the span with it.
-            with guarded("emit the end of a session"):
-                self._emit(sc.EVENT_SESSION_END, ended_ns, context, attributes)
+            try:
+                self._emit(
+                    sc.EVENT_SESSION_END, ended_ns, context, {**_summary.identity(beginning), **latest, **summary}
+                )
+            except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
+                swallow("emit the end of a session", exc)
         seconds = (ended_ns - beginning.started_ns) / 1e9
         reason = record.end_reason or "completed"
         self.metrics.duration.record(
@@ -204,14 +209,13 @@ class Telemetry:
             self.metrics.engagement_ratio.record(ratio, {sc.TYPE: beginning.type}, context=context)
         if span is not None:
             if span.is_recording():
-                self._complete(span, record, summary or _summary.end_attributes(record))
+                self._complete(span, record, {**latest, **summary} if latest else summary)
             span.end(ended_ns)
         elif beginning.reservation is not None and self._can_reserve:
-            self._emit_reserved(record, beginning.reservation, summary or _summary.end_attributes(record), ended_ns)
+            self._emit_reserved(record, beginning.reservation, {**latest, **summary}, ended_ns)
 
     def _complete(self, span: _spans.LiveSpan, record: SessionRecord, summary: Attributes) -> None:
-        latest = _summary.latest_attributes(record)
-        span.set_attributes({**latest, **summary} if latest else summary)
+        span.set_attributes(summary)
         code, description = _summary.span_status(record)
         if code is trace.StatusCode.ERROR:
             span.set_status(code, description)
@@ -226,7 +230,7 @@ class Telemetry:
             reservation=reservation,
             start_ns=beginning.started_ns,
             end_ns=ended_ns,
-            attributes={**_summary.start_attributes(beginning), **_summary.latest_attributes(record), **summary},
+            attributes={**_summary.start_attributes(beginning), **summary},
             events=sorted(record.totals.recent or (), key=lambda event: event.time_ns),
             status=_summary.span_status(record),
         )

@@ -35,8 +35,9 @@ class Tally:
     def add(self, amount: float, *values: str | None) -> None:
         """Add `amount` to the sum of `values`, in the order of the metric's attributes; None leaves one out."""
         with self._lock:
-            if values in self._sums:
-                self._sums[values] += amount
+            held = self._sums.get(values)
+            if held is not None:
+                self._sums[values] = held + amount
                 return
             if len(self._sums) >= _MAX_SETS:
                 values = tuple(sc.OTHER for _ in values)

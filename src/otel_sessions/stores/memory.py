@@ -12,7 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from .._models import Beginning, EndReason, SessionRecord, Status, Topology, Totals
+from .._models import Beginning, EndReason, SessionRecord, Status, Totals
 
 _TICK_NS: Final = 1_000_000_000
 _SECRET_BYTES: Final = 32
@@ -60,11 +60,7 @@ class MemoryStore:
         self._by_key: dict[str, str] = {}
         self._wheel: dict[int, list[str]] = {}
         self._ticks: list[int] = []
-        # Apart, so that a decorated function called often does not push out the conversations of a day.
-        self._ended: dict[Topology, OrderedDict[str, SessionRecord]] = {
-            "scoped": OrderedDict(),
-            "durable": OrderedDict(),
-        }
+        self._ended: OrderedDict[str, SessionRecord] = OrderedDict()
         self._last_by_key: dict[str, str] = {}
 
     def create(self, beginning: Beginning) -> SessionRecord | None:
@@ -76,7 +72,7 @@ class MemoryStore:
                 return self._record(held)
             if beginning.id in self._active:
                 return self._record(beginning.id)
-            ended = self._find_ended(beginning.id)
+            ended = self._ended.get(beginning.id)
             if ended is not None:
                 return ended
             if key is not None:
@@ -96,7 +92,7 @@ class MemoryStore:
     def get(self, session_id: str) -> SessionRecord | None:
         """The session with that id, active or among the last `history` that ended."""
         with self._lock:
-            return self._record(session_id) if session_id in self._active else self._find_ended(session_id)
+            return self._record(session_id) if session_id in self._active else self._ended.get(session_id)
 
     def previous(self, key: str) -> str | None:
         """The id of the last session that ended under `key`, while it is in the history."""
@@ -176,9 +172,6 @@ class MemoryStore:
         totals = Totals(held.beginning.started_ns) if held.totals is None else held.totals.copy()
         return SessionRecord(held.beginning, totals)
 
-    def _find_ended(self, session_id: str) -> SessionRecord | None:
-        return self._ended["durable"].get(session_id) or self._ended["scoped"].get(session_id)
-
     def _remember(self, record: SessionRecord) -> None:
         if self._history_size == 0:
             return
@@ -187,12 +180,11 @@ class MemoryStore:
             totals = record.totals.copy()
             totals.recent = None
             record = record._replace(totals=totals)
-        ended = self._ended[record.beginning.topology]
-        ended[record.id] = record
+        self._ended[record.id] = record
         if record.beginning.key is not None:
             self._last_by_key[record.beginning.key] = record.id
-        if len(ended) > self._history_size:
-            _, oldest = ended.popitem(last=False)
+        if len(self._ended) > self._history_size:
+            _, oldest = self._ended.popitem(last=False)
             if oldest.beginning.key is not None and self._last_by_key.get(oldest.beginning.key) == oldest.id:
                 del self._last_by_key[oldest.beginning.key]
 
