@@ -26,6 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _KEY: Final = otel_context.create_key("otel-sessions")
+_NOWHERE: Final = Context()
 _SPAN_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 
 
@@ -37,14 +38,20 @@ class Slot:
     made of the request's headers alone, in which nothing else is left.
     """
 
-    __slots__ = ("session",)
+    __slots__ = ("_inside", "_outside", "session")
 
     def __init__(self) -> None:
         self.session: Session | None = None
+        self._outside: Context | None = None
+        self._inside = _NOWHERE
 
     def attach(self) -> Attached:
         """Make this the current request's place, here and in what is called from here."""
-        return otel_context.attach(holding(self)), _REQUEST.set(self)
+        outside = otel_context.get_current()
+        if outside is not self._outside:
+            # Kept, because a response that is streamed attaches it for every chunk.
+            self._outside, self._inside = outside, Context({**outside, _KEY: self})
+        return otel_context.attach(self._inside), _REQUEST.set(self)
 
 
 Attached: TypeAlias = "tuple[Token[Context], Token[Slot | None]]"

@@ -77,23 +77,21 @@ class Ledger:
         """Note that the session was active now, with what else there is to count."""
         now = self._clock.time_ns()
         with live.lock:
+            delta = live.delta
             gap = now - live.last_ns
             if gap > 0:
-                live.last_ns = live.delta.last_activity_ns = now
+                live.last_ns = delta.last_activity_ns = now
                 if gap <= self._gap_ns:
-                    live.delta.active_ns += gap
+                    delta.active_ns += gap
             if operations:
                 live.operations += operations
-                self._note_operations(live)
+                if live.operations and live.ended is None:
+                    self.entered[live.beginning.id] = live
+                else:
+                    self.entered.pop(live.beginning.id, None)
             if requests:
-                live.delta.requests += requests
+                delta.requests += requests
         self.mark(live)
-
-    def _note_operations(self, live: Live) -> None:
-        if live.operations and live.ended is None:
-            self.entered[live.beginning.id] = live
-        else:
-            self.entered.pop(live.beginning.id, None)
 
     def begin(self, live: Live) -> None:
         """Enter a scoped session that begins here."""

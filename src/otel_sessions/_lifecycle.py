@@ -197,13 +197,14 @@ class Lifecycle:
             self.on_first_use()
         live = self.ledger.recent.get(key)
         now = self.clock.time_ns()
-        if live is None or live.ended or self._seems_expired(live, now):
-            if live is not None:
-                self.ledger.flush()
-                self.ledger.recent.drop(live)
-            live = self._find(key)
-            if live is None:
-                return None
+        if live is not None:
+            if live.ended is None and not self._seems_expired(live, now):
+                return live
+            self.ledger.flush()
+            self.ledger.recent.drop(live)
+        live = self._find(key)
+        if live is None:
+            return None
         if self._seems_expired(live, now):
             self.endings.expire([SessionRecord(live.beginning, Totals(live.last_ns))], now)
             return None
@@ -249,16 +250,16 @@ class Lifecycle:
             if live.ended is not None:
                 return False
             self.ledger.touch(live, requests=requests, operations=1)
-        return True
+            return True
 
     def leave(self, live: Live) -> None:
         """A request or a block of the session is over; if it was rotated meanwhile, one of its successor."""
         while True:
-            live = live.latest
             with live.lock:
                 if live.successor is None:
                     self.ledger.touch(live, operations=-1)
                     return
+                live = live.successor
 
     def rotate(self, live: Live) -> Live:
         """End a session as rotated and begin its successor under the same key, with `previous_id`."""

@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 from uuid import UUID
 
 from opentelemetry import trace
@@ -114,21 +114,23 @@ class WebSessions:
 
     def recognise(self, evidence: Evidence) -> Client | None:
         """Who it is, by what there is already; None if nothing in the request says so."""
-        settings, keys = self.runtime.settings, self.runtime.lifecycle.pseudonyms
-        if evidence.identity is not None and (identity := str(evidence.identity)):
+        runtime = self.runtime
+        settings, keys = runtime.settings, runtime.lifecycle.pseudonyms
+        identity, framework, authorization, cookie = evidence
+        if identity is not None and (identity := str(identity)):
             return Client(keys.client("identity", identity))
-        token = None
-        with guarded("read the framework's session"):
-            if settings.framework_session and evidence.framework_session:
-                token = evidence.framework_session.get(FRAMEWORK_KEY)
-        if _is_token(token):
-            return Client(keys.client("token", str(token)))
-        if settings.credential and evidence.authorization:
-            bearer = _BEARER.fullmatch(evidence.authorization.strip())
+        if framework is not None and settings.framework_session:
+            token = None
+            with guarded("read the framework's session"):
+                token = framework.get(FRAMEWORK_KEY) if framework else None
+            if _is_token(token):
+                return Client(keys.client("token", token))
+        if authorization and settings.credential:
+            bearer = _BEARER.fullmatch(authorization.strip())
             if bearer:
                 return Client(keys.client("credential", bearer.group(1)))
-        if self.may_set_cookie and _is_token(evidence.cookie):
-            return Client(keys.client("token", str(evidence.cookie)))
+        if cookie is not None and _is_token(cookie) and self.may_set_cookie:
+            return Client(keys.client("token", cookie))
         return None
 
     def establish(self, evidence: Evidence) -> Client | None:
@@ -158,15 +160,16 @@ class WebSessions:
 
     def open(self, client: Client) -> Session:
         """The client's session, resumed or new, entered, with the request counted; `finish` leaves it."""
-        lifecycle = self.runtime.lifecycle
-        session_type = self._type or self.runtime.settings.web_type
+        runtime = self.runtime
+        lifecycle = runtime.lifecycle
+        session_type = self._type or runtime.settings.web_type
         live = lifecycle.start(session_type, key=client.key, platform="web")
         for _ in range(_MAX_ENDINGS):
             if lifecycle.enter(live, requests=1):
                 break
             # It ended in this very moment; the next one is a new one.
             live = lifecycle.start(session_type, key=client.key, platform="web")
-        self.runtime.telemetry.metrics.requests.add(1, live.beginning.type)
+        runtime.telemetry.metrics.requests.add(1, live.beginning.type)
         return Session(lifecycle, live)
 
     def attribute(self, session: Session, find_user: Callable[[], str | None]) -> None:
@@ -207,7 +210,7 @@ class WebSessions:
             swallow("note how a request ended", exc)
 
 
-def _is_token(value: object) -> bool:
+def _is_token(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _TOKEN.fullmatch(value) is not None
 
 
@@ -253,6 +256,8 @@ def set_cookie_value(name: str, token: str, *, secure: bool) -> str:
 
 def read_cookie(header: str, name: str) -> str | None:
     """The value of the cookie `name` in a `Cookie` field; the first one if there are several, None if malformed."""
+    if name not in header:
+        return None
     for part in header.split(";"):
         key, equals, value = part.strip().partition("=")
         if equals and key == name:

@@ -172,7 +172,7 @@ class _Exchange:
         if self._client is None or self._client.is_new:
             message = self._with_tokens(message)
         # The user is known by now, wherever authentication stands among the middleware.
-        if self._slot.session is not None:
+        if self._slot.session is not None and "user" in self._scope:
             self._sessions.attribute(self._slot.session, functools.partial(_user, self._scope))
         return message
 

@@ -37,17 +37,18 @@ class SessionSpanProcessor(SpanProcessor):
         try:
             session = _context.find(parent_context)
             if session is not None:
-                self._stamp(span, session, session.id)
+                self._stamp(span, session)
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this runs for every span
             swallow("stamp a span", exc)
 
-    def _stamp(self, span: Span, session: Session, session_id: str) -> None:
+    def _stamp(self, span: Span, session: Session) -> None:
         parent = span.parent
         first = parent is None or parent.is_remote
-        if not session_id or (self._firsts_only and not first):
+        if self._firsts_only and not first:
             return
         attributes = span.attributes
-        if attributes is None or sc.SESSION_ID in attributes:
+        session_id = session.id
+        if not session_id or attributes is None or sc.SESSION_ID in attributes:
             return
         span.set_attribute(sc.SESSION_ID, session_id)
         if first:
