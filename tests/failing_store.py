@@ -8,7 +8,28 @@ from otel_sessions import StoreError
 from otel_sessions.stores import MemoryStore
 from otel_sessions.typing import Beginning, EndReason, SessionRecord, Status, Totals
 
-EVERYTHING = frozenset({"create", "find", "get", "previous", "merge", "close", "due", "counts", "active", "secret"})
+from .shared_memory_store import SharedMemoryStore
+
+EVERYTHING = frozenset(
+    {
+        "create",
+        "find",
+        "get",
+        "previous",
+        "merge",
+        "close",
+        "due",
+        "counts",
+        "active",
+        "secret",
+        "exported",
+        "beat",
+        "owners",
+        "take_over",
+        "retire",
+        "purge",
+    }
+)
 
 
 class FailingStore:
@@ -29,7 +50,7 @@ class FailingStore:
         self.before: dict[str, Callable[[], object]] = {}
         """What to do, once, before the next call of a verb reaches the store."""
         self.calls: list[str] = []
-        self._inner = MemoryStore()
+        self._inner = SharedMemoryStore() if shared else MemoryStore()
 
     def create(self, beginning: Beginning) -> SessionRecord | None:
         self._reach("create")
@@ -62,11 +83,48 @@ class FailingStore:
         ended_ns: int,
         delta: Totals | None = None,
         idle_since_ns: int | None = None,
+        owner: str | None = None,
     ) -> SessionRecord | None:
         self._reach("close")
+        owned = {} if owner is None else {"owner": owner}
         return self._inner.close(
-            session_id, status=status, reason=reason, ended_ns=ended_ns, delta=delta, idle_since_ns=idle_since_ns
+            session_id,
+            status=status,
+            reason=reason,
+            ended_ns=ended_ns,
+            delta=delta,
+            idle_since_ns=idle_since_ns,
+            **owned,
         )
+
+    def exported(self, session_ids: Collection[str]) -> None:
+        self._reach("exported")
+        self._together.exported(session_ids)
+
+    def beat(self, owner: str, now_ns: int) -> None:
+        self._reach("beat")
+        self._together.beat(owner, now_ns)
+
+    def owners(self) -> Mapping[str, int]:
+        self._reach("owners")
+        return self._together.owners()
+
+    def take_over(self, dead: str, beat_ns: int, owner: str) -> list[SessionRecord]:
+        self._reach("take_over")
+        return self._together.take_over(dead, beat_ns, owner)
+
+    def retire(self, owner: str) -> None:
+        self._reach("retire")
+        self._together.retire(owner)
+
+    def purge(self, before_ns: int) -> int:
+        self._reach("purge")
+        return self._together.purge(before_ns)
+
+    @property
+    def _together(self) -> SharedMemoryStore:
+        assert isinstance(self._inner, SharedMemoryStore)
+        return self._inner
 
     def due(self, now_ns: int) -> Iterable[SessionRecord]:
         self._reach("due")

@@ -29,6 +29,8 @@ DEFAULTS: Mapping[str, Any] = {
     "store": "memory://",
     "idle_timeout": 1800.0,
     "max_duration": 86_400.0,
+    "crash_timeout": 30.0,
+    "retention": None,
     "active_gap": 60.0,
     "flush_interval": 1.0,
     "history": 10_000,
@@ -66,6 +68,8 @@ VARIABLES = [
     ("idle_timeout", "none", None),
     ("max_duration", "3600", 3600.0),
     ("max_duration", "None", None),
+    ("crash_timeout", "5", 5.0),
+    ("retention", "86400", 86_400.0),
     ("active_gap", "5", 5.0),
     ("flush_interval", "0.25", 0.25),
     ("history", "0", 0),
@@ -91,6 +95,8 @@ ARGUMENTS = [
     ("idle_timeout", None),
     ("max_duration", 1e9),
     ("max_duration", None),
+    ("crash_timeout", 0.1),
+    ("retention", 1),
     ("active_gap", 0.1),
     ("flush_interval", 10),
     ("history", 0),
@@ -117,10 +123,10 @@ WRONG_ARGUMENTS = [
     ("store", 5, "use a URL, or an object that fulfils"),
     *(
         (name, value, "use a positive number of seconds")
-        for name in ("idle_timeout", "max_duration", "active_gap", "flush_interval")
+        for name in ("idle_timeout", "max_duration", "crash_timeout", "retention", "active_gap", "flush_interval")
         for value in (0, -1, True, "60", float("nan"), float("inf"))
     ),
-    *((name, None, "use a positive number of seconds") for name in ("active_gap", "flush_interval")),
+    *((name, None, "use a positive number of seconds") for name in ("crash_timeout", "active_gap", "flush_interval")),
     *(("history", value, "use a number of sessions, 0 or more") for value in (-1, 1.5, True, None)),
     *(("events", value, "use one of both, log, span") for value in ("none", None, ["both"])),
     *((name, 5, "use a callable") for name in ("redact", "identify")),
@@ -145,11 +151,11 @@ WRONG_VARIABLES = [
     *((name, "none", "use true or false") for name in ("framework_session", "credential")),
     *(
         (name, "soon", "use a number")
-        for name in ("idle_timeout", "max_duration", "active_gap", "flush_interval", "history")
+        for name in ("idle_timeout", "max_duration", "crash_timeout", "active_gap", "flush_interval", "history")
     ),
     *(
         (name, raw, "use a positive number of seconds")
-        for name in ("idle_timeout", "max_duration", "active_gap", "flush_interval")
+        for name in ("idle_timeout", "max_duration", "crash_timeout", "retention", "active_gap", "flush_interval")
         for raw in ("-5", "0", "nan", "inf")
     ),
     ("active_gap", "none", "use a number"),

@@ -226,7 +226,7 @@ class TestSessionRecord:
 
     def test_ids_are_hexadecimal(self) -> None:
         """The reserved identity is written as W3C trace context writes it: JSON's numbers are too small for it."""
-        reservation = Reservation(1, 2**64 - 1, 3, "a=1", 2, {"sampler": "own"})
+        reservation = Reservation(1, 2**64 - 1, 3, "a=1", 2, {"sampler": "own"}, 255)
         assert {
             "trace_id": "0" * 31 + "1",
             "span_id": "f" * 16,
@@ -234,6 +234,7 @@ class TestSessionRecord:
             "trace_state": "a=1",
             "decision": 2,
             "attributes": {"sampler": "own"},
+            "parent_span_id": "00000000000000ff",
         } == reservation.to_dict()
 
     def test_current_values(self) -> None:

@@ -28,8 +28,9 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFl
 import otel_sessions
 from otel_sessions import BoundExecutor, bind, session
 from otel_sessions.processors import EventToSpanEventBridge, SessionLogRecordProcessor, SessionSpanProcessor
-from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import RecordedSessions, record_sessions
+
+from .shared_memory_store import SharedMemoryStore
 
 REMOTE = SpanContext(0xAA, 0xBB, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
@@ -162,11 +163,7 @@ class TestSpans:
 
     def test_in_a_process_that_only_resumes(self) -> None:
         """A worker in which no session starts stamps those that it resumes."""
-
-        class Shared(MemoryStore):
-            shared = True
-
-        store = Shared()
+        store = SharedMemoryStore()
         with record_sessions(store=store):
             otel_sessions.start("web", id="conv-42")
             with record_sessions(store=store) as worker, otel_sessions.resume("conv-42"):

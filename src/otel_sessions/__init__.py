@@ -9,7 +9,7 @@
         current_session().progress("Connecting", step=1)
 """
 
-from ._api import active, configure, end, get, resume, shutdown, start, sweep
+from ._api import active, configure, end, get, recover, resume, shutdown, start, sweep
 from ._context import BoundExecutor, bind
 from ._decorators import session
 from ._session import Session, current_session
@@ -41,6 +41,7 @@ __all__ = [
     "current_session",
     "end",
     "get",
+    "recover",
     "resume",
     "session",
     "shutdown",

@@ -160,6 +160,20 @@ def active(*, user: str | None = None) -> list[SessionRecord]:
     return ledger.active(runtime.lifecycle.pseudonyms.user(user)) or ledger.active(user)
 
 
+def recover() -> int:
+    """Finish now what crashed processes have left in the shared store; the background thread does it by itself.
+
+    Their scoped sessions end as abandoned, at their last sign of life, and ends that they may not have exported are
+    emitted again, with the same ids. A process of another machine counts as crashed when its heartbeat has stood still
+    for the setting `crash_timeout`, as this process sees it.
+
+    Returns:
+        How many sessions were finished.
+    """
+    runtime = _runtime.get()
+    return runtime.lifecycle.recovery.recover() if runtime.enabled else 0
+
+
 def sweep() -> None:
     """Do one round of the background thread's work now: merge what is pending, end what has expired."""
     runtime = _runtime.get()

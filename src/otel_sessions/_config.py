@@ -60,6 +60,15 @@ class Settings:
     max_duration: float | None = _setting(
         86400.0, "Seconds after which a durable session ends, however active it is; `none` for never."
     )
+    crash_timeout: float = _setting(
+        30.0,
+        "Seconds without a heartbeat after which a process that shares the store counts as crashed; one of the same "
+        "machine does at once.",
+    )
+    retention: float | None = _setting(
+        None,
+        "Seconds for which a store outside the process remembers ended sessions; `none` leaves it to the store.",
+    )
     active_gap: float = _setting(
         60.0, "Seconds: a pause in a durable session up to this long counts as active time in the engagement ratio."
     )
@@ -99,8 +108,8 @@ class Settings:
     background: bool = _setting(True, "Run the background thread; without it, call `sweep()` yourself.")
 
     def __post_init__(self) -> None:
-        for name in ("idle_timeout", "max_duration", "active_gap", "flush_interval"):
-            _check_seconds(name, getattr(self, name), optional=name in {"idle_timeout", "max_duration"})
+        for name in ("idle_timeout", "max_duration", "crash_timeout", "retention", "active_gap", "flush_interval"):
+            _check_seconds(name, getattr(self, name), optional=name in {"idle_timeout", "max_duration", "retention"})
         for name in ("enabled", "stamp", "detect_user", "framework_session", "credential", "background"):
             _check_type(name, getattr(self, name), bool)
         if self.cookie is not None:

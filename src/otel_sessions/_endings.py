@@ -31,6 +31,8 @@ class _Closing(NamedTuple):
     reason: EndReason
     ended_ns: int
     delta: Totals
+    said: bool = False
+    """Whether its end has been emitted already."""
 
     def record(self) -> SessionRecord:
         """The session as far as it is known here."""
@@ -72,12 +74,7 @@ class Endings:
                 live.ended = status, reason
             ended_ns = max(self._clock.time_ns(), live.beginning.started_ns)
             closing = _Closing(live, status, reason, ended_ns, self._ledger.take(live))
-            if live.beginning.id in self._ledger.unstored and not self._ledger.store_late(live):
-                # The store never knew it; what is known here is all there is.
-                del self._ledger.unstored[live.beginning.id]
-                record: SessionRecord | Failed | None = closing.record()
-            else:
-                record = self._close(*closing)
+            record = self._enter(closing)
             if record is None:
                 # Somebody else was quicker, and says how it ended.
                 self._correct(live)
@@ -89,12 +86,25 @@ class Endings:
             self._say_ended(record, live)
         return True
 
+    def _enter(self, closing: _Closing) -> SessionRecord | Failed | None:
+        """Enter an end in the store; the result is the final record, None if somebody else was quicker."""
+        live = closing.live
+        if live.beginning.id in self._ledger.unstored and not self._ledger.store_late(live):
+            # The store never knew it; what is known here is all there is.
+            self._ledger.unstored.pop(live.beginning.id, None)
+            return closing.record()
+        return self._close(closing)
+
+    def _close(self, closing: _Closing) -> SessionRecord | Failed | None:
+        return self._ledger.close(closing.live, closing.status, closing.reason, closing.ended_ns, closing.delta)
+
     def _owe(self, closing: _Closing) -> None:
         """Tell the store later; beyond a bound the oldest is emitted as far as it is known, and the store not told."""
         if len(self._owed) >= _MAX_OWED:
             oldest = self._owed.popleft()
             dropped(sc.Drop.STORE_UNAVAILABLE)
-            self._say_ended(oldest.record(), oldest.live)
+            if not oldest.said:
+                self._say_ended(oldest.record(), oldest.live)
         self._owed.append(closing)
 
     def settle(self) -> None:
@@ -102,10 +112,10 @@ class Endings:
         with self._ledger.merging:
             owed, self._owed = self._owed, deque()
             for closing in owed:
-                record = self._close(*closing)
+                record = self._close(closing)
                 if record is Failed.FAILED:
                     self._owed.append(closing)
-                elif record is not None:
+                elif record is not None and not closing.said:
                     self._say_ended(record, closing.live)
 
     def _end_scoped(self, live: Live, status: Status, reason: EndReason) -> bool:
@@ -116,9 +126,31 @@ class Endings:
         live.operations = 0
         began = live.beginning
         ended_ns = began.started_ns + self._clock.monotonic_ns() - live.started_monotonic_ns
-        live.delta.last_activity_ns = ended_ns
-        self._say_ended(self._ledger.finish(live, status, reason, ended_ns), live)
+        delta = live.delta
+        delta.last_activity_ns = ended_ns
+        if self._ledger.shared is None:
+            record: SessionRecord | None = self._ledger.remember(SessionRecord(began, delta, status, reason, ended_ns))
+        else:
+            record = self._end_shared(_Closing(live, status, reason, ended_ns, self._ledger.take(live), said=True))
+        if record is not None:
+            self._say_ended(record, live)
         return True
+
+    def _end_shared(self, closing: _Closing) -> SessionRecord | None:
+        """Enter the end of a scoped session; None if another process thought that this one was gone, and ended it."""
+        with self._ledger.merging:
+            record = self._enter(closing)
+        if record is Failed.FAILED:
+            self._owe(closing)
+        elif record is not None:
+            return record
+        elif isinstance(
+            self._ledger.call("get", self._store.get, closing.live.beginning.id, failed=None), SessionRecord
+        ):
+            self._ledger.forget(closing.live)
+            return None
+        # A store that is out of reach, or has lost the session, does not silence it: its span is here.
+        return closing.record()
 
     def end_left_behind(self) -> None:
         """End what the garbage collector found."""
@@ -128,31 +160,30 @@ class Endings:
     def _say_ended(self, record: SessionRecord, live: Live) -> None:
         try:
             self._telemetry.ended(record, self.span_context(live), live.span)
+            self._note_export(record)
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
             swallow("emit the end of a session", exc)
 
-    def _close(
-        self,
-        live: Live,
-        status: Status,
-        reason: EndReason,
-        ended_ns: int,
-        delta: Totals | None,
-        idle_since_ns: int | None = None,
-    ) -> SessionRecord | Failed | None:
-        return self._ledger.call(
-            "close",
-            lambda: self._store.close(
-                live.beginning.id,
-                status=status,
-                reason=reason,
-                ended_ns=ended_ns,
-                # A copy: it belongs to the store from then on, and may have to be sent again.
-                delta=None if delta is None else delta.copy(),
-                idle_since_ns=idle_since_ns,
-            ),
-            failed=Failed.FAILED,
-        )
+    def _note_export(self, record: SessionRecord) -> None:
+        if self._ledger.owner is not None:
+            self._ledger.unexported.append(record.id)
+
+    def abandon(self, record: SessionRecord, last_sign_ns: int) -> None:
+        """End the scoped session of a process that is gone, at its last sign of life."""
+        ended_ns = max(record.totals.last_activity_ns, last_sign_ns)
+        live = Live.of(record)
+        ended = self._ledger.close(live, "abandoned", "crashed", ended_ns, None)
+        if isinstance(ended, SessionRecord):
+            live.ended = "abandoned", "crashed"
+            self._say_ended(ended, live)
+
+    def resend(self, record: SessionRecord) -> None:
+        """Emit an end once more that a process has closed which is gone: it may not have come to exporting that."""
+        try:
+            self._telemetry.resend(record)
+        except Exception as exc:  # noqa: BLE001 - the guard, without its frame
+            swallow("emit the end of a session again", exc)
+        self._note_export(record)
 
     def _forget(self, live: Live, status: Status, reason: EndReason) -> None:
         if live.ended is None:
@@ -227,7 +258,7 @@ class Endings:
     def _end_expired(
         self, live: Live, reason: EndReason, ended_ns: int, delta: Totals | None, idle_since_ns: int | None = None
     ) -> bool:
-        record = self._close(live, "expired", reason, ended_ns, delta, idle_since_ns)
+        record = self._ledger.close(live, "expired", reason, ended_ns, delta, idle_since_ns)
         if record is Failed.FAILED and delta is not None:
             self._ledger.give_back(live, delta)
         if not isinstance(record, SessionRecord):
@@ -240,4 +271,5 @@ class Endings:
         """Say what is known of the sessions whose end the store could not be told of to the last."""
         self.settle()
         for closing in self._owed:
-            self._say_ended(closing.record(), closing.live)
+            if not closing.said:
+                self._say_ended(closing.record(), closing.live)

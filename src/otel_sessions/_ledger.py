@@ -7,18 +7,21 @@ through `call`, which times it and keeps its failures away from the application.
 from __future__ import annotations
 
 import enum
+import functools
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
+from . import _process
 from . import _semconv as sc
-from ._guard import dropped, guarded, swallow
+from ._guard import dropped, guarded
 from ._live import Live, Recent
 from ._models import EndReason, SessionRecord, Status, Totals
 from ._telemetry import Reader, Telemetry
-from .typing import Clock, Store
+from .exceptions import ConfigurationError
+from .typing import Clock, SharedStore, Store
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -26,6 +29,7 @@ F = TypeVar("F")
 _NS: Final = 1_000_000_000
 _MAX_SERIES: Final = 1_000
 _MAX_UNSTORED: Final = 10_000
+_MAX_UNEXPORTED: Final = 100_000
 
 
 class Failed(enum.Enum):
@@ -39,12 +43,19 @@ class Ledger:
 
     def __init__(self, store: Store, *, history: int = 0) -> None:
         self.store = store
+        self.shared: SharedStore | None = _shared(store)
         self._history = history
         self._seen: set[tuple[str, str | None]] = set()
         self._readers: dict[sc.Metric, Reader] = {}
         self._begin()
 
     def _begin(self) -> None:
+        self.owner = None if self.shared is None else _process.mint()
+        """What a shared store calls this process."""
+        self.leads = self.shared is None
+        """Whether it is this process that reports what the store holds."""
+        self.unexported: deque[str] = deque(maxlen=_MAX_UNEXPORTED)
+        """The sessions whose end this process has emitted, and the exporter may not have sent yet."""
         self.open: dict[str, Live] = {}
         """The scoped sessions of this process, by id. A store inside the process does not know them."""
         self._past: deque[SessionRecord] = deque(maxlen=self._history)
@@ -96,32 +107,44 @@ class Ledger:
     def begin(self, live: Live) -> None:
         """Enter a scoped session that begins here."""
         self.open[live.beginning.id] = live
-        if self.store.shared:
-            try:
-                self.store.create(live.beginning)
-            except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
-                swallow("store the start of a session", exc)
+        if self.shared is not None:
+            stored = self.call("create", self.shared.create, live.beginning, failed=Failed.FAILED)
+            if stored is Failed.FAILED:
+                self.keep_unstored(live)
 
-    def finish(self, live: Live, status: Status, reason: EndReason, ended_ns: int) -> SessionRecord:
-        """Enter the end of a scoped session, which is no longer open; the result is its final record."""
-        delta = live.delta
-        record = SessionRecord(live.beginning, delta, status, reason, ended_ns)
-        if not self.store.shared:
-            self._past.append(record)
-            return record
-        stored = None
-        try:
-            stored = self.store.close(
-                live.beginning.id, status=status, reason=reason, ended_ns=ended_ns, delta=delta.copy()
-            )
-        except Exception as exc:  # noqa: BLE001 - as above
-            swallow("store the end of a session", exc)
-        # A store that lost the session does not silence it: its span is here.
-        return stored or record
+    def remember(self, record: SessionRecord) -> SessionRecord:
+        """Remember a scoped session that has ended here, and that no store knows."""
+        self._past.append(record)
+        return record
+
+    def close(
+        self,
+        live: Live,
+        status: Status,
+        reason: EndReason,
+        ended_ns: int,
+        delta: Totals | None,
+        idle_since_ns: int | None = None,
+    ) -> SessionRecord | Failed | None:
+        """Close a session in the store; its export is owed by this process from then on."""
+        # A copy: it belongs to the store from then on, and may have to be sent again.
+        delta = None if delta is None else delta.copy()
+        owner = {} if self.owner is None else {"owner": self.owner}
+        close = functools.partial(
+            self.store.close,
+            live.beginning.id,
+            status=status,
+            reason=reason,
+            ended_ns=ended_ns,
+            delta=delta,
+            idle_since_ns=idle_since_ns,
+            **owner,
+        )
+        return self.call("close", close, failed=Failed.FAILED)
 
     def mark(self, live: Live) -> None:
         """Note that `live` holds something that the store does not know, and is to know."""
-        if live.beginning.topology == "durable" or self.store.shared:
+        if live.beginning.topology == "durable" or self.shared is not None:
             self._dirty[live.beginning.id] = live
 
     def take(self, live: Live) -> Totals:
@@ -193,7 +216,7 @@ class Ledger:
 
     def record(self, live: Live) -> SessionRecord:
         """The state of a session, including what has not been merged yet."""
-        if live.beginning.topology == "scoped" and not self.store.shared:
+        if live.beginning.topology == "scoped" and self.shared is None:
             return self._here(live)
         with self.merging:
             stored = self.call("get", self.store.get, live.beginning.id, failed=None)
@@ -231,7 +254,7 @@ class Ledger:
         """The active sessions, oldest first."""
         self.flush()
         found = self.call("active", lambda: self.store.active(user=user), failed=[])
-        if self.store.shared:
+        if self.shared is not None:
             return found
         scoped = [self._here(live) for live in list(self.open.values()) if user is None or live.user == user]
         return sorted([*found, *scoped], key=lambda record: record.beginning.started_ns)
@@ -273,12 +296,27 @@ class Ledger:
         self.store.after_fork()
 
     def _counts(self) -> Mapping[tuple[str | None, ...], float]:
+        if not self.leads:
+            # Another process reports what the store holds: all their figures together are to be right.
+            return dict.fromkeys(self._seen, 0)
         found = self.call("counts", self.store.counts, failed=None)
         if found is None:
             return {}
         active = Counter(found)
-        if not self.store.shared:
+        if self.shared is None:
             active.update((live.beginning.type, live.beginning.tier) for live in list(self.open.values()))
         # What was seen once is reported as zero from then on: a series that just stops keeps its last value.
         self._seen |= set(list(active)[:_MAX_SERIES])
         return {(kind, tier): active.get((kind, tier), 0) for kind, tier in self._seen | active.keys()}
+
+
+def _shared(store: Store) -> SharedStore | None:
+    """The store, if other processes see it."""
+    if not store.shared:
+        return None
+    if isinstance(store, SharedStore):
+        return store
+    lacking = ", ".join(sorted(verb for verb in vars(SharedStore) if verb[0] != "_" and not hasattr(store, verb)))
+    raise ConfigurationError(
+        f"store: {type(store).__name__} says that it is shared, but lacks {lacking} of SharedStore"
+    )

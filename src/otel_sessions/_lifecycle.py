@@ -24,6 +24,7 @@ from ._ledger import Failed, Ledger
 from ._live import Live
 from ._models import Attributes, Beginning, SessionRecord, Totals
 from ._recorder import Recorder
+from ._recovery import Recovery
 from ._telemetry import Telemetry
 from .security.pseudonyms import Pseudonyms
 from .typing import Clock
@@ -52,6 +53,14 @@ class Lifecycle:
         self.endings = Endings(ledger, telemetry, clock)
         self.end = self.endings.end
         self.span_context = self.endings.span_context
+        self.recovery = Recovery(
+            ledger,
+            self.endings,
+            telemetry,
+            clock,
+            timeout=settings.crash_timeout,
+            in_thread=settings.background,
+        )
         self.recorder = Recorder(ledger, telemetry, clock, settings.redact)
         self._idle_ns = None if settings.idle_timeout is None else int(settings.idle_timeout * _NS)
         self._longest_ns = None if settings.max_duration is None else int(settings.max_duration * _NS)
@@ -103,11 +112,15 @@ class Lifecycle:
             self.mint(), session_type, "scoped", now, None, user, tier, platform, parent_id, previous_id, attributes
         )
         live = Live(beginning, now, operations=1, started_monotonic_ns=self.clock.monotonic_ns(), outer=outer)
-        self.ledger.begin(live)
         try:
             live.span = self.telemetry.start_span(beginning)
+            if self.ledger.owner is not None:
+                # Should this process not come to its end, another one emits that span.
+                reservation = self.telemetry.reservation_of(live.span, beginning)
+                live.beginning = beginning._replace(owner=self.ledger.owner, reservation=reservation)
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
             swallow("start the span of a session", exc)
+        self.ledger.begin(live)
         self.telemetry.started(beginning, lambda: live.context)
         return live
 
@@ -190,6 +203,11 @@ class Lifecycle:
         if found is not None:
             return found
         return self._create(beginning._replace(id=self.mint(), previous_id=taken.id, reservation=None))
+
+    def has_at_hand(self, key: str) -> bool:
+        """Whether `start` and `resume` need not ask the store about `key`."""
+        live = self.ledger.recent.get(key)
+        return live is not None and live.ended is None and not self._seems_expired(live, self.clock.time_ns())
 
     def resume(self, key: str) -> Live | None:
         """The active session under `key`; it is not touched by this."""
@@ -310,6 +328,7 @@ class Lifecycle:
             self.ledger.recent.turn(now)
             self.endings.expire_unstored(now)
             self.endings.expire(self.ledger.call("due", lambda: list(self.store.due(now)), failed=[]), now)
+            self.recovery.round()
 
     def shutdown(self) -> None:
         """End what cannot outlive this process: scoped sessions, and durable ones if nobody else sees the store."""
@@ -321,6 +340,7 @@ class Lifecycle:
             for record in self.ledger.call("active", self.store.active, failed=[]):
                 self.end(self.ledger.recent.of(record), "cancelled", "shutdown")
         self.endings.give_up()
+        self.recovery.retire()
         self.ledger.shutdown()
 
     def after_fork(self) -> None:
@@ -329,6 +349,7 @@ class Lifecycle:
         self.used = False
         self.endings.after_fork()
         self.ledger.after_fork()
+        self.recovery.after_fork()
         self.telemetry.after_fork()
 
 

@@ -34,6 +34,8 @@ class Reservation(NamedTuple):
     decision: int
     attributes: Attributes | None = None
     """What the sampler wants on the span."""
+    parent_span_id: int = 0
+    """The span of the same trace that it is a child of; 0 for a root."""
 
     def to_dict(self) -> dict[str, Any]:
         """The reservation as JSON-compatible values, ids in the hexadecimal form of the W3C trace context."""
@@ -44,6 +46,7 @@ class Reservation(NamedTuple):
             "trace_state": self.trace_state,
             "decision": self.decision,
             "attributes": dict(self.attributes) if self.attributes else None,
+            "parent_span_id": f"{self.parent_span_id:016x}",
         }
 
     @classmethod
@@ -56,6 +59,7 @@ class Reservation(NamedTuple):
             data["trace_state"],
             data["decision"],
             _attributes(data["attributes"]),
+            int(data["parent_span_id"], 16),
         )
 
 

@@ -62,6 +62,7 @@ class Runtime:
             atexit.register(shutdown)
         with guarded("start"):
             self.telemetry.bind()
+            self.lifecycle.recovery.announce()
             self.telemetry.startup(summary(self.settings), self.lifecycle.clock.time_ns())
             if self.settings.background:
                 self.background.start()

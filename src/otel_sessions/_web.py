@@ -158,6 +158,11 @@ class WebSessions:
             "OTEL_SESSIONS_COOKIE=true to give clients a cookie, or pass identify=... to otel_sessions.configure().",
         )
 
+    def may_block(self, client: Client) -> bool:
+        """Whether `open` may have to wait for a store outside of this process."""
+        lifecycle = self.runtime.lifecycle
+        return lifecycle.ledger.shared is not None and not lifecycle.has_at_hand(client.key)
+
     def open(self, client: Client) -> Session:
         """The client's session, resumed or new, entered, with the request counted; `finish` leaves it."""
         runtime = self.runtime

@@ -12,6 +12,7 @@ authenticated user. It works inside any server span, whoever opened it, and with
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
@@ -66,6 +67,7 @@ class SessionMiddleware:
             return
         try:
             exchange = _Exchange(self._sessions, scope)
+            await exchange.begin()
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this runs for every request
             swallow("open the session of a request", exc)
             await self.app(scope, receive, send)
@@ -93,8 +95,6 @@ class _Exchange:
         if self._client is None and not _is_preflight(scope):
             # The framework's session is not written during a WebSocket's handshake.
             self._client = sessions.establish(evidence if scope["type"] == "http" else Evidence())
-        if self._client is not None:
-            self._begin(self._client)
 
     def _evidence(self) -> Evidence:
         authorization = cookie = None
@@ -110,8 +110,15 @@ class _Exchange:
         found = self._scope.get("session") if self._framework_outside else None
         return found if isinstance(found, MutableMapping) else None
 
-    def _begin(self, client: Client) -> None:
-        session = self._sessions.open(client)
+    async def begin(self) -> None:
+        """Open the session of the client, if there is one. The event loop does not wait for a store."""
+        client = self._client
+        if client is None:
+            return
+        open_session = self._sessions.open
+        session = (
+            await asyncio.to_thread(open_session, client) if self._sessions.may_block(client) else open_session(client)
+        )
         self._slot.session = session
         self._sessions.join(session)
 
@@ -156,7 +163,7 @@ class _Exchange:
         if kind in {"http.response.start", "websocket.accept", "websocket.http.response.start"}:
             with guarded("mark the response of a session"):
                 self._status = message.get("status", self._status)
-                message = self._marked(message)
+                message = await self._marked(message)
             self._accepted = self._accepted or kind == "websocket.accept"
         elif kind == "websocket.close" and self._status is None:
             # Before it was accepted the server answers with 403, whatever the code (ASGI, WebSocket, "Close").
@@ -167,23 +174,23 @@ class _Exchange:
             self._gone = gone
             raise
 
-    def _marked(self, message: Message) -> Message:
+    async def _marked(self, message: Message) -> Message:
         """The first message of a response, with what lets the client be recognised again."""
         if self._client is None or self._client.is_new:
-            message = self._with_tokens(message)
+            message = await self._with_tokens(message)
         # The user is known by now, wherever authentication stands among the middleware.
         if self._slot.session is not None and "user" in self._scope:
             self._sessions.attribute(self._slot.session, functools.partial(_user, self._scope))
         return message
 
-    def _with_tokens(self, message: Message) -> Message:
+    async def _with_tokens(self, message: Message) -> Message:
         headers = list(message.get("headers") or ())
         message = {**message, "headers": headers}
         if not may_carry_cookie((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers):
             return message
         # A framework writes its session's cookie on a response of HTTP only.
         if message["type"] == "http.response.start":
-            self._keep_in_framework()
+            await self._keep_in_framework()
         client = self._client
         if client is not None and client.cookie_token is not None:
             secure = self._scope.get("scheme") in _SECURE
@@ -191,13 +198,12 @@ class _Exchange:
             headers.append((b"set-cookie", cookie.encode("latin-1")))
         return message
 
-    def _keep_in_framework(self) -> None:
+    async def _keep_in_framework(self) -> None:
         """The application may have begun a session of its own in this request: it counts from now on."""
         framework = self._framework_session()
         if self._client is None and framework:
             self._client = self._sessions.establish(Evidence(framework_session=framework))
-            if self._client is not None:
-                self._begin(self._client)
+            await self.begin()
         if self._client is not None and self._client.framework_token and framework is not None:
             keep_token(framework, self._client.framework_token)
 

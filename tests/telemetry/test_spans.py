@@ -26,9 +26,10 @@ from otel_sessions import _semconv as sc
 from otel_sessions import session
 from otel_sessions._models import Attributes, Event, Reservation
 from otel_sessions._telemetry import _spans
-from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import RecordedSessions, record_sessions
 from otel_sessions.version import __version__
+
+from ..shared_memory_store import SharedMemoryStore
 
 START = 1_767_225_600_000_000_000
 SECOND = 1_000_000_000
@@ -87,12 +88,6 @@ class Witness(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         self.calls.append(("end", dict(span.attributes or {})))
-
-
-class Shared(MemoryStore):
-    """Memory that stands for a store of several processes."""
-
-    shared = True
 
 
 class Pipeline:
@@ -477,7 +472,7 @@ class TestSessionSpan:
 
     def test_ended_by_a_process_that_did_nothing_else(self) -> None:
         """Whichever process ends a session emits its span, even if that is all it ever does."""
-        store = Shared()
+        store = SharedMemoryStore()
         with record_sessions(store=store) as here:
             handles = [otel_sessions.start("chat", id="a"), otel_sessions.start("chat", id="b", idle_timeout=60)]
             reserved = [handle.span_context for handle in handles]

@@ -130,6 +130,12 @@ class Telemetry:
             self._bind_tracer()
         return span
 
+    def reservation_of(self, span: _spans.LiveSpan | None, beginning: Beginning) -> Reservation | None:
+        """What it takes to emit the live span of a session from another process, if this one does not come to that."""
+        if span is None or not self._can_reserve:
+            return None
+        return _spans.reservation_of(span, _summary.start_attributes(beginning))
+
     def reserve(self, beginning: Beginning) -> Beginning:
         """Reserve the span of a durable session; without an SDK the session has no span, only its events."""
         self.bind()
@@ -189,14 +195,7 @@ class Telemetry:
         ended_ns = beginning.started_ns if record.ended_ns is None else record.ended_ns
         summary = _summary.end_attributes(record)
         latest = _summary.latest_attributes(record)
-        if self._has_logger and self._to_log:
-            # Apart, so that a log processor that fails does not take the span with it.
-            try:
-                self._emit(
-                    sc.EVENT_SESSION_END, ended_ns, context, {**_summary.identity(beginning), **latest, **summary}
-                )
-            except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
-                swallow("emit the end of a session", exc)
+        self._say_end(beginning, ended_ns, context, {**latest, **summary})
         seconds = (ended_ns - beginning.started_ns) / 1e9
         reason = record.end_reason or "completed"
         self.metrics.duration.record(
@@ -213,6 +212,37 @@ class Telemetry:
             span.end(ended_ns)
         elif beginning.reservation is not None and self._can_reserve:
             self._emit_reserved(record, beginning.reservation, {**latest, **summary}, ended_ns)
+
+    def resend(self, record: SessionRecord) -> None:
+        """Say once more that a session has ended, for a process that may not have come to it: the same, with the same
+        ids. What it measured is not counted twice.
+        """
+        self.bind()
+        beginning = record.beginning
+        ended_ns = beginning.started_ns if record.ended_ns is None else record.ended_ns
+        summary = {**_summary.latest_attributes(record), **_summary.end_attributes(record)}
+        self._say_end(beginning, ended_ns, self.reserved_context(beginning), summary)
+        if beginning.reservation is not None and self._can_reserve:
+            self._emit_reserved(record, beginning.reservation, summary, ended_ns)
+
+    def _say_end(self, beginning: Beginning, ended_ns: int, context: Context | None, summary: Attributes) -> None:
+        if not self._has_logger or not self._to_log:
+            return
+        # Apart, so that a log processor that fails does not take the span with it.
+        try:
+            self._emit(sc.EVENT_SESSION_END, ended_ns, context, {**_summary.identity(beginning), **summary})
+        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
+            swallow("emit the end of a session", exc)
+
+    def flush(self) -> bool:
+        """Have the SDK export what it holds; False if it says that it could not."""
+        providers = (
+            self._tracer_provider or trace.get_tracer_provider(),
+            self._logger_provider or _logs.get_logger_provider(),
+        )
+        # All of them, whatever the first says.
+        done = [provider.force_flush() for provider in providers if hasattr(provider, "force_flush")]
+        return all(done)
 
     def _complete(self, span: _spans.LiveSpan, record: SessionRecord, summary: Attributes) -> None:
         span.set_attributes(summary)

@@ -24,6 +24,7 @@ from opentelemetry.trace import (
     TraceFlags,
     Tracer,
     TraceState,
+    set_span_in_context,
 )
 from opentelemetry.trace import Span as LiveSpan
 
@@ -32,7 +33,7 @@ from .._models import Attributes, Event, Reservation
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
-__all__ = ["LiveSpan", "can_reserve", "emit_reserved", "reserve", "reserved_context", "reserved_span"]
+__all__ = ["LiveSpan", "can_reserve", "emit_reserved", "reservation_of", "reserve", "reserved_context", "reserved_span"]
 
 _MAX_KNOWN = 1_024
 _RANDOM_TRACE_ID = 0x02  # W3C Trace Context Level 2, section 2.2.4.2
@@ -69,6 +70,33 @@ def reserve(tracer: Tracer, name: str, attributes: Attributes) -> Reservation | 
         context.trace_state.to_header(),
         result.decision.value,
         extra or None,
+    )
+
+
+def reservation_of(span: LiveSpan, given: Attributes) -> Reservation | None:
+    """What it takes to emit the live `span` elsewhere, if its process does not come to that.
+
+    Args:
+        span: of the SDK.
+        given: the attributes that it was started with; what else it has is the sampler's.
+
+    Returns:
+        None if the span is that of no SDK.
+    """
+    context = span.get_span_context()
+    if not context.is_valid:
+        return None
+    attributes: Attributes = getattr(span, "attributes", None) or {}
+    parent: SpanContext | None = getattr(span, "parent", None)
+    decision = 0 if not span.is_recording() else 2 if context.trace_flags.sampled else 1
+    return Reservation(
+        context.trace_id,
+        context.span_id,
+        context.trace_flags,
+        context.trace_state.to_header(),
+        decision,
+        {name: value for name, value in attributes.items() if name not in given} or None,
+        0 if parent is None else parent.span_id,
     )
 
 
@@ -109,7 +137,10 @@ def emit_reserved(
     twin: Any = copy.copy(tracer)
     twin.id_generator = twin.sampler = _Replay(reservation)
     span = twin.start_span(
-        name, context=Context(), start_time=start_ns, attributes={**(reservation.attributes or {}), **attributes}
+        name,
+        context=_parent(reservation),
+        start_time=start_ns,
+        attributes={**(reservation.attributes or {}), **attributes},
     )
     for event in events:
         span.add_event(event.name, dict(event.attributes), event.time_ns)
@@ -117,6 +148,15 @@ def emit_reserved(
     if code is not StatusCode.UNSET:
         span.set_status(Status(code, description))
     span.end(end_ns)
+
+
+def _parent(reservation: Reservation) -> Context:
+    if not reservation.parent_span_id:
+        return Context()
+    parent = _span_context(
+        reservation.trace_id, reservation.parent_span_id, reservation.trace_flags, reservation.trace_state
+    )
+    return set_span_in_context(NonRecordingSpan(parent), Context())
 
 
 class _Asked:

@@ -1,0 +1,58 @@
+"""Which process this is, said in a way by which others can tell that it is gone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import Final
+
+_PROC: Final = Path("/proc")
+_START_TIME: Final = 19  # of the fields after the command's name; field 22 of proc_pid_stat(5)
+
+
+def mint() -> str:
+    """A new name for this process: the time, where it runs, its number, when it started, and something random.
+
+    Names sort by age, as far as the clocks of their machines agree.
+    """
+    process = os.getpid()
+    return f"{time.time_ns():016x}.{_place()}.{process}.{_started(process)}.{secrets.token_hex(8)}"
+
+
+def is_gone(name: str) -> bool:
+    """Whether the process of that name has ended, as far as that can be seen from here: only on the same machine."""
+    _, place, process, started, _ = [*name.split("."), "", "", "", "", ""][:5]
+    if not place or place != _place() or not process.isdigit():
+        return False
+    return _started(int(process)) != started
+
+
+def _place() -> str:
+    """What all processes share that see the same process numbers; empty where that cannot be known.
+
+    Not the host's name: containers may share that, and number their processes from 1 each.
+    """
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text()
+        namespace = (_PROC / "self/ns/pid").readlink()
+    except OSError:
+        return ""
+    return hashlib.blake2b(f"{boot}{namespace}".encode(), digest_size=8).hexdigest()
+
+
+def _started(process: int) -> str:
+    """When the process with that number started, in ticks since the machine did; empty if there is none.
+
+    The number alone would be given to another process one day. One that has ended and that nobody has waited for yet
+    is gone.
+    """
+    try:
+        stat = (_PROC / str(process) / "stat").read_text()
+    except OSError:
+        return ""
+    # The name of the command stands in parentheses and may contain anything.
+    state, *fields = stat.rpartition(")")[2].split()
+    return "" if state in {"Z", "X"} else fields[_START_TIME - 1]

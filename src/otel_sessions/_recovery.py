@@ -1,0 +1,172 @@
+"""The processes that share a store: which of them live, and what those that are gone have left to do.
+
+Every process shows a heartbeat. What a process leaves whose heartbeat has stopped is taken over by another one: its
+scoped sessions end as abandoned, at its last sign of life, and what it has closed but perhaps not exported is emitted
+again, with the same ids. Clocks of several machines are not compared: a heartbeat has stopped when it has not changed
+for as long as this process has watched it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Final
+
+from . import _process
+from ._endings import Endings
+from ._guard import guarded, log
+from ._ledger import Ledger
+from ._models import SessionRecord
+from ._telemetry import Telemetry
+from .typing import Clock, SharedStore
+
+_BEAT_NS: Final = 5 * 1_000_000_000
+_MAX_SILENCE_NS: Final = 600 * 1_000_000_000
+
+
+class Recovery:
+    """What one process does for the others, once every five seconds.
+
+    Args:
+        timeout: after so many seconds without a heartbeat a process counts as gone; at once if it ran on this machine.
+        in_thread: whether exporting, which may take long, is waited for in a thread of its own. A heartbeat must not
+            depend on somebody else's collector.
+    """
+
+    def __init__(
+        self, ledger: Ledger, endings: Endings, telemetry: Telemetry, clock: Clock, *, timeout: float, in_thread: bool
+    ) -> None:
+        self._ledger = ledger
+        self._endings = endings
+        self._telemetry = telemetry
+        self._clock = clock
+        self._timeout_ns = int(timeout * 1_000_000_000)
+        self._in_thread = in_thread
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Know nobody yet in a child process, which is one of its own."""
+        self._seen: dict[str, tuple[int, int]] = {}
+        self._next_ns = 0
+        self._exporting = threading.Lock()
+
+    def announce(self) -> None:
+        """Show a first heartbeat, before anything else is stored: who never lived cannot be missed."""
+        store, owner = self._ledger.shared, self._ledger.owner
+        if store is not None and owner is not None:
+            self._ledger.call("beat", store.beat, owner, self._clock.time_ns(), failed=None)
+
+    def round(self) -> None:
+        """Do what is to be done, if it is time."""
+        now = self._clock.monotonic_ns()
+        if self._ledger.shared is None or now < self._next_ns:
+            return
+        self._next_ns = now + _BEAT_NS
+        self.announce()
+        gone = self._gone()
+        if self._ledger.leads:
+            # One does it for all; should two think that they lead, the store lets one of them succeed.
+            self._take_over_all(gone)
+        self._acknowledge()
+
+    def recover(self) -> int:
+        """Finish what processes have left that are known to be gone; how many sessions that were."""
+        self.announce()
+        return self._take_over_all(self._gone())
+
+    def _gone(self) -> dict[str, int]:
+        """The last heartbeats of those that are gone. Of those that live the oldest leads: who comes later waits."""
+        store = self._ledger.shared
+        beats = None if store is None else self._ledger.call("owners", store.owners, failed=None)
+        if beats is None:
+            return {}
+        self._watch(beats)
+        gone = {
+            owner: beat for owner, beat in beats.items() if owner != self._ledger.owner and self._is_gone(owner, beat)
+        }
+        self._ledger.leads = self._ledger.owner == min(beats.keys() - gone.keys(), default=self._ledger.owner)
+        return gone
+
+    def _watch(self, beats: Mapping[str, int]) -> None:
+        """Note when, by the clock of this process, each heartbeat was seen to change."""
+        now = self._clock.monotonic_ns()
+        known = self._seen
+        self._seen = {
+            owner: known[owner] if owner in known and known[owner][0] == beat else (beat, now)
+            for owner, beat in beats.items()
+        }
+
+    def _is_gone(self, owner: str, beat: int) -> bool:
+        silent_ns = self._clock.monotonic_ns() - self._seen[owner][1]
+        # A heartbeat from long ago needs no watching: no two clocks differ that much.
+        old_ns = self._clock.time_ns() - beat
+        return (
+            silent_ns >= self._timeout_ns or old_ns >= max(_MAX_SILENCE_NS, self._timeout_ns) or _process.is_gone(owner)
+        )
+
+    def _take_over_all(self, gone: Mapping[str, int]) -> int:
+        store, owner = self._ledger.shared, self._ledger.owner
+        if store is None or owner is None:
+            return 0
+        return sum(self._take_over(store, dead, beat, owner) for dead, beat in gone.items())
+
+    def _take_over(self, store: SharedStore, dead: str, beat: int, owner: str) -> int:
+        left = self._ledger.call("take_over", store.take_over, dead, beat, owner, failed=[])
+        for record in left:
+            self._finish(record, min(beat, self._clock.time_ns()))
+        if left:
+            log.warn(
+                "crashed process",
+                "A process that shared the %s store has ended without finishing its sessions: %d were finished for it.",
+                store.name,
+                len(left),
+            )
+        return len(left)
+
+    def _finish(self, record: SessionRecord, last_sign_ns: int) -> None:
+        if record.is_active:
+            self._endings.abandon(record, last_sign_ns)
+        else:
+            self._endings.resend(record)
+
+    # -- what this process owes the others ----------------------------------------------------------------------------
+
+    def _acknowledge(self) -> None:
+        """Have exported what was emitted, and tell the store."""
+        if not self._ledger.unexported:
+            return
+        if self._in_thread:
+            threading.Thread(target=self.export, name="otel-sessions-export", daemon=True).start()
+        else:
+            self.export()
+
+    def export(self) -> None:
+        """Wait until what was emitted has been exported; then nobody owes that any more."""
+        if not self._exporting.acquire(blocking=False):
+            # Somebody waits already.
+            return
+        try:
+            with guarded("export the ends of sessions"):
+                self._export()
+        finally:
+            self._exporting.release()
+
+    def _export(self) -> None:
+        store, unexported = self._ledger.shared, self._ledger.unexported
+        emitted = list(unexported)
+        if store is None or not emitted or not self._telemetry.flush():
+            return
+        if self._ledger.call("exported", self._tell, store, emitted, failed=False):
+            for _ in emitted:
+                unexported.popleft()
+
+    def _tell(self, store: SharedStore, emitted: list[str]) -> bool:
+        store.exported(emitted)
+        return True
+
+    def retire(self) -> None:
+        """Leave nothing to others: the last thing that a process does."""
+        self.export()
+        store, owner = self._ledger.shared, self._ledger.owner
+        if store is not None and owner is not None and not self._ledger.unexported:
+            self._ledger.call("retire", store.retire, owner, failed=None)

@@ -1,0 +1,74 @@
+"""A store in memory that says that other processes see it: several runtimes of one test play them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from otel_sessions.stores import MemoryStore
+from otel_sessions.typing import Beginning, SessionRecord
+
+
+class SharedMemoryStore(MemoryStore):
+    """A memory store with the verbs of a `SharedStore`."""
+
+    name = "shared memory"
+    shared = True
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._beats: dict[str, int] = {}
+        self._owed: dict[str, str] = {}
+
+    def create(self, beginning: Beginning) -> SessionRecord | None:
+        with self._lock:
+            taken = super().create(beginning)
+            if taken is None and beginning.owner is not None:
+                self._owed[beginning.id] = beginning.owner
+            return taken
+
+    def close(self, session_id: str, *, owner: str | None = None, **ending: Any) -> SessionRecord | None:
+        with self._lock:
+            record = super().close(session_id, **ending)
+            if record is not None:
+                self._owed.pop(session_id, None)
+                if owner is not None:
+                    self._owed[session_id] = owner
+            return record
+
+    def exported(self, session_ids: Collection[str]) -> None:
+        with self._lock:
+            for session_id in session_ids:
+                if session_id not in self._active:
+                    self._owed.pop(session_id, None)
+
+    def beat(self, owner: str, now_ns: int) -> None:
+        self._beats[owner] = now_ns
+
+    def owners(self) -> Mapping[str, int]:
+        return self._beats.copy()
+
+    def take_over(self, dead: str, beat_ns: int, owner: str) -> list[SessionRecord]:
+        with self._lock:
+            if self._beats.get(dead) != beat_ns:
+                return []
+            del self._beats[dead]
+            left = [session_id for session_id, debtor in self._owed.items() if debtor == dead]
+            self._owed.update(dict.fromkeys(left, owner))
+            return [record for session_id in left if (record := self.get(session_id)) is not None]
+
+    def retire(self, owner: str) -> None:
+        self._beats.pop(owner, None)
+
+    def purge(self, before_ns: int) -> int:
+        with self._lock:
+            old = [
+                record.id
+                for record in self._ended.values()
+                if record.ended_ns is not None and record.ended_ns < before_ns and record.id not in self._owed
+            ]
+            for session_id in old:
+                key = self._ended.pop(session_id).beginning.key
+                if key is not None and self._last_by_key.get(key) == session_id:
+                    del self._last_by_key[key]
+            return len(old)
