@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from .._models import MAX_EVENTS, AttributeValue, Beginning, Event, Reservation, Totals
 
-_ID, _KEY = Beginning._fields.index("id"), Beginning._fields.index("key")
+_ID, _KEY, _ATTRIBUTES, _RESERVATION = (
+    Beginning._fields.index(name) for name in ("id", "key", "attributes", "reservation")
+)
 
 
 def _plain(value: object) -> object:
@@ -38,12 +40,11 @@ def decode_beginning(session_id: str, key: str | None, text: str) -> Beginning:
     values = decode(text)
     values.insert(_ID, session_id)
     values.insert(_KEY, key)
-    beginning = Beginning._make(values)
-    if beginning.attributes is None and beginning.reservation is None:
-        return beginning
-    return beginning._replace(
-        attributes=_attributes(beginning.attributes), reservation=_reservation(beginning.reservation)
-    )
+    if values[_ATTRIBUTES]:
+        values[_ATTRIBUTES] = _attributes(values[_ATTRIBUTES])
+    if values[_RESERVATION]:
+        values[_RESERVATION] = _reservation(values[_RESERVATION])
+    return Beginning._make(values)
 
 
 def encode_totals(totals: Totals) -> str:
@@ -60,20 +61,20 @@ def decode_totals(text: str) -> Totals:
     if fields.get("error"):
         totals.error = tuple(fields["error"])
     if fields.get("recent"):
-        totals.recent = deque((Event(n, t, _attributes(a) or {}) for n, t, a in fields["recent"]), maxlen=MAX_EVENTS)
+        totals.recent = deque((Event(n, t, _attributes(a)) for n, t, a in fields["recent"]), maxlen=MAX_EVENTS)
     if fields.get("attributes"):
         totals.attributes = _attributes(fields["attributes"])
     return totals
 
 
-def _reservation(values: Any) -> Reservation | None:
-    if values is None:
-        return None
-    reservation = Reservation._make(values)
-    return reservation._replace(attributes=_attributes(reservation.attributes))
+def _reservation(values: list[Any]) -> Reservation:
+    *plain, attributes = values
+    return Reservation._make((*plain, _attributes(attributes) if attributes else None))
 
 
-def _attributes(values: Any) -> dict[str, AttributeValue] | None:
-    if values is None:
-        return None
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+def _attributes(values: dict[str, Any]) -> dict[str, AttributeValue]:
+    """With tuples where JSON has lists."""
+    for name, value in values.items():
+        if type(value) is list:
+            values[name] = tuple(value)
+    return values

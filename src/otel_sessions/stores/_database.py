@@ -24,7 +24,8 @@ Synchronous = Literal["normal", "full"]
 
 _POLL_SECONDS: Final = 0.0005
 _CACHE_KIB: Final = 8 * 1024
-_CHECKPOINT_PAGES: Final = 1000
+_CHECKPOINT_PAGES: Final = 4000
+"""How long the log grows before whoever writes has to move it into the file: the background does that more often."""
 _MAX_WAL_BYTES: Final = 16 * 1024 * 1024
 """A log that grew beyond, because nobody could empty it, is cut when it can be."""
 
@@ -156,6 +157,14 @@ class Database:
         self._file = _identity(self.path)
         return self._cursor
 
+    def checkpoint(self) -> None:
+        """Move what is in the log into the file, as far as nobody has to wait for it.
+
+        Raises:
+            StoreError: it could not be done.
+        """
+        self._do(lambda cursor: cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())
+
     def notice_replacement(self) -> None:
         """Open another file if the one that is open is no longer the one at its path."""
         with self._lock:
@@ -176,6 +185,7 @@ class Database:
             )
         cursor.execute(f"PRAGMA synchronous = {self._synchronous}")
         cursor.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
+        cursor.execute("PRAGMA secure_delete = FAST").fetchone()
         cursor.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}").fetchone()
         cursor.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}").fetchone()
         cursor.execute("BEGIN IMMEDIATE")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
@@ -11,6 +12,16 @@ from ._codec import decode, decode_beginning, decode_totals, encode, encode_begi
 from ._schema import NEVER
 
 _SELECT: Final = "SELECT id, key, beginning, totals, status, reason, ended_ns, number, due_ns FROM session"
+
+_OPEN: Final = f"{_SELECT} INDEXED BY session_open WHERE ended_ns IS NULL"
+
+_INSERT: Final = """
+    INSERT OR IGNORE INTO session (id, key, kind, user, owner, due_ns, status, beginning)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'active', ?7
+    WHERE (SELECT ended_ns IS NULL FROM session WHERE key = ?2 ORDER BY number DESC LIMIT 1) IS NOT 1
+"""
+
+_END: Final = "UPDATE session SET status = ?, reason = ?, ended_ns = ?, owner = ?, totals = ? WHERE number = ?"
 
 
 class End(NamedTuple):
@@ -31,24 +42,23 @@ class Waiting(NamedTuple):
 
 
 def create(cursor: sqlite3.Cursor, beginning: Beginning) -> SessionRecord | None:
-    """Insert an active session, unless its key or its id is taken."""
+    """Insert an active session, unless its key or its id is taken: then whose it is."""
+    cursor.execute(
+        _INSERT,
+        (
+            _text(beginning.id),
+            _text(beginning.key),
+            _kind(beginning.type, beginning.tier),
+            _text(beginning.user),
+            _text(beginning.owner) if beginning.topology == "scoped" else None,
+            deadline(beginning, beginning.started_ns),
+            encode_beginning(beginning),
+        ),
+    )
+    if cursor.rowcount:
+        return None
     taken = None if beginning.key is None else find(cursor, beginning.key)
-    if taken is None:
-        taken = get(cursor, beginning.id)
-    if taken is None:
-        cursor.execute(
-            "INSERT INTO session (id, key, user, owner, due_ns, status, beginning) VALUES (?, ?, ?, ?, ?, 'active', ?)",
-            (
-                _text(beginning.id),
-                _text(beginning.key),
-                _text(beginning.user),
-                _text(beginning.owner) if beginning.topology == "scoped" else None,
-                deadline(beginning, beginning.started_ns),
-                encode_beginning(beginning),
-            ),
-        )
-        _count(cursor, beginning, 1)
-    return taken
+    return taken or get(cursor, beginning.id)
 
 
 def find(cursor: sqlite3.Cursor, key: str) -> SessionRecord | None:
@@ -107,18 +117,16 @@ def close(
     if delta is not None:
         totals.merge(delta)
     cursor.execute(
-        "UPDATE session SET status = ?, reason = ?, ended_ns = ?, owner = ?, totals = ? WHERE number = ?",
+        _END,
         (end.status, end.reason, end.ended_ns, _text(end.owner), encode_totals(totals), row[7]),
     )
-    _count(cursor, record.beginning, -1)
     return record._replace(status=end.status, end_reason=end.reason, ended_ns=end.ended_ns)
 
 
 def due(cursor: sqlite3.Cursor, now_ns: int, after: tuple[int, int], limit: int) -> list[Waiting]:
     """The next active sessions, after that time and number, that somebody has to look at by `now_ns`."""
     rows = cursor.execute(
-        f"{_SELECT} WHERE ended_ns IS NULL AND due_ns <= ? AND (due_ns, number) > (?, ?) "
-        "ORDER BY due_ns, number LIMIT ?",
+        f"{_OPEN} AND due_ns <= ? AND (due_ns, number) > (?, ?) ORDER BY due_ns, number LIMIT ?",
         (_whole(now_ns), *after, limit),
     )
     return [Waiting(_record(row), row[7], row[8]) for row in rows]
@@ -134,16 +142,16 @@ def postpone(cursor: sqlite3.Cursor, deadlines: Iterable[tuple[int, str]]) -> No
 
 def counts(cursor: sqlite3.Cursor) -> dict[tuple[str, str | None], int]:
     """The number of active sessions by type and tier."""
-    rows = cursor.execute("SELECT kind, sessions FROM tally WHERE sessions > 0")
+    rows = cursor.execute(
+        "SELECT kind, count(*) FROM session INDEXED BY session_open WHERE ended_ns IS NULL GROUP BY kind"
+    )
     return {(kind, tier): sessions for text, sessions in rows for kind, tier in (decode(text),)}
 
 
 def active(cursor: sqlite3.Cursor, user: str | None) -> list[SessionRecord]:
     """The active sessions, of one user or of all."""
-    if user is None:
-        rows = cursor.execute(f"{_SELECT} INDEXED BY session_due WHERE ended_ns IS NULL")
-    else:
-        rows = cursor.execute(f"{_SELECT} WHERE ended_ns IS NULL AND user = ?", (_text(user),))
+    of_user, values = ("", ()) if user is None else (" AND user = ?", (_text(user),))
+    rows = cursor.execute(f"{_OPEN}{of_user}", values)
     return [_record(row) for row in rows]
 
 
@@ -171,9 +179,10 @@ def take_over(cursor: sqlite3.Cursor, dead: str, beat_ns: int, owner: str) -> li
     cursor.execute("DELETE FROM owner WHERE name = ? AND beat_ns = ?", (gone, beat_ns))
     if not cursor.rowcount:
         return []
-    records = [_record(row) for row in cursor.execute(f"{_SELECT} WHERE owner = ? ORDER BY number", (gone,))]
-    cursor.execute("UPDATE session SET owner = ? WHERE owner = ?", (heir, gone))
-    return records
+    owed = f"{_SELECT} INDEXED BY session_owed WHERE ended_ns IS NOT NULL AND owner = ?"
+    rows = [*cursor.execute(f"{_OPEN} AND owner = ?", (gone,)), *cursor.execute(owed, (gone,))]
+    cursor.executemany("UPDATE session SET owner = ? WHERE number = ?", [(heir, row[7]) for row in rows])
+    return [_record(row) for row in rows]
 
 
 def retire(cursor: sqlite3.Cursor, owner: str) -> None:
@@ -188,9 +197,7 @@ def purge(cursor: sqlite3.Cursor, before_ns: int, limit: int) -> int:
         "WHERE ended_ns < ? AND owner IS NULL ORDER BY ended_ns LIMIT ?)",
         (_whole(before_ns), limit),
     )
-    forgotten = cursor.rowcount
-    cursor.execute("DELETE FROM tally WHERE sessions = 0")
-    return forgotten
+    return cursor.rowcount
 
 
 def secret(cursor: sqlite3.Cursor) -> bytes:
@@ -207,11 +214,9 @@ def deadline(beginning: Beginning, last_activity_ns: int) -> int:
     return min(by_idle, by_age, NEVER)
 
 
-def _count(cursor: sqlite3.Cursor, beginning: Beginning, change: int) -> None:
-    kind = encode((beginning.type, beginning.tier))
-    cursor.execute("UPDATE tally SET sessions = sessions + ? WHERE kind = ?", (change, kind))
-    if not cursor.rowcount:
-        cursor.execute("INSERT INTO tally VALUES (?, ?)", (kind, change))
+@lru_cache(maxsize=256)
+def _kind(session_type: str, tier: str | None) -> str:
+    return encode((session_type, tier))
 
 
 def _record(row: tuple[Any, ...]) -> SessionRecord:

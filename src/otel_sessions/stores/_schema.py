@@ -14,8 +14,10 @@ APPLICATION_ID: Final = 0x6F747365
 NEVER: Final = 2**63 - 1
 """When a session without timeouts is due."""
 
-# `due_ns` says when a session is due at the earliest: activity does not move it, `due` does when it has passed. So an
-# active session is in that index in one place until then, and those without timeouts are in it, too, at its end.
+# A start and an end each write as many pages as there are trees that they change, and that is most of what they cost.
+# So there is one index of the active sessions, which answers by being gone through what is asked seldom: how many there
+# are of a kind, which are a user's or a process's. `due_ns` says when a session is due at the earliest: activity does
+# not move it, `due` does when it has passed; those without timeouts stand at the end.
 # Sessions under one key follow each other, so the newest of them is the active one if any is.
 _FIRST: Final = (
     """
@@ -23,6 +25,7 @@ _FIRST: Final = (
         number INTEGER PRIMARY KEY,
         id TEXT NOT NULL,
         key TEXT,
+        kind TEXT NOT NULL,
         user TEXT,
         owner TEXT,
         due_ns INTEGER NOT NULL,
@@ -35,11 +38,9 @@ _FIRST: Final = (
     """,
     "CREATE UNIQUE INDEX session_id ON session (id)",
     "CREATE INDEX session_key ON session (key) WHERE key IS NOT NULL",
-    "CREATE INDEX session_due ON session (due_ns) WHERE ended_ns IS NULL",
-    "CREATE INDEX session_user ON session (user) WHERE ended_ns IS NULL AND user IS NOT NULL",
-    "CREATE INDEX session_owner ON session (owner) WHERE owner IS NOT NULL",
+    "CREATE INDEX session_open ON session (due_ns, kind, user, owner) WHERE ended_ns IS NULL",
+    "CREATE INDEX session_owed ON session (owner) WHERE ended_ns IS NOT NULL AND owner IS NOT NULL",
     "CREATE INDEX session_ended ON session (ended_ns) WHERE ended_ns IS NOT NULL AND owner IS NULL",
-    "CREATE TABLE tally (kind TEXT PRIMARY KEY, sessions INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE owner (name TEXT PRIMARY KEY, beat_ns INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE secret (number INTEGER PRIMARY KEY CHECK (number = 1), value BLOB NOT NULL)",
     "INSERT INTO secret VALUES (1, randomblob(32))",

@@ -1,7 +1,8 @@
 """The store in a file, for several processes of one machine: SQLite with a write-ahead log.
 
 What a verb has returned survives the end of any process, however it ends. It survives a power failure only with
-`synchronous="full"`; with `normal`, the default, the last moments before it may be missing, and the file is intact.
+`synchronous="full"`; with `normal`, the default, what was written since the last round of the background may be missing
+then, and the file is intact.
 """
 
 from __future__ import annotations
@@ -127,10 +128,12 @@ class SQLiteStore:
     def due(self, now_ns: int) -> Iterator[SessionRecord]:
         """The active sessions whose idle timeout or maximum duration has passed at `now_ns`.
 
-        Once a minute, also what ended longer than `retention` ago is forgotten.
+        This is also the occasion to tidy up: the log is moved into the file, and once a minute what ended longer than
+        `retention` ago is forgotten.
         """
         self._database.notice_replacement()
         self._forget_old(now_ns)
+        self._database.checkpoint()
         last = -NEVER, 0
         while page := self._database.read(rows.due, now_ns, last, _PAGE):
             last = page[-1].due_ns, page[-1].number
