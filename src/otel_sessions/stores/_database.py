@@ -29,6 +29,7 @@ _CHECKPOINT_PAGES: Final = 4000
 _MAX_WAL_BYTES: Final = 16 * 1024 * 1024
 """A log that grew beyond, because nobody could empty it, is cut when it can be."""
 
+_COMPANIONS: Final = ("-wal", "-shm")
 _OWNER_ONLY: Final = 0o600
 
 _inherited: list[sqlite3.Connection] = []
@@ -144,6 +145,9 @@ class Database:
     def _connect(self) -> sqlite3.Cursor:
         if self._unusable is not None:
             raise StoreError(self._unusable)
+        # Not left to SQLite: it would open what it may only read, and make companions that nobody may write.
+        if obstacle := self._obstacle():
+            raise StoreError(f"sqlite: {obstacle}")
         with _process.opening:
             _create_private(self.path)
             connection = sqlite3.connect(
@@ -240,16 +244,21 @@ class Database:
 
     def _explain(self, error: Exception) -> str:
         """What failed, with what can be done."""
+        return self._obstacle() or f"{self.path}: {error}{_remedy(str(error))}"
+
+    def _obstacle(self) -> str | None:
+        """What stands in the way of any store there."""
         path, directory = self.path, self.path.parent
         if not directory.is_dir():
             return f"{path}: the directory {directory} does not exist; create it"
         if path.is_dir():
             return f"{path} is a directory; name a file"
-        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
-            return f"{path} cannot be read and written by this user; change its permissions"
+        for file in (path, *(path.with_name(path.name + suffix) for suffix in _COMPANIONS)):
+            if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+                return f"{file} cannot be read and written by this user; change its permissions"
         if not os.access(directory, os.W_OK | os.X_OK):
             return f"{path}: this user cannot create files in {directory}, which SQLite has to; change its permissions"
-        return f"{path}: {error}{_remedy(str(error))}"
+        return None
 
 
 def _remedy(reason: str) -> str:

@@ -7,7 +7,6 @@ then, and the file is intact.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, get_args
 from urllib.parse import parse_qsl, unquote
@@ -60,7 +59,7 @@ class SQLiteStore:
             raise ConfigurationError(f"sqlite: synchronous is 'normal' or 'full', not {synchronous!r}")
         for name, seconds in (("retention", retention), ("timeout", timeout)):
             if not 0 < seconds < _LONGEST_SECONDS:
-                raise ConfigurationError(f"sqlite: {name} is a number of seconds above 0, not {seconds!r}")
+                raise ConfigurationError(_not_seconds(name, seconds))
         self._database = Database(path, timeout=timeout, synchronous=synchronous)
         self._retention_ns = int(retention * _NS)
         self._purged_ns: int | None = None
@@ -214,15 +213,23 @@ def _options(query: str) -> dict[str, Any]:
             raise ConfigurationError(f"sqlite: the URL has an unknown option {name!r}; there are {', '.join(_IN_URL)}")
         if name in options:
             raise ConfigurationError(f"sqlite: the URL has the option {name!r} twice")
-        options[name] = _IN_URL[name](value)
+        options[name] = _IN_URL[name](name, value)
     return options
 
 
-def _seconds(value: str) -> float:
+def _seconds(name: str, value: str) -> float:
     try:
         return float(value)
     except ValueError:
-        return math.nan  # which the constructor refuses
+        raise ConfigurationError(_not_seconds(name, value)) from None
 
 
-_IN_URL: Final[Mapping[str, Callable[[str], Any]]] = {"retention": _seconds, "timeout": _seconds, "synchronous": str}
+def _not_seconds(name: str, value: object) -> str:
+    return f"sqlite: {name} is a number of seconds above 0, not {value!r}"
+
+
+_IN_URL: Final[Mapping[str, Callable[[str, str], Any]]] = {
+    "retention": _seconds,
+    "timeout": _seconds,
+    "synchronous": lambda _name, value: value,
+}
