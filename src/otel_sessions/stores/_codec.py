@@ -27,7 +27,12 @@ def _plain(value: object) -> object:
 encode: Final[Callable[[object], str]] = json.JSONEncoder(
     separators=(",", ":"), check_circular=False, default=_plain
 ).encode
-decode: Final[Callable[[str], Any]] = json.JSONDecoder().decode
+_scan: Final = json.JSONDecoder().raw_decode
+
+
+def decode(text: str) -> Any:
+    """Invert `encode`; what it made has nothing around it that would have to be skipped."""
+    return _scan(text)[0]
 
 
 def encode_beginning(beginning: Beginning) -> str:

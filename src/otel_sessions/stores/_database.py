@@ -337,7 +337,7 @@ class _Process:
 
 _process = _Process()
 after_fork: Final = _process.after_fork_in_child
-if sys.platform != "win32":
+if sys.platform != "win32":  # pragma: no branch - where processes fork
     os.register_at_fork(
         before=_process.before_fork,
         after_in_parent=_process.after_fork_in_parent,
