@@ -1,0 +1,345 @@
+"""One SQLite file, as one process uses it: opening, transactions, waiting, failures and forks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Concatenate, Final, Literal, ParamSpec, TypeVar
+from urllib.parse import quote
+
+from ..exceptions import ConfigurationError, StoreError
+from . import _schema
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Synchronous = Literal["normal", "full"]
+
+_POLL_SECONDS: Final = 0.0005
+_CACHE_KIB: Final = 8 * 1024
+_CHECKPOINT_PAGES: Final = 4000
+"""How long the log grows before whoever writes has to move it into the file: the background does that more often."""
+_MAX_WAL_BYTES: Final = 16 * 1024 * 1024
+"""A log that grew beyond, because nobody could empty it, is cut when it can be."""
+
+_COMPANIONS: Final = ("-wal", "-shm")
+_OWNER_ONLY: Final = 0o600
+
+_inherited: list[sqlite3.Connection] = []
+
+
+class _BusyError(StoreError):
+    """Somebody else had the file for too long: nothing is wrong with it."""
+
+
+class Database:
+    """A connection under a lock, opened when it is needed and again after a failure.
+
+    One connection, because SQLite lets one write at a time anyway: threads that wait for a lock get it at once when it
+    is free, those that wait for the file have to ask again and again.
+    """
+
+    def __init__(self, path: str, *, timeout: float, synchronous: Synchronous) -> None:
+        # Now: the working directory may change, and companions stand beside the file itself, not beside a link to it.
+        self.path = Path(path).resolve()
+        self._timeout = timeout
+        self._synchronous = synchronous
+        self._lock = threading.Lock()
+        self._cursor: sqlite3.Cursor | None = None
+        self._file: tuple[int, int] | None = None
+        self._unusable: str | None = None
+        _process.databases.add(self)
+        self._try()
+
+    def _try(self) -> None:
+        """Open it once, so that what is wrong with it is known now; then close it, in case this process forks.
+
+        Raises:
+            ConfigurationError: it cannot be used.
+        """
+        try:
+            self.write(lambda _cursor: None)
+        except _BusyError:
+            return
+        except StoreError as error:
+            raise ConfigurationError(str(error)) from error.__cause__
+        self.close()
+
+    def read(self, work: Callable[Concatenate[sqlite3.Cursor, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `work` returns, which may read with one statement.
+
+        Raises:
+            StoreError: it could not be done in time, or at all.
+        """
+
+        def reading(cursor: sqlite3.Cursor) -> T:
+            _schema.check_version(cursor, self.path)
+            return work(cursor, *args, **kwargs)
+
+        return self._do(reading)
+
+    def write(self, work: Callable[Concatenate[sqlite3.Cursor, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `work` returns, done in one transaction: as a whole or not at all, while nobody else writes.
+
+        Raises:
+            StoreError: it could not be done in time, or at all.
+        """
+
+        def writing(cursor: sqlite3.Cursor) -> T:
+            cursor.execute("BEGIN IMMEDIATE")
+            _schema.check_version(cursor, self.path)
+            result = work(cursor, *args, **kwargs)
+            cursor.execute("COMMIT")
+            return result
+
+        return self._do(writing)
+
+    def _do(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+        deadline = time.monotonic() + self._timeout
+        if not self._lock.acquire(timeout=self._timeout):
+            raise self._late("other threads")
+        try:
+            while True:
+                try:
+                    return work(self._cursor or self._connect())
+                except sqlite3.OperationalError as error:  # noqa: PERF203 - to be tried again
+                    self._undo()
+                    if not _is_busy(error):
+                        raise
+                    if time.monotonic() >= deadline:
+                        raise self._late("other processes") from error
+                    time.sleep(_POLL_SECONDS)
+        except StoreError:
+            self._undo()
+            raise
+        except (sqlite3.Error, OSError) as error:
+            # What was wrong with the file may be over when it is opened again.
+            self._disconnect()
+            raise StoreError(f"sqlite: {self._explain(error)}") from error
+        except (OverflowError, TypeError, ValueError) as error:
+            self._undo()
+            raise StoreError(f"sqlite: {self.path}: a value cannot be stored or read: {error}") from error
+        except BaseException:
+            self._undo()
+            raise
+        finally:
+            self._lock.release()
+
+    def _late(self, whom: str) -> StoreError:
+        return _BusyError(f"sqlite: {self.path} was in use by {whom} for more than {self._timeout:g} s")
+
+    def _undo(self) -> None:
+        if self._cursor is not None and self._cursor.connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                self._cursor.execute("ROLLBACK")
+
+    # -- opening and closing ------------------------------------------------------------------------------------------
+
+    def _connect(self) -> sqlite3.Cursor:
+        if self._unusable is not None:
+            raise StoreError(self._unusable)
+        # Not left to SQLite: it would open what it may only read, and make companions that nobody may write.
+        if obstacle := self._obstacle():
+            raise StoreError(f"sqlite: {obstacle}")
+        with _process.opening:
+            _create_private(self.path)
+            connection = sqlite3.connect(
+                self._uri(), uri=True, timeout=0, isolation_level=None, check_same_thread=False
+            )
+        try:
+            self._cursor = self._prepare(connection.cursor())
+        except BaseException:
+            connection.close()
+            raise
+        self._file = _identity(self.path)
+        return self._cursor
+
+    def checkpoint(self) -> None:
+        """Move what is in the log into the file, as far as nobody has to wait for it.
+
+        Raises:
+            StoreError: it could not be done.
+        """
+        self._do(lambda cursor: cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())
+
+    def notice_replacement(self) -> None:
+        """Open another file if the one that is open is no longer the one at its path."""
+        with self._lock:
+            if self._cursor is not None and self._file != _identity(self.path):
+                self._disconnect()
+
+    def _uri(self) -> str:
+        return f"file:{quote(str(self.path))}?mode=rw"
+
+    def _prepare(self, cursor: sqlite3.Cursor) -> sqlite3.Cursor:
+        # First, so that nothing is done to a file that is not ours.
+        _schema.check(cursor, self.path)
+        (mode,) = cursor.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StoreError(
+                f"sqlite: {self.path} cannot have a write-ahead log, which processes need to share it; "
+                "its file system may be one of a network: choose a file on a local disk"
+            )
+        cursor.execute(f"PRAGMA synchronous = {self._synchronous}")
+        cursor.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
+        cursor.execute("PRAGMA secure_delete = FAST").fetchone()
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}").fetchone()
+        cursor.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}").fetchone()
+        cursor.execute("BEGIN IMMEDIATE")
+        _schema.check(cursor, self.path)
+        _schema.migrate(cursor)
+        cursor.execute("COMMIT")
+        return cursor
+
+    def _disconnect(self) -> None:
+        if self._cursor is not None:
+            connection, self._cursor = self._cursor.connection, None
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another one."""
+        with self._lock:
+            self._disconnect()
+
+    # -- forks --------------------------------------------------------------------------------------------------------
+    #
+    # A connection that is open while a process forks is lost for the child and a danger to both: SQLite keeps in memory
+    # which locks the process holds, and the child, which holds none of them, takes none either. When the parent then
+    # closes the file it believes that it is the last, and deletes the log from under the child.
+    # https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_connection_across_a_fork_
+
+    def hold(self) -> bool:
+        """Close the connection and let nobody open it until `release`; False if it is in use all the time."""
+        if not self._lock.acquire(timeout=2 * self._timeout):
+            return False
+        self._disconnect()
+        return True
+
+    def release(self) -> None:
+        """Let it be opened again."""
+        self._lock.release()
+
+    def start_afresh(self) -> None:
+        """Begin in a child process; if the connection was open when it was forked, refuse to work."""
+        self._lock = threading.Lock()
+        if self._cursor is None:
+            return
+        # Never closed, not even at exit: that could delete the log of the parent.
+        _keep_for_ever(self._cursor.connection)
+        self._cursor = None
+        self._unusable = (
+            f"sqlite: {self.path} was open when this process was forked, and cannot be used in it; "
+            "fork before the first session, or by os.fork()"
+        )
+
+    # -- what is wrong ------------------------------------------------------------------------------------------------
+
+    def _explain(self, error: Exception) -> str:
+        """What failed, with what can be done."""
+        return self._obstacle() or f"{self.path}: {error}{_remedy(str(error))}"
+
+    def _obstacle(self) -> str | None:
+        """What stands in the way of any store there."""
+        path, directory = self.path, self.path.parent
+        if not directory.is_dir():
+            return f"{path}: the directory {directory} does not exist; create it"
+        if path.is_dir():
+            return f"{path} is a directory; name a file"
+        for file in (path, *(path.with_name(path.name + suffix) for suffix in _COMPANIONS)):
+            if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+                return f"{file} cannot be read and written by this user; change its permissions"
+        if not os.access(directory, os.W_OK | os.X_OK):
+            return f"{path}: this user cannot create files in {directory}, which SQLite has to; change its permissions"
+        return None
+
+
+def _remedy(reason: str) -> str:
+    if "not a database" in reason:
+        return "; choose another file"
+    if "malformed" in reason:
+        return (
+            "; it is damaged: move it away, and a new one is made (the sqlite3 command's .recover reads what is left)"
+        )
+    if "full" in reason or "disk I/O" in reason:
+        return "; see that there is space on its disk"
+    return ""
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    # By its text: its code is known from Python 3.11 on.
+    return str(error).startswith(("database is locked", "database table is locked"))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _create_private(path: Path) -> None:
+    """Create the file for its owner alone; SQLite gives its companions the same permissions."""
+    # Only if it is not there: closing a file drops all locks that this process has on it, SQLite's among them.
+    # https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
+
+
+def _keep_for_ever(connection: sqlite3.Connection) -> None:
+    _inherited.append(connection)
+    with contextlib.suppress(ImportError, AttributeError):
+        import ctypes  # noqa: PLC0415 - rarely needed
+
+        # The list goes when the interpreter does, and would take it along.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+class _Process:
+    """The databases of this process, closed while it forks."""
+
+    def __init__(self) -> None:
+        self.databases: weakref.WeakSet[Database] = weakref.WeakSet()
+        self._held: list[Database] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._id = os.getpid()
+        self.opening = threading.Lock()
+
+    def before_fork(self) -> None:
+        self._held = [database for database in list(self.databases) if database.hold()]
+        self.opening.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self.opening.release()
+        held, self._held = self._held, []
+        for database in held:
+            database.release()
+
+    def after_fork_in_child(self) -> None:
+        """Once, whoever is the first to call it."""
+        if self._id == os.getpid():
+            return
+        self._begin()
+        self._held = []
+        for database in list(self.databases):
+            database.start_afresh()
+
+
+_process = _Process()
+after_fork: Final = _process.after_fork_in_child
+if sys.platform != "win32":  # pragma: no branch - where processes fork
+    os.register_at_fork(
+        before=_process.before_fork,
+        after_in_parent=_process.after_fork_in_parent,
+        after_in_child=_process.after_fork_in_child,
+    )

@@ -1,0 +1,252 @@
+"""What the verbs of the SQLite store do to its tables; each function runs within one transaction or statement."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from .._models import Beginning, EndReason, SessionRecord, Status, Totals
+from ._codec import decode, decode_beginning, decode_totals, encode, encode_beginning, encode_totals
+from ._schema import NEVER
+
+_SELECT: Final = "SELECT id, key, beginning, totals, status, reason, ended_ns, number, due_ns FROM session"
+
+_OPEN: Final = f"{_SELECT} INDEXED BY session_open WHERE ended_ns IS NULL"
+
+_INSERT: Final = """
+    INSERT OR IGNORE INTO session (id, key, kind, user, owner, due_ns, status, beginning)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'active', ?7
+    WHERE (SELECT ended_ns IS NULL FROM session WHERE key = ?2 ORDER BY number DESC LIMIT 1) IS NOT 1
+"""
+
+_END: Final = "UPDATE session SET status = ?, reason = ?, ended_ns = ?, owner = ?, totals = ? WHERE number = ?"
+
+
+class End(NamedTuple):
+    """How a session ends."""
+
+    status: Status
+    reason: EndReason
+    ended_ns: int
+    owner: str | None
+
+
+class Waiting(NamedTuple):
+    """An active session, and until when nobody had to look at it."""
+
+    record: SessionRecord
+    number: int
+    due_ns: int
+
+
+def create(cursor: sqlite3.Cursor, beginning: Beginning) -> SessionRecord | None:
+    """Insert an active session, unless its key or its id is taken: then whose it is."""
+    cursor.execute(
+        _INSERT,
+        (
+            _text(beginning.id),
+            _text(beginning.key),
+            _kind(beginning.type, beginning.tier),
+            _text(beginning.user),
+            _text(beginning.owner) if beginning.topology == "scoped" else None,
+            deadline(beginning, beginning.started_ns),
+            encode_beginning(beginning),
+        ),
+    )
+    if cursor.rowcount:
+        return None
+    taken = None if beginning.key is None else find(cursor, beginning.key)
+    return taken or get(cursor, beginning.id)
+
+
+def find(cursor: sqlite3.Cursor, key: str) -> SessionRecord | None:
+    """The active session under `key`: if there is one, it is the newest."""
+    row = cursor.execute(f"{_SELECT} WHERE key = ? ORDER BY number DESC LIMIT 1", (_text(key),)).fetchone()
+    return None if row is None or row[6] is not None else _record(row)
+
+
+def get(cursor: sqlite3.Cursor, session_id: str) -> SessionRecord | None:
+    """The session with that id."""
+    row = cursor.execute(f"{_SELECT} WHERE id = ?", (_text(session_id),)).fetchone()
+    return None if row is None else _record(row)
+
+
+def previous(cursor: sqlite3.Cursor, key: str) -> str | None:
+    """The id of the session that ended last under `key`."""
+    row = cursor.execute(
+        "SELECT id FROM session WHERE key = ? AND ended_ns IS NOT NULL ORDER BY number DESC LIMIT 1", (_text(key),)
+    ).fetchone()
+    return None if row is None else _string(row[0])
+
+
+def merge(cursor: sqlite3.Cursor, deltas: Mapping[str, Totals]) -> set[str]:
+    """Add each delta to its active session; the ids of those that are not."""
+    missing, changed, users = set(), [], []
+    for session_id, delta in deltas.items():
+        row = cursor.execute(
+            "SELECT number, totals, beginning FROM session WHERE id = ? AND ended_ns IS NULL", (_text(session_id),)
+        ).fetchone()
+        if row is None:
+            missing.add(session_id)
+            continue
+        number, text, began = row
+        totals = _totals(text, began)
+        totals.merge(delta)
+        changed.append((encode_totals(totals), number))
+        if delta.user is not None:
+            users.append((_text(totals.user), number))
+    cursor.executemany("UPDATE session SET totals = ? WHERE number = ?", changed)
+    # Apart, because it costs the index of users as much as all the rest, and they seldom change.
+    cursor.executemany("UPDATE session SET user = ?1 WHERE number = ?2 AND user IS NOT ?1", users)
+    return missing
+
+
+def close(
+    cursor: sqlite3.Cursor, session_id: str, end: End, delta: Totals | None, idle_since_ns: int | None
+) -> SessionRecord | None:
+    """End a session, if it is active and was not after `idle_since_ns`."""
+    row = cursor.execute(f"{_SELECT} WHERE id = ? AND ended_ns IS NULL", (_text(session_id),)).fetchone()
+    if row is None:
+        return None
+    record = _record(row)
+    totals = record.totals
+    if idle_since_ns is not None and totals.last_activity_ns > idle_since_ns:
+        return None
+    if delta is not None:
+        totals.merge(delta)
+    cursor.execute(
+        _END,
+        (end.status, end.reason, end.ended_ns, _text(end.owner), encode_totals(totals), row[7]),
+    )
+    return record._replace(status=end.status, end_reason=end.reason, ended_ns=end.ended_ns)
+
+
+def due(cursor: sqlite3.Cursor, now_ns: int, after: tuple[int, int], limit: int) -> list[Waiting]:
+    """The next active sessions, after that time and number, that somebody has to look at by `now_ns`."""
+    rows = cursor.execute(
+        f"{_OPEN} AND due_ns <= ? AND (due_ns, number) > (?, ?) ORDER BY due_ns, number LIMIT ?",
+        (_whole(now_ns), *after, limit),
+    )
+    return [Waiting(_record(row), row[7], row[8]) for row in rows]
+
+
+def postpone(cursor: sqlite3.Cursor, deadlines: Iterable[tuple[int, str]]) -> None:
+    """Look at these active sessions then, and not earlier."""
+    cursor.executemany(
+        "UPDATE session SET due_ns = ? WHERE id = ? AND ended_ns IS NULL",
+        [(due_ns, _text(session_id)) for due_ns, session_id in deadlines],
+    )
+
+
+def counts(cursor: sqlite3.Cursor) -> dict[tuple[str, str | None], int]:
+    """The number of active sessions by type and tier."""
+    rows = cursor.execute(
+        "SELECT kind, count(*) FROM session INDEXED BY session_open WHERE ended_ns IS NULL GROUP BY kind"
+    )
+    return {(kind, tier): sessions for text, sessions in rows for kind, tier in (decode(text),)}
+
+
+def active(cursor: sqlite3.Cursor, user: str | None) -> list[SessionRecord]:
+    """The active sessions, of one user or of all."""
+    of_user, values = ("", ()) if user is None else (" AND user = ?", (_text(user),))
+    rows = cursor.execute(f"{_OPEN}{of_user}", values)
+    return [_record(row) for row in rows]
+
+
+def exported(cursor: sqlite3.Cursor, session_ids: Collection[str]) -> None:
+    """Let nobody owe the export of these ended sessions."""
+    cursor.executemany(
+        "UPDATE session SET owner = NULL WHERE id = ? AND ended_ns IS NOT NULL AND owner IS NOT NULL",
+        [(_text(session_id),) for session_id in session_ids],
+    )
+
+
+def beat(cursor: sqlite3.Cursor, owner: str, now_ns: int) -> None:
+    """Keep the heartbeat of `owner`."""
+    cursor.execute("INSERT OR REPLACE INTO owner VALUES (?, ?)", (_text(owner), now_ns))
+
+
+def owners(cursor: sqlite3.Cursor) -> dict[str, int]:
+    """All heartbeats."""
+    return {_string(name): beat_ns for name, beat_ns in cursor.execute("SELECT name, beat_ns FROM owner")}
+
+
+def take_over(cursor: sqlite3.Cursor, dead: str, beat_ns: int, owner: str) -> list[SessionRecord]:
+    """Hand everything that `dead` owes to `owner`, if that was its last heartbeat."""
+    gone, heir = _text(dead), _text(owner)
+    cursor.execute("DELETE FROM owner WHERE name = ? AND beat_ns = ?", (gone, beat_ns))
+    if not cursor.rowcount:
+        return []
+    owed = f"{_SELECT} INDEXED BY session_owed WHERE ended_ns IS NOT NULL AND owner = ?"
+    rows = [*cursor.execute(f"{_OPEN} AND owner = ?", (gone,)), *cursor.execute(owed, (gone,))]
+    cursor.executemany("UPDATE session SET owner = ? WHERE number = ?", [(heir, row[7]) for row in rows])
+    return [_record(row) for row in rows]
+
+
+def retire(cursor: sqlite3.Cursor, owner: str) -> None:
+    """Forget the heartbeat of `owner`."""
+    cursor.execute("DELETE FROM owner WHERE name = ?", (_text(owner),))
+
+
+def purge(cursor: sqlite3.Cursor, before_ns: int, limit: int) -> int:
+    """Forget up to `limit` sessions that ended before that time and are owed by nobody."""
+    cursor.execute(
+        "DELETE FROM session WHERE number IN (SELECT number FROM session "
+        "WHERE ended_ns < ? AND owner IS NULL ORDER BY ended_ns LIMIT ?)",
+        (_whole(before_ns), limit),
+    )
+    return cursor.rowcount
+
+
+def secret(cursor: sqlite3.Cursor) -> bytes:
+    """What was made with the tables."""
+    value: bytes = cursor.execute("SELECT value FROM secret").fetchone()[0]
+    return value
+
+
+def deadline(beginning: Beginning, last_activity_ns: int) -> int:
+    """When a session expires that was active last at that time."""
+    idle, longest = beginning.idle_timeout_ns, beginning.max_duration_ns
+    by_idle = NEVER if idle is None else last_activity_ns + idle
+    by_age = NEVER if longest is None else beginning.started_ns + longest
+    return min(by_idle, by_age, NEVER)
+
+
+@lru_cache(maxsize=256)
+def _kind(session_type: str, tier: str | None) -> str:
+    return encode((session_type, tier))
+
+
+def _record(row: tuple[Any, ...]) -> SessionRecord:
+    session_id, key, began, totals, status, reason, ended_ns = row[:7]
+    beginning = decode_beginning(_string(session_id), None if key is None else _string(key), began)
+    held = Totals(beginning.started_ns) if totals is None else decode_totals(totals)
+    return SessionRecord(beginning, held, status, reason, ended_ns)
+
+
+def _totals(text: str | None, began: str) -> Totals:
+    if text is None:
+        return Totals(decode_beginning("", None, began).started_ns)
+    return decode_totals(text)
+
+
+def _text(value: str | None) -> str | bytes | None:
+    """Text as SQLite takes it: what UTF-8 has no form for, lone surrogates, as bytes."""
+    if value is None or value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogatepass")
+    return value
+
+
+def _string(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
+
+
+def _whole(time_ns: int) -> int:
+    """A time to compare with, within the 64 bits that SQLite has."""
+    return max(-NEVER, min(time_ns, NEVER))

@@ -1,0 +1,101 @@
+"""The tables of the SQLite store, and how older ones become the present ones."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from ..exceptions import StoreError
+
+APPLICATION_ID: Final = 0x6F747365
+"""`otse`: says in the file's header whose it is, https://www.sqlite.org/pragma.html#pragma_application_id."""
+
+NEVER: Final = 2**63 - 1
+"""When a session without timeouts is due."""
+
+# A start and an end each write as many pages as there are trees that they change, and that is most of what they cost.
+# So there is one index of the active sessions, which answers by being gone through what is asked seldom: how many there
+# are of a kind, which are a user's or a process's. `due_ns` says when a session is due at the earliest: activity does
+# not move it, `due` does when it has passed; those without timeouts stand at the end.
+# Sessions under one key follow each other, so the newest of them is the active one if any is.
+_FIRST: Final = (
+    """
+    CREATE TABLE session (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        key TEXT,
+        kind TEXT NOT NULL,
+        user TEXT,
+        owner TEXT,
+        due_ns INTEGER NOT NULL,
+        ended_ns INTEGER,
+        status TEXT NOT NULL,
+        reason TEXT,
+        beginning TEXT NOT NULL,
+        totals TEXT
+    )
+    """,
+    "CREATE UNIQUE INDEX session_id ON session (id)",
+    "CREATE INDEX session_key ON session (key) WHERE key IS NOT NULL",
+    "CREATE INDEX session_open ON session (due_ns, kind, user, owner) WHERE ended_ns IS NULL",
+    "CREATE INDEX session_owed ON session (owner) WHERE ended_ns IS NOT NULL AND owner IS NOT NULL",
+    "CREATE INDEX session_ended ON session (ended_ns) WHERE ended_ns IS NOT NULL AND owner IS NULL",
+    "CREATE TABLE owner (name TEXT PRIMARY KEY, beat_ns INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE secret (number INTEGER PRIMARY KEY CHECK (number = 1), value BLOB NOT NULL)",
+    "INSERT INTO secret VALUES (1, randomblob(32))",
+)
+
+MIGRATIONS: Final = (_FIRST,)
+"""What leads from each version to the next; the first makes a new file."""
+
+VERSION: Final = len(MIGRATIONS)
+
+
+def check(cursor: sqlite3.Cursor, path: Path) -> None:
+    """See that the file is ours, or new and empty.
+
+    Raises:
+        StoreError: it is another application's, or of a later version of this package.
+    """
+    (application,) = cursor.execute("PRAGMA application_id").fetchone()
+    if application == APPLICATION_ID:
+        version = _version(cursor)
+        if version > VERSION:
+            raise StoreError(_newer(path, version))
+    elif application or cursor.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise StoreError(f"sqlite: {path} is the database of another application; choose another file")
+
+
+def check_version(cursor: sqlite3.Cursor, path: Path) -> None:
+    """See that nobody has migrated the file since it was opened.
+
+    Raises:
+        StoreError: a later version of this package has.
+    """
+    version = _version(cursor)
+    if version > VERSION:
+        raise StoreError(_newer(path, version))
+
+
+def migrate(cursor: sqlite3.Cursor) -> None:
+    """Make the tables what they are at present; in a transaction, so that one process does it and all of it."""
+    version = _version(cursor)
+    for statements in MIGRATIONS[version:]:
+        for statement in statements:
+            cursor.execute(statement)
+    if version < VERSION:
+        cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        cursor.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _version(cursor: sqlite3.Cursor) -> int:
+    version: int = cursor.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _newer(path: Path, version: int) -> str:
+    return (
+        f"sqlite: {path} has the schema version {version}, and this version of otel-sessions knows up to {VERSION}; "
+        "upgrade otel-sessions, or choose another file"
+    )

@@ -1,0 +1,235 @@
+"""The store in a file, for several processes of one machine: SQLite with a write-ahead log.
+
+What a verb has returned survives the end of any process, however it ends. It survives a power failure only with
+`synchronous="full"`; with `normal`, the default, what was written since the last round of the background may be missing
+then, and the file is intact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, Final, get_args
+from urllib.parse import parse_qsl, unquote
+
+from .._models import Beginning, EndReason, SessionRecord, Status, Totals
+from ..exceptions import ConfigurationError
+from . import _database
+from . import _rows as rows
+from ._database import Database, Synchronous
+from ._schema import NEVER
+
+_NS: Final = 1_000_000_000
+_DAY_SECONDS: Final = 86_400
+_PAGE: Final = 500
+"""How many sessions that are due are read at once."""
+
+_BATCH: Final = 200
+"""How many sessions are forgotten in one transaction: others wait for some milliseconds."""
+
+_BATCHES: Final = 5
+_PURGE_EVERY_NS: Final = 60 * _NS
+_LONGEST_SECONDS: Final = 1e9
+
+
+class SQLiteStore:
+    """Records in one SQLite file.
+
+    Args:
+        path: the file; it is made, readable by its owner alone, if there is none. Relative to the working directory.
+        retention: for how many seconds ended sessions are remembered; counted from their end.
+        timeout: how many seconds a call may wait for other processes and threads.
+        synchronous: `normal` or `full`, see above.
+
+    Raises:
+        ConfigurationError: an argument or the file cannot be used.
+    """
+
+    name = "sqlite"
+    shared = True
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        retention: float = 30 * _DAY_SECONDS,
+        timeout: float = 1.0,
+        synchronous: Synchronous = "normal",
+    ) -> None:
+        if synchronous not in get_args(Synchronous):
+            raise ConfigurationError(f"sqlite: synchronous is 'normal' or 'full', not {synchronous!r}")
+        for name, seconds in (("retention", retention), ("timeout", timeout)):
+            if not 0 < seconds < _LONGEST_SECONDS:
+                raise ConfigurationError(_not_seconds(name, seconds))
+        self._database = Database(path, timeout=timeout, synchronous=synchronous)
+        self._retention_ns = int(retention * _NS)
+        self._purged_ns: int | None = None
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> SQLiteStore:
+        """The store that `sqlite:///relative.db` or `sqlite:////absolute.db` names, as SQLAlchemy has it.
+
+        Its query may hold `retention`, `timeout` and `synchronous`; `options` are those of the constructor.
+
+        Raises:
+            ConfigurationError: it cannot be made.
+        """
+        location, _, query = url.partition("?")
+        path = location.partition("://")[2]
+        if not path.startswith("/") or path in ("/", "/:memory:"):
+            raise ConfigurationError(
+                "sqlite: the URL names no file; write sqlite:///relative.db or sqlite:////absolute/path.db"
+            )
+        return cls(unquote(path[1:]), **{**options, **_options(query)})
+
+    # -- one session --------------------------------------------------------------------------------------------------
+
+    def create(self, beginning: Beginning) -> SessionRecord | None:
+        """Store a new session, unless an active one has its key, or any has its id: then return that one's record."""
+        return self._database.write(rows.create, beginning)
+
+    def find(self, key: str) -> SessionRecord | None:
+        """The active session under `key`."""
+        return self._database.read(rows.find, key)
+
+    def get(self, session_id: str) -> SessionRecord | None:
+        """The session with that id, active or, as long as it is remembered, ended."""
+        return self._database.read(rows.get, session_id)
+
+    def previous(self, key: str) -> str | None:
+        """The id of the last session that ended under `key`, as long as it is remembered."""
+        return self._database.read(rows.previous, key)
+
+    def merge(self, deltas: Mapping[str, Totals]) -> set[str]:
+        """Add each delta to its active session, all in one transaction; the result holds the ids not active."""
+        return self._database.write(rows.merge, deltas)
+
+    def close(
+        self,
+        session_id: str,
+        *,
+        status: Status,
+        reason: EndReason,
+        ended_ns: int,
+        delta: Totals | None = None,
+        idle_since_ns: int | None = None,
+        owner: str | None = None,
+    ) -> SessionRecord | None:
+        """Add `delta` to an active session and end it; exactly one caller receives the final record.
+
+        With `owner`, that process owes the export until `exported` says that it is done.
+        """
+        return self._database.write(
+            rows.close, session_id, rows.End(status, reason, ended_ns, owner), delta, idle_since_ns
+        )
+
+    # -- all sessions -------------------------------------------------------------------------------------------------
+
+    def due(self, now_ns: int) -> Iterator[SessionRecord]:
+        """The active sessions whose idle timeout or maximum duration has passed at `now_ns`.
+
+        This is also the occasion to tidy up: the log is moved into the file, and once a minute what ended longer than
+        `retention` ago is forgotten.
+        """
+        self._database.notice_replacement()
+        self._forget_old(now_ns)
+        self._database.checkpoint()
+        last = -NEVER, 0
+        while page := self._database.read(rows.due, now_ns, last, _PAGE):
+            last = page[-1].due_ns, page[-1].number
+            deadlines = [rows.deadline(each.record.beginning, each.record.totals.last_activity_ns) for each in page]
+            waiting = [(at, each.record.id) for at, each in zip(deadlines, page, strict=True) if at > now_ns]
+            if waiting:
+                self._database.write(rows.postpone, waiting)
+            yield from (each.record for at, each in zip(deadlines, page, strict=True) if at <= now_ns)
+
+    def counts(self) -> Mapping[tuple[str, str | None], int]:
+        """How many sessions are active, by type and tier."""
+        return self._database.read(rows.counts)
+
+    def active(self, *, user: str | None = None) -> list[SessionRecord]:
+        """The active sessions, oldest first; only those of `user` (a pseudonym) when given."""
+        records = self._database.read(rows.active, user)
+        return sorted(records, key=lambda record: record.beginning.started_ns)
+
+    # -- processes ----------------------------------------------------------------------------------------------------
+
+    def exported(self, session_ids: Collection[str]) -> None:
+        """The ends of these sessions have been exported: nobody owes them any more."""
+        if session_ids:
+            self._database.write(rows.exported, session_ids)
+
+    def beat(self, owner: str, now_ns: int) -> None:
+        """Note that `owner` lives: `now_ns`, by its own clock, is its heartbeat from now on."""
+        self._database.write(rows.beat, owner, now_ns)
+
+    def owners(self) -> Mapping[str, int]:
+        """The last heartbeat of every owner that has not retired."""
+        return self._database.read(rows.owners)
+
+    def take_over(self, dead: str, beat_ns: int, owner: str) -> list[SessionRecord]:
+        """Make `owner` owe everything that `dead` owes, and forget `dead`; one of all callers succeeds."""
+        return self._database.write(rows.take_over, dead, beat_ns, owner)
+
+    def retire(self, owner: str) -> None:
+        """Forget `owner`, which owes nothing any more."""
+        self._database.write(rows.retire, owner)
+
+    def purge(self, before_ns: int) -> int:
+        """Forget the sessions that ended before that time and are owed by nobody; how many they were."""
+        forgotten = 0
+        while batch := self._database.write(rows.purge, before_ns, _BATCH):
+            forgotten += batch
+        return forgotten
+
+    def _forget_old(self, now_ns: int) -> None:
+        """A part of it at a time, so that the background has time for the rest."""
+        if self._purged_ns is not None and abs(now_ns - self._purged_ns) < _PURGE_EVERY_NS:
+            return
+        for _ in range(_BATCHES):
+            if self._database.write(rows.purge, now_ns - self._retention_ns, _BATCH) < _BATCH:
+                self._purged_ns = now_ns
+                return
+
+    # -- the store itself ---------------------------------------------------------------------------------------------
+
+    def secret(self) -> bytes:
+        """32 random bytes, made with the file."""
+        return self._database.read(rows.secret)
+
+    def after_fork(self) -> None:
+        """Begin in a child process, with a connection of its own."""
+        _database.after_fork()
+
+    def shutdown(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+def _options(query: str) -> dict[str, Any]:
+    """The options in the query of a URL."""
+    options: dict[str, Any] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in _IN_URL:
+            raise ConfigurationError(f"sqlite: the URL has an unknown option {name!r}; there are {', '.join(_IN_URL)}")
+        if name in options:
+            raise ConfigurationError(f"sqlite: the URL has the option {name!r} twice")
+        options[name] = _IN_URL[name](name, value)
+    return options
+
+
+def _seconds(name: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ConfigurationError(_not_seconds(name, value)) from None
+
+
+def _not_seconds(name: str, value: object) -> str:
+    return f"sqlite: {name} is a number of seconds above 0, not {value!r}"
+
+
+_IN_URL: Final[Mapping[str, Callable[[str, str], Any]]] = {
+    "retention": _seconds,
+    "timeout": _seconds,
+    "synchronous": lambda _name, value: value,
+}
