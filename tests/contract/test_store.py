@@ -43,7 +43,7 @@ WHOLE = Beginning(
     attributes={"text": "ä\0", "whole": 2**62, "part": 0.1, "flag": True, "many": ("a", "b"), "none": ()},
     idle_timeout_ns=1800 * SECOND,
     max_duration_ns=86_400 * SECOND,
-    reservation=Reservation(2**128 - 1, 2**64 - 1, 3, "vendor=value,other=1", 2),
+    reservation=Reservation(2**128 - 1, 2**64 - 1, 3, "vendor=value,other=1", 2, {"rule": ("a", "b")}, 2**63 + 1),
 )
 
 

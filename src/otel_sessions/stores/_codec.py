@@ -73,8 +73,8 @@ def decode_totals(text: str) -> Totals:
 
 
 def _reservation(values: list[Any]) -> Reservation:
-    *plain, attributes = values
-    return Reservation._make((*plain, _attributes(attributes) if attributes else None))
+    found = Reservation._make(values)
+    return found._replace(attributes=_attributes(dict(found.attributes))) if found.attributes else found
 
 
 def _attributes(values: dict[str, Any]) -> dict[str, AttributeValue]:
