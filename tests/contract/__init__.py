@@ -9,7 +9,10 @@ from typing import Final
 from otel_sessions.stores import MemoryStore
 from otel_sessions.typing import Store
 
+from .. import redis_server
+
 STORES: Final[Mapping[str, Callable[[Path], Store]]] = {
     "memory": lambda _directory: MemoryStore(),
+    "redis": lambda _directory: redis_server.store(),
 }
 """How to make a new, empty store of each kind, given a directory of its own."""
