@@ -95,7 +95,8 @@ class TestFromUrl:
         with pytest.raises(ConfigurationError) as raised:
             from_url("nope://host")
         assert (
-            "store: no store answers to a URL nope://...; there are broken://, choosy://, gone://, memory://, parcel://, "
+            "store: no store answers to a URL nope://...; "
+            "there are broken://, choosy://, gone://, memory://, parcel://, "
             "redis://, rediss://, unix://" == str(raised.value)
         )
 

@@ -17,6 +17,10 @@ import redis
 _DEFAULT: Final = 1.0
 
 
+class _TooLateError(redis.TimeoutError, TimeoutError):
+    """Both what redis-py raises and what a socket does: it closes a socket that it cannot connect for the latter."""
+
+
 class _Deadline(threading.local):
     at: float | None = None
 
@@ -26,7 +30,7 @@ class _Deadline(threading.local):
             return _DEFAULT
         left = self.at - time.monotonic()
         if left <= 0:
-            raise redis.TimeoutError("no time is left")
+            raise _TooLateError("no time is left")
         return left
 
 

@@ -8,16 +8,12 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
-from ..exceptions import ConfigurationError, MissingExtraError
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
+from redis.retry import Retry
 
-try:
-    import redis
-    from redis.backoff import NoBackoff
-    from redis.cluster import RedisCluster
-    from redis.retry import Retry
-except ImportError as error:
-    raise MissingExtraError(feature="otel_sessions.stores.redis", module="redis", extra="redis") from error
-
+from ..exceptions import ConfigurationError
 from ._redis_socket import Pool
 
 SCHEMES: Final = ("redis", "rediss", "unix")

@@ -22,7 +22,13 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
-from ..exceptions import StoreError
+from ..exceptions import MissingExtraError, StoreError
+
+try:
+    import redis  # noqa: F401 - so that its absence is told from a fault of ours
+except ImportError as error:
+    raise MissingExtraError(feature="otel_sessions.stores.redis", module="redis", extra="redis") from error
+
 from . import _redis_format as form
 from ._redis_line import Line
 from ._redis_url import Address, Options
