@@ -211,7 +211,7 @@ class TestServer:
     def test_read_only(self, start: Callable[..., RedisServer]) -> None:
         """A replica can be read, and says that it cannot be written."""
         store = RedisStore(start("--replicaof", "127.0.0.1", str(redis_server.shared().port)).url, timeout=5)
-        redis_server.until(lambda: _answered(lambda: store.get("a")))
+        redis_server.until(lambda: answered(lambda: store.get("a")))
         with pytest.raises(StoreError, match=r"^redis: it is a read-only replica; the store needs the primary$"):
             store.create(beginning("a"))
         store.shutdown()
@@ -557,7 +557,7 @@ class TestUnanswered:
         time.sleep(0.2)
         done.set()
         worker.join()
-        redis_server.until(lambda: _answered(lambda: other.get("a")))
+        redis_server.until(lambda: answered(lambda: other.get("a")))
         assert counted == [totals(other, "a").requests]
         store.shutdown()
         other.shutdown()
@@ -592,7 +592,8 @@ class TestKilledClient:
         store.shutdown()
 
 
-def _answered(work: Callable[[], object]) -> bool:
+def answered(work: Callable[[], object]) -> bool:
+    """Whether it succeeds."""
     try:
         work()
     except StoreError:

@@ -113,7 +113,7 @@ class TestUrl:
             ("redis://:hunter2@host/1?cluster=true", "has no database but 0"),
             ("unix:///path?password=hunter2&cluster=true", "has no database but 0"),
             ("unix://?password=hunter2", "needs the path"),
-            ("rediss://:hunter2@host?ssl_min_version=hunter2", "cannot use the parameters"),
+            ("rediss://:hunter2@host?health_check_interval=hunter2", "cannot use the parameters"),
             ("http://:hunter2@host", "begins with redis://"),
             ("redis:hunter2", "begins with redis://"),
         ],

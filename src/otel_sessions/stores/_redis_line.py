@@ -90,22 +90,18 @@ class Line:
 
     def _explain(self, error: Exception) -> tuple[str, Exception | None]:
         """What is wrong, and the cause, unless its text has a credential in it."""
-        told = _TOLD.get(type(error).__name__)
         text = str(error)
         for secret in self._address.secrets:
             text = text.replace(secret, "***")
+        # A server that does not know a command repeats its arguments.
         cause = error if text == str(error) and "args beginning with" not in text else None
         if isinstance(error, redis.TimeoutError):
             return f"no answer within {self.timeout:g} s", cause
         if found := re.search(r"OTHERFORMAT (\S+)", text):
             return f"what is stored has the format {found[1]}, this version of otel-sessions knows {FORMAT}", cause
-        if "unknown command" in text.lower():
-            return "it does not know a command that is needed; is it a Redis server?", None
-        if "OOM command not allowed" in text:
-            told = "its memory is full, and it does not evict"
-        if "READONLY" in text:
-            told = "it is a read-only replica; the store needs the primary"
-        return told or f"{type(error).__name__}: {text[:_MAX_TEXT]}", cause
+        kind = type(error).__name__
+        told = (words for sign, words in _TOLD.items() if sign == kind or sign in text)
+        return next(told, f"{kind}: {text[:_MAX_TEXT]}"), cause
 
     def after_fork(self) -> None:
         """Begin anew in a child process, with connections of its own."""
@@ -119,14 +115,20 @@ class Line:
             client.close()
 
 
+_REFUSED: Final = "it refuses the user name or the password"
 _TOLD: Final = {
-    "AuthenticationError": "it refuses the user name or the password",
-    "AuthenticationWrongNumberOfArgsError": "it refuses the user name or the password",
+    "AuthenticationError": _REFUSED,
+    "AuthenticationWrongNumberOfArgsError": _REFUSED,
     "InvalidResponse": "what answers there does not speak the protocol of Redis",
+    "MOVED ": "it is a Redis Cluster; add cluster=true to the parameters of the URL",
+    "MovedError": "it is a Redis Cluster; add cluster=true to the parameters of the URL",
     "NoPermissionError": "the user may not do what the store needs: EVAL, EVALSHA, and the commands of the scripts",
-    "OutOfMemoryError": "its memory is full, and it does not evict",
+    "OOM command not allowed": "its memory is full, and it does not evict",
+    "READONLY ": "it is a read-only replica; the store needs the primary",
     "ReadOnlyError": "it is a read-only replica; the store needs the primary",
+    "unknown command": "it does not know a command that is needed; is it a Redis server?",
 }
+"""What errors mean, by their class or a part of their text; not all versions of redis-py have all classes."""
 
 
 def _evaluate(client: Any, one: Script, keys: Sequence[bytes], arguments: Sequence[bytes | str | int]) -> Any:

@@ -75,7 +75,7 @@ class Address:
                 url=self._url(), connection_pool_class=Pool, retry=_once(), **_settings(RedisCluster, timeout)
             )
         pool = Pool.from_url(self._url(), retry=_once(), **_settings(redis.Redis, timeout))
-        return redis.Redis(connection_pool=pool)
+        return redis.Redis.from_pool(pool)
 
     def _url(self) -> str:
         query = urlencode({"max_connections": str(_CONNECTIONS), **self._query})
