@@ -142,6 +142,21 @@ class TestAddress:
         assert raised.value.__cause__ is None
         assert raised.value.__suppress_context__
 
+    @pytest.mark.parametrize(
+        "nonsense", [b":x\r\n", b"*2\r\n", b"%1\r\n", b"$-7\r\n", b"\xff\xfe\r\n", b"\r\n", b"+\r\n"]
+    )
+    @pytest.mark.parametrize("protocol", [2, 3])
+    def test_nonsense(self, nonsense: bytes, protocol: int) -> None:
+        """Whatever is answered, the store says in time that it cannot be used."""
+
+        class Nonsense(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                while self.rfile.readline():
+                    self.wfile.write(nonsense)
+
+        with serving(Nonsense) as port:
+            assert refusal(f"redis://127.0.0.1:{port}?protocol={protocol}", timeout=0.3).startswith("redis: ")
+
     def test_silent(self, clock: Clock) -> None:
         """A port where nothing answers costs one timeout, and then nothing for a while."""
         with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import redis
 from redis.cluster import RedisCluster
-from redis.exceptions import RedisClusterException, RedisError
 
 from ..exceptions import StoreError
 from ._breaker import Breaker
@@ -69,8 +68,11 @@ class Line:
         try:
             with within(self.timeout):
                 result = _evaluate(self._connected(), script(name), keys, arguments)
-        except (RedisError, RedisClusterException, OSError, ValueError) as error:
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a client that is told nonsense raises anything
             if isinstance(error, redis.ResponseError) and not isinstance(error, redis.exceptions.ClusterError):
+                # It did answer.
                 self._breaker.succeeded()
             else:
                 self._breaker.failed()
@@ -124,6 +126,7 @@ _TOLD: Final = {
     "MovedError": "it is a Redis Cluster; add cluster=true to the parameters of the URL",
     "NoPermissionError": "the user may not do what the store needs: EVAL, EVALSHA, and the commands of the scripts",
     "OOM command not allowed": "its memory is full, and it does not evict",
+    "OutOfMemoryError": "its memory is full, and it does not evict",
     "READONLY ": "it is a read-only replica; the store needs the primary",
     "ReadOnlyError": "it is a read-only replica; the store needs the primary",
     "unknown command": "it does not know a command that is needed; is it a Redis server?",

@@ -64,7 +64,7 @@ class _Doubts:
         token = self._tokens.pop((verb, subject), None) or secrets.token_hex(8)
         try:
             yield token
-        except StoreError:
+        except BaseException:
             self._tokens[verb, subject] = token
             if len(self._tokens) > _MAX_DOUBTS:
                 self._tokens.popitem(last=False)
@@ -198,7 +198,7 @@ class RedisStore:
             try:
                 for chunk in _chunks(list(deltas), _MERGED_AT_ONCE):
                     missing |= self._merge(number, {session_id: deltas[session_id] for session_id in chunk})
-            except StoreError:
+            except BaseException:
                 self._doubt(deltas, number)
                 raise
             for session_id in deltas:
