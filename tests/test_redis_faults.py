@@ -288,7 +288,11 @@ class TestServer:
         assert [] == list(store.due(START + 2 * SECOND))
         assert {("chat", None): 2} == dict(store.counts())
         store.beat("o", 1)
-        assert [] == [record.id for record in store.take_over("o", 1, "p") if record.id in "ac"]
+        with redis_server.shared().client() as client:
+            client.delete(f"{{{prefix}}}:s:b")
+        assert [] == [record.id for record in store.take_over("o", 1, "p") if record.id != "d"]
+        store.beat("p", 1)
+        assert [] == [record.id for record in store.take_over("p", 1, "q") if record.id != "d"]
         store.shutdown()
 
     def test_empty_again(self, start: Callable[..., RedisServer], clock: Clock) -> None:
@@ -538,6 +542,28 @@ class TestUnanswered:
         assert [] == store.take_over("dead", 1, "b")
         store.shutdown()
         other.shutdown()
+
+    def test_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is noted of calls that failed does not grow for ever; the latest count."""
+        monkeypatch.setattr("otel_sessions.stores.redis._MAX_DOUBTS", 3)
+        store = RedisStore(f"redis://127.0.0.1:{redis_server.free_port()}")
+        for number in range(10):
+            for work in (
+                lambda number=number: store.merge({f"s{number}": delta()}),
+                lambda number=number: store.create(beginning(f"s{number}")),
+            ):
+                with pytest.raises(StoreError):
+                    work()
+        assert ["s7", "s8", "s9"] == list(store._unanswered)
+        assert [("create", "s7"), ("create", "s8"), ("create", "s9")] == list(store._doubts._tokens)
+
+    def test_merges_one_at_a_time(self) -> None:
+        """A merge that waits for another one waits no longer than the timeout."""
+        store = redis_server.store(timeout=0.05)
+        with store._merging, pytest.raises(StoreError, match=r"an earlier merge is not done within 0\.05 s"):
+            store.merge({"a": delta()})
+        assert {"a"} == store.merge({"a": delta()})
+        store.shutdown()
 
     def test_under_load(self, start: Callable[..., RedisServer]) -> None:
         """While Redis stops, goes on, is killed and started again, every request is counted, and counted once."""

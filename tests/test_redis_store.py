@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from otel_sessions import ConfigurationError, StoreError
-from otel_sessions.stores import from_url
+from otel_sessions.stores import _redis_socket, from_url
 from otel_sessions.stores.redis import RedisStore
 from otel_sessions.typing import Beginning, Event, SessionRecord, SharedStore, Totals
 
@@ -209,6 +209,12 @@ class TestKept:
             store.merge({"a": delta(START + hour * 1800 * SECOND, requests=1)})
         assert 100 == totals(store, "a").requests
         assert server.hlen(f"{{{prefix}}}:s:a") < 50
+
+    def test_due_exactly(self, store: RedisStore) -> None:
+        """Redis orders by milliseconds; a session is due at its nanosecond nevertheless."""
+        store.create(beginning("a", idle_timeout_ns=SECOND + 500))
+        assert [] == list(store.due(START + SECOND + 499))
+        assert ["a"] == ids(store.due(START + SECOND + 500))
 
     def test_deployments_apart(self, store: RedisStore) -> None:
         """Two deployments on one Redis do not see each other."""
@@ -448,3 +454,11 @@ class TestProcesses:
             print(codes, len(won), len({{line.split()[0] for line in won}}), same, store.counts())
         """)
         assert "{0} 200 200 True {}" == completed.stdout.strip()
+
+
+class TestDeadline:
+    def test_outside_of_a_call(self) -> None:
+        """A connection that is used outside of a call, as when the pool tidies up, has a timeout too."""
+        assert 1 == _redis_socket._deadline.remaining()
+        with _redis_socket.within(5):
+            assert 4 < _redis_socket._deadline.remaining() <= 5

@@ -105,7 +105,7 @@ def _once() -> Retry:
 
 def _settings(client: Any, timeout: float) -> dict[str, Any]:
     settings: dict[str, Any] = {"timeout": timeout, "protocol": 2}
-    if "maint_notifications_config" in _arguments(client):
+    if "maint_notifications_config" in _arguments(client):  # pragma: no branch - the other one is that of redis-py 5
         # They relax timeouts behind our back, and cost a round trip for each connection.
         from redis.maint_notifications import MaintNotificationsConfig  # noqa: PLC0415 - absent before redis-py 7
 
