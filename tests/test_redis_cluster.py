@@ -53,7 +53,10 @@ class TestCluster:
             prefix = secrets.token_hex(4)
             url = f"redis://127.0.0.1:{nodes[number % 3].port}/0?cluster=true&prefix={prefix}"
             store = RedisStore(url, timeout=10)
-            assert store.create(beginning("a", key="k", user="u", owner="o", idle_timeout_ns=SECOND)) is None
+            assert (
+                store.create(beginning("a", key="k", user="u", owner="o", topology="scoped", idle_timeout_ns=SECOND))
+                is None
+            )
             assert store.create(beginning("b", key="k")) is not None
             assert store.create(beginning("b", key="{l}")) is None
             for _ in range(40):

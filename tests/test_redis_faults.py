@@ -277,7 +277,7 @@ class TestServer:
         """A session that Redis has lost is missing; merging does not bring it back, and its key is free."""
         store = redis_server.store(prefix=(prefix := secrets.token_hex(4)))
         for name in "abc":
-            store.create(beginning(name, key=name, user="u", owner="o", idle_timeout_ns=SECOND))
+            store.create(beginning(name, key=name, user="u", owner="o", topology="scoped", idle_timeout_ns=SECOND))
         with redis_server.shared().client() as client:
             client.delete(*(f"{{{prefix}}}:s:{name}" for name in "abc"))
         assert {"a"} == store.merge({"a": delta(requests=1)})
@@ -528,7 +528,7 @@ class TestUnanswered:
         """Who takes over again receives what it took over; nobody else does."""
         server = start()
         store, other = RedisStore(server.url, timeout=0.3, clock=clock), RedisStore(server.url, timeout=5)
-        store.create(beginning("a", owner="dead"))
+        store.create(beginning("a", owner="dead", topology="scoped"))
         store.beat("dead", 1)
         assert [] == store.take_over("nobody", 1, "b")
         server.pause()

@@ -219,7 +219,7 @@ class TestKept:
     def test_deployments_apart(self, store: RedisStore) -> None:
         """Two deployments on one Redis do not see each other."""
         other = redis_server.store()
-        store.create(beginning("a", key="k", user="u", owner="o", idle_timeout_ns=1))
+        store.create(beginning("a", key="k", user="u", owner="o", topology="scoped", idle_timeout_ns=1))
         store.beat("o", 1)
         assert [None, None, [], [], {}, {}] == [
             other.find("k"),
@@ -243,7 +243,7 @@ class TestKept:
 
     def test_millions_of_keys_but_one_slot(self, store: RedisStore, server: Any, prefix: str) -> None:
         """All keys have one hash tag, so that they are on one node of a cluster."""
-        store.create(beginning("{b}", key="{k}", user="u", owner="o", idle_timeout_ns=1))
+        store.create(beginning("{b}", key="{k}", user="u", owner="o", topology="scoped", idle_timeout_ns=1))
         close(store, "{b}", owner="p")
         store.beat("o", 1)
         store.take_over("o", 1, "q")
@@ -259,7 +259,7 @@ class TestLife:
     def test_everything_expires(self, store: RedisStore, server: Any, prefix: str) -> None:
         """Every key has an end."""
         for name in ("a", "b", "c"):
-            store.create(beginning(name, key=name, user="u", owner="o", idle_timeout_ns=SECOND))
+            store.create(beginning(name, key=name, user="u", owner="o", topology="scoped", idle_timeout_ns=SECOND))
         store.merge({"a": delta(user="v")})
         close(store, "b")
         close(store, "c", owner="p")
@@ -317,7 +317,11 @@ class TestLife:
     def test_nothing_left(self, store: RedisStore, server: Any, prefix: str) -> None:
         """Of sessions that have ended and were purged nothing is left."""
         for number in range(300):
-            store.create(beginning(f"s{number}", key=f"k{number}", user="u", owner="o", idle_timeout_ns=SECOND))
+            store.create(
+                beginning(
+                    f"s{number}", key=f"k{number}", user="u", owner="o", topology="scoped", idle_timeout_ns=SECOND
+                )
+            )
         store.merge({f"s{number}": delta(user="v") for number in range(300)})
         for number in range(300):
             close(store, f"s{number}", ended_ns=START + number)

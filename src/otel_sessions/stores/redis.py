@@ -153,7 +153,7 @@ class RedisStore:
             form.dump_kind(beginning),
             form.optional(beginning.key),
             form.optional(beginning.user),
-            form.optional(beginning.owner),
+            form.optional(beginning.owner if beginning.topology == "scoped" else None),
             form.milliseconds(beginning.idle_timeout_ns),
             form.latest_ms(beginning),
             self._life_ms(beginning),
