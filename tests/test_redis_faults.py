@@ -568,7 +568,7 @@ class TestUnanswered:
     def test_under_load(self, start: Callable[..., RedisServer]) -> None:
         """While Redis stops, goes on, is killed and started again, every request is counted, and counted once."""
         server = start("--appendonly", "yes", "--appendfsync", "always")
-        store = RedisStore(server.url, timeout=0.1)
+        store = RedisStore(server.url, timeout=0.5)
         other = RedisStore(server.url, timeout=5)
         store.create(beginning("a"))
         done = threading.Event()
@@ -588,10 +588,10 @@ class TestUnanswered:
 
         worker = threading.Thread(target=work)
         worker.start()
-        for _ in range(8):
+        for _ in range(4):
             time.sleep(0.05)
             server.pause()
-            time.sleep(0.2)
+            time.sleep(0.6)
             server.resume()
         server.kill()
         server.start()
