@@ -23,7 +23,8 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 demo: $(STAMP) ## Run sessions in real applications and show what they send
 	$(BIN)/python -m otel_sessions.demo
 
-test: $(STAMP) ## Run all tests
+test: $(STAMP) ## Run all tests; installs redis-server if it may
+	sh .ci/install-redis
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 lint: $(STAMP) ## Check style and format
@@ -40,6 +41,7 @@ docs: $(STAMP) ## Write the generated parts of the documentation
 	$(BIN)/python docs/generate.py
 
 wheel: $(STAMP) ## Build the wheel and test it installed, away from the sources
+	sh .ci/install-redis
 	sh .ci/test-wheel $(BIN)/python $(CONSTRAINTS)
 
 bench: $(STAMP) ## Measure against the same thing written by hand, and against peers

@@ -10,6 +10,8 @@ from opentelemetry import context as otel_context
 import otel_sessions
 from otel_sessions import _guard
 
+from . import redis_server
+
 
 @pytest.fixture(autouse=True)
 def _clean_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -24,3 +26,10 @@ def _clean_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     assert otel_context.get_current() == before, "a test or the code under test left a context attached"
     otel_sessions.shutdown()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _redis_servers() -> Iterator[None]:
+    """The Redis that the tests share is started by the first that needs it, and stopped after the last."""
+    yield
+    redis_server.stop_shared()

@@ -23,7 +23,7 @@ class SharedMemoryStore(MemoryStore):
     def create(self, beginning: Beginning) -> SessionRecord | None:
         with self._lock:
             taken = super().create(beginning)
-            if taken is None and beginning.owner is not None:
+            if taken is None and beginning.topology == "scoped" and beginning.owner is not None:
                 self._owed[beginning.id] = beginning.owner
             return taken
 

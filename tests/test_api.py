@@ -381,7 +381,9 @@ class TestConfigure:
 
     def test_unknown_store(self) -> None:
         """A store that there is not is named, without its credentials, with those that there are."""
-        with pytest.raises(ConfigurationError, match=r"no store .*; there are memory://, sqlite://") as raised:
+        with pytest.raises(
+            ConfigurationError, match=r"no store .*; there are memory://, redis://, rediss://, sqlite://, unix://"
+        ) as raised:
             otel_sessions.configure(store="cassandra://user:hunter2@host/db")
         assert "hunter2" not in str(raised.value)
 

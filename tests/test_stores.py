@@ -96,7 +96,8 @@ class TestFromUrl:
             from_url("nope://host")
         assert (
             "store: no store answers to a URL nope://...; "
-            "there are broken://, choosy://, gone://, memory://, parcel://, sqlite://" == str(raised.value)
+            "there are broken://, choosy://, gone://, memory://, parcel://, "
+            "redis://, rediss://, sqlite://, unix://" == str(raised.value)
         )
 
     @pytest.mark.usefixtures("parcel")

@@ -30,13 +30,16 @@ class _Closing(NamedTuple):
     status: Status
     reason: EndReason
     ended_ns: int
-    delta: Totals
+    delta: Totals | None
     said: bool = False
     """Whether its end has been emitted already."""
+    idle_since_ns: int | None = None
+    """Since when it has been idle: an end that does not count if it has been used elsewhere."""
 
     def record(self) -> SessionRecord:
         """The session as far as it is known here."""
-        return SessionRecord(self.live.beginning, self.delta, self.status, self.reason, self.ended_ns)
+        totals = self.delta or Totals(self.live.last_ns)
+        return SessionRecord(self.live.beginning, totals, self.status, self.reason, self.ended_ns)
 
 
 class Endings:
@@ -96,7 +99,9 @@ class Endings:
         return self._close(closing)
 
     def _close(self, closing: _Closing) -> SessionRecord | Failed | None:
-        return self._ledger.close(closing.live, closing.status, closing.reason, closing.ended_ns, closing.delta)
+        return self._ledger.close(
+            closing.live, closing.status, closing.reason, closing.ended_ns, closing.delta, closing.idle_since_ns
+        )
 
     def _owe(self, closing: _Closing) -> None:
         """Tell the store later; beyond a bound the oldest is emitted as far as it is known, and the store not told."""
@@ -115,7 +120,9 @@ class Endings:
                 record = self._close(closing)
                 if record is Failed.FAILED:
                     self._owed.append(closing)
-                elif record is not None and not closing.said:
+                elif record is None:
+                    self._correct(closing.live)
+                elif not closing.said:
                     self._say_ended(record, closing.live)
 
     def _end_scoped(self, live: Live, status: Status, reason: EndReason) -> bool:
@@ -185,11 +192,6 @@ class Endings:
             swallow("emit the end of a session again", exc)
         self._note_export(record)
 
-    def _forget(self, live: Live, status: Status, reason: EndReason) -> None:
-        if live.ended is None:
-            live.ended = status, reason
-        self._ledger.forget(live)
-
     def span_context(self, live: Live) -> Context | None:
         """A context in which the session's span, live or reserved, is the current one; None if there is no span."""
         return live.context if live.span is not None else self._telemetry.reserved_context(live.beginning)
@@ -233,8 +235,7 @@ class Endings:
             if live.ended is not None:
                 return
             live.ended = "expired", "max_duration"
-        if not self._end_expired(live, "max_duration", too_old_ns, self._ledger.take(live)):
-            self._correct(live)
+        self._end_expired(_Closing(live, "expired", "max_duration", too_old_ns, self._ledger.take(live)))
 
     def _expire_idle(self, live: Live, last_ns: int) -> None:
         with live.lock:
@@ -243,29 +244,28 @@ class Endings:
             # From here on nothing enters it, so that no request can be lost between this look and the end.
             live.ended = "expired", "idle_timeout"
         # The session ended when it was last used; the pause after that is not part of it.
-        if not self._end_expired(live, "idle_timeout", last_ns, None, idle_since_ns=last_ns):
-            self._correct(live)
+        self._end_expired(_Closing(live, "expired", "idle_timeout", last_ns, None, idle_since_ns=last_ns))
+
+    def _end_expired(self, closing: _Closing) -> None:
+        record = self._close(closing)
+        if record is None:
+            self._correct(closing.live)
+            return
+        self._ledger.forget(closing.live)
+        if record is Failed.FAILED:
+            # The store may have done it all the same, and its answer was lost: asked again, it says so.
+            self._owe(closing)
+        else:
+            self._say_ended(record, closing.live)
 
     def _correct(self, live: Live) -> None:
-        """It did not end here: it was used or ended elsewhere meanwhile, or the store did not answer."""
+        """It did not end here: it was used or ended elsewhere meanwhile."""
         stored = self._ledger.call("get", self._store.get, live.beginning.id, failed=Failed.FAILED)
         if isinstance(stored, SessionRecord) and stored.end_reason is not None:
             live.ended = stored.status, stored.end_reason
         elif stored is not None:
             live.ended = None
         self._ledger.forget(live)
-
-    def _end_expired(
-        self, live: Live, reason: EndReason, ended_ns: int, delta: Totals | None, idle_since_ns: int | None = None
-    ) -> bool:
-        record = self._ledger.close(live, "expired", reason, ended_ns, delta, idle_since_ns)
-        if record is Failed.FAILED and delta is not None:
-            self._ledger.give_back(live, delta)
-        if not isinstance(record, SessionRecord):
-            return False
-        self._forget(live, "expired", reason)
-        self._say_ended(record, live)
-        return True
 
     def give_up(self) -> None:
         """Say what is known of the sessions whose end the store could not be told of to the last."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.trace import TracerProvider
 
+    from .typing import Store
 
 _STAMPED: Final[WeakSet[object]] = WeakSet()
 _stamping = threading.RLock()
@@ -40,13 +41,11 @@ class Runtime:
             events=settings.events,
             on_sdk=self._on_sdk,
         )
-        chosen = settings.store
         clock = settings.clock or SystemClock()
         if successor_of is not None:
             ledger: Ledger = successor_of.lifecycle.ledger
         else:
-            store = from_url(chosen, history=settings.history) if isinstance(chosen, str) else chosen
-            ledger = Ledger(store, history=settings.history)
+            ledger = Ledger(_store(settings), history=settings.history)
         ledger.bind(self.telemetry, clock, active_gap=settings.active_gap, observed=settings.enabled)
         self.lifecycle: Lifecycle = Lifecycle(settings, ledger, self.telemetry, clock)
         self.lifecycle.on_first_use = self._on_first_use
@@ -99,6 +98,12 @@ class Runtime:
         """Start afresh in a child process."""
         self.background.after_fork()
         self.lifecycle.after_fork()
+
+
+def _store(settings: Settings) -> Store:
+    if not isinstance(settings.store, str):
+        return settings.store
+    return from_url(settings.store, history=settings.history, retention=settings.retention)
 
 
 _lock = threading.RLock()

@@ -12,6 +12,8 @@ from .memory import MemoryStore
 
 __all__ = ["ENTRY_POINT_GROUP", "MemoryStore", "from_url"]
 
+_REDIS: Final = ("redis", "rediss", "unix")
+
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}")  # RFC 3986, section 3.1
 
 ENTRY_POINT_GROUP: Final = "otel_sessions_store"
@@ -23,7 +25,8 @@ def from_url(url: str, *, history: int = 10_000, retention: float | None = None)
     """Make the store that `url` names.
 
     Args:
-        url: `memory://`, `sqlite:///relative.db`, `sqlite:////absolute/path.db`, or a URL with the scheme of an entry
+        url: `memory://`; `sqlite:///relative.db` or `sqlite:////absolute/path.db`; `redis://`, `rediss://` (TLS) or
+            `unix://` for Redis; or a URL with the scheme of an entry
             point in the group `otel_sessions_store`.
         history: how many ended sessions the memory store remembers.
         retention: for how many seconds a store that outlives the process remembers ended sessions, if its URL does not
@@ -31,6 +34,7 @@ def from_url(url: str, *, history: int = 10_000, retention: float | None = None)
 
     Raises:
         ConfigurationError: no store answers to the scheme, or the one that does cannot be made.
+        MissingExtraError: the store needs an extra that is not installed.
     """
     scheme, separator, _ = url.partition("://")
     scheme = scheme.lower() if separator and _SCHEME.fullmatch(scheme) else ""
@@ -40,6 +44,10 @@ def from_url(url: str, *, history: int = 10_000, retention: float | None = None)
         from .sqlite import SQLiteStore  # noqa: PLC0415 - loaded only where it is used
 
         return SQLiteStore.from_url(url) if retention is None else SQLiteStore.from_url(url, retention=retention)
+    if scheme in _REDIS:
+        from .redis import RedisStore  # noqa: PLC0415 - it needs an extra
+
+        return RedisStore(url) if retention is None else RedisStore(url, retention=retention)
     from importlib.metadata import entry_points  # noqa: PLC0415 - half of this package's import time otherwise
 
     offered = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
@@ -55,5 +63,5 @@ def from_url(url: str, *, history: int = 10_000, retention: float | None = None)
             raise ConfigurationError(f"store: {scheme}://... cannot be used, it raised {reason}") from error
     # Of the URL only the scheme is shown: anything after it may be a credential.
     shown = f"{scheme}://..." if scheme else "without a scheme"
-    known = ", ".join(f"{name}://" for name in sorted({"memory", "sqlite", *offered}))
+    known = ", ".join(f"{name}://" for name in sorted({"memory", "sqlite", *_REDIS, *offered}))
     raise ConfigurationError(f"store: no store answers to a URL {shown}; there are {known}")

@@ -1,0 +1,138 @@
+"""How a session is written in Redis. The scripts do not look into the JSON: all sums are made in Python, and exact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from .._models import Beginning, SessionRecord, Totals
+from ..exceptions import StoreError
+
+Fields = dict[bytes, bytes]
+
+_MS: Final = 1_000_000
+_LAST_STAMP: Final = 10**20 - 1
+_RESOLVED_NS: Final = 3_600_000_000_000
+"""After that time nobody repeats a merge any more, and none arrives late."""
+
+
+def encode(text: str) -> bytes:
+    """Any text at all, lone surrogates too."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decode(raw: bytes) -> str:
+    """Invert `encode`."""
+    return raw.decode("utf-8", "surrogatepass")
+
+
+def optional(text: str | None) -> bytes:
+    """What may be absent, as the scripts read it."""
+    return b"" if text is None else b"=" + encode(text)
+
+
+def stamp(time_ns: int) -> str:
+    """A time that is compared as text."""
+    return f"{min(max(0, time_ns), _LAST_STAMP):020d}"
+
+
+def dumps(value: Any) -> str:
+    """Compact JSON; integers of any size and floats keep their value and their type."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def dump_beginning(beginning: Beginning) -> str:
+    """All fields that are not None."""
+    return dumps({name: value for name, value in beginning.to_dict().items() if value is not None})
+
+
+def dump_kind(beginning: Beginning) -> str:
+    """What active sessions are counted by."""
+    return dumps([beginning.type, beginning.tier])
+
+
+def load_kind(raw: bytes) -> tuple[str, str | None]:
+    """Invert `dump_kind`."""
+    kind, tier = json.loads(raw)
+    return kind, tier
+
+
+def fields(raw: list[bytes]) -> Fields:
+    """What HGETALL returned."""
+    return dict(zip(raw[::2], raw[1::2], strict=True))
+
+
+def record(raw: list[bytes]) -> SessionRecord | None:
+    """The session, or None if nothing is stored.
+
+    Raises:
+        StoreError: what is stored is not a session.
+    """
+    stored = fields(raw)
+    # A hash without a beginning is none of ours, or a part that somebody else has left of one.
+    if b"b" not in stored:
+        return None
+    try:
+        beginning = Beginning.from_dict({"attributes": None, **json.loads(stored[b"b"])})
+        totals = Totals(beginning.started_ns)
+        for delta in _deltas(stored).values():
+            totals.merge(delta)
+        status = json.loads(stored[b"e"]) if b"e" in stored else ("active", None, None)
+        return SessionRecord(beginning, totals, *status)
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError("redis: the record of a session cannot be read") from error
+
+
+def _deltas(stored: Fields) -> dict[bytes, Totals]:
+    """What is to be added up, in its order, by field."""
+    places = sorted(int(name[1:]) for name in stored if name[:1] == b"d")
+    names = [b"t"] * (b"t" in stored) + [b"d%d" % place for place in places]
+    return {name: Totals.from_dict(json.loads(stored[name])) for name in names}
+
+
+class Compaction(NamedTuple):
+    """Sums, and the fields whose place they take."""
+
+    times: bytes
+    sums: str
+    replaced: list[bytes]
+
+    @property
+    def arguments(self) -> list[bytes | str | int]:
+        """As the script takes them."""
+        return [self.times, self.sums, len(self.replaced), *self.replaced]
+
+
+def compaction(raw: list[bytes]) -> Compaction:
+    """Add up all deltas but each writer's last one, which it may have to repeat."""
+    stored = fields(raw)
+    deltas = _deltas(stored)
+    newest = max(delta.last_activity_ns for delta in deltas.values())
+    replaced = []
+    for writer, place in _last_places(stored).items():
+        if newest - deltas[place].last_activity_ns > _RESOLVED_NS:
+            replaced.append(writer)
+        else:
+            del deltas[place]
+    sums = Totals()
+    for delta in deltas.values():
+        sums.merge(delta)
+    replaced += [name for name in deltas if name != b"t"]
+    return Compaction(stored.get(b"g", b"0"), dumps(sums.to_dict()), replaced)
+
+
+def _last_places(stored: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """The field of each writer's last delta."""
+    return {name: b"d" + value.partition(b":")[2] for name, value in stored.items() if name[:2] == b"w:"}
+
+
+def milliseconds(duration_ns: int | None) -> str:
+    """A duration that Redis counts in milliseconds; '' for none."""
+    return "" if duration_ns is None else str(min(duration_ns // _MS, 10**14))
+
+
+def latest_ms(beginning: Beginning) -> str:
+    """When the maximum duration has passed; '' for never."""
+    longest = beginning.max_duration_ns
+    return "" if longest is None else milliseconds(beginning.started_ns + longest)

@@ -1,0 +1,37 @@
+-- Ends a session. Returns what is stored of it, to the caller who ended it, and to nobody else.
+local session = KEYS[SHARED + 1]
+local id, token, status, ended = unpack(ARGV, 1, 4)
+local idle_since, owner, delta = optional(ARGV[5]), optional(ARGV[6]), optional(ARGV[7])
+local writer, replaced = ARGV[8], tonumber(ARGV[9])
+local retention, longest = tonumber(ARGV[10]), tonumber(ARGV[11])
+
+if not is_active(session) then
+  -- The answer to whoever ended it may have been lost.
+  return redis.call('HGET', session, 'k') == token and redis.call('HGETALL', session) or nil
+end
+if idle_since and redis.call('HGET', session, 'l') > idle_since then
+  return nil
+end
+redis.call('HSET', session, 'e', status, 'z', ended, 'k', token)
+if delta then
+  local written = replaced and redis.call('HGET', session, 'w:' .. writer)
+  local number, place = string.match(written or '', '^(%d+):(%d+)$')
+  if number and tonumber(number) >= replaced then
+    redis.call('HDEL', session, 'd' .. place)
+  end
+  redis.call('HSET', session, 'd' .. redis.call('HINCRBY', session, 'q', 1), delta)
+end
+local key = leave(id)
+if key then
+  redis.call('HSET', session, 'y', key)
+  redis.call('HSET', PREVIOUS, key, id)
+end
+settle(id)
+if owner then
+  owe(owner, id)
+  redis.call('PEXPIRE', session, longest)
+else
+  remember(session, id, retention)
+end
+refresh()
+return redis.call('HGETALL', session)

@@ -1,0 +1,2 @@
+-- Returns how many sessions of each kind are active.
+return redis.call('HGETALL', COUNTS)

@@ -1,0 +1,16 @@
+-- Forgets sessions that ended before the stamp ARGV[1]. Returns how many they were, and how many are kept.
+local forgotten, kept = 0, 0
+for number = 2, #ARGV do
+  local session, id = KEYS[SHARED + number - 1], ARGV[number]
+  local ended, key = unpack(redis.call('HMGET', session, 'z', 'y'))
+  if ended and ended >= ARGV[1] then
+    kept = kept + 1
+  else
+    forgotten = forgotten + redis.call('DEL', session)
+    redis.call('ZREM', ENDED, id)
+    if key and redis.call('HGET', PREVIOUS, key) == id then
+      redis.call('HDEL', PREVIOUS, key)
+    end
+  end
+end
+return { forgotten, kept }

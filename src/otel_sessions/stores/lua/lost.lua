@@ -1,0 +1,10 @@
+-- Forgets the ids in ARGV as far as Redis has lost their sessions, or they have ended.
+for number, id in ipairs(ARGV) do
+  local session = KEYS[SHARED + number]
+  if not is_active(session) then
+    leave(id)
+    if redis.call('EXISTS', session) == 0 then
+      settle(id)
+    end
+  end
+end

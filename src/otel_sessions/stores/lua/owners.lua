@@ -1,0 +1,2 @@
+-- Returns every owner and its last heartbeat.
+return redis.call('HGETALL', OWNERS)

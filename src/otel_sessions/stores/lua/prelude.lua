@@ -1,0 +1,136 @@
+-- Stands before every script: the names of the keys, and what several scripts do.
+--
+-- A session is one hash, so that Redis can lose it only as a whole:
+--   b  its beginning (JSON)            l  stamp of its last activity
+--   c  token of the call that made it  p  what its deadline is made of: idle ms, latest end in ms, life in ms
+--   d1, d2, ...  deltas (JSON)         q  number of the last delta
+--   w:<writer>  number of the writer's last merge, and of its delta
+--   t  older deltas, folded into one   g  how often that was done, h  how many fields call for the next time
+--   e  status, reason and time of its end (JSON), z  stamp of that time
+--   k  token of the call that ended it y  its key, once it has ended
+-- A stamp is a time in nanoseconds as 20 digits: it is compared as text, for a Lua number would round it.
+local FORMAT = '1'
+local META, ACTIVE, COUNTS, DUE, HELD, USERS, PREVIOUS = unpack(KEYS, 1, 7)
+local ENDED, CLOSED, OWNERS, DEBTS, OWED, TAKEN = unpack(KEYS, 8, 13)
+local SHARED = 13 -- the keys of single sessions come after those
+local BACKSTOP = 366 * 86400 * 1000
+
+local found = redis.call('HGET', META, 'format')
+if found and found ~= FORMAT then
+  return redis.error_reply('OTHERFORMAT ' .. found)
+end
+
+-- What may be absent is sent as '', or with '=' before it.
+local function optional(argument)
+  if argument ~= '' then
+    return string.sub(argument, 2)
+  end
+  return nil
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- Nothing lives for ever, not even where nobody comes any more.
+local function refresh()
+  redis.call('HSETNX', META, 'format', FORMAT)
+  for number = 1, SHARED do
+    redis.call('PEXPIRE', KEYS[number], BACKSTOP)
+  end
+end
+
+local function is_active(session)
+  return redis.call('HEXISTS', session, 'b') == 1 and redis.call('HEXISTS', session, 'e') == 0
+end
+
+-- Members of a sorted set of pairs: all of one `first` stand together, whatever characters there are.
+local function pair(first, second)
+  return #first .. ':' .. first .. second
+end
+
+local function seconds_of(set, first)
+  local prefix = pair(first, '')
+  local members = redis.call('ZRANGEBYLEX', set, '[' .. prefix, '(' .. prefix .. '\255')
+  for number, member in ipairs(members) do
+    members[number] = string.sub(member, #prefix + 1)
+  end
+  return members
+end
+
+local function postpone(session, id, last, timing)
+  local idle, at, life = unpack(cmsgpack.unpack(timing))
+  if idle then
+    local by_idle = tonumber(string.sub(last, 1, -7)) + idle
+    at = at and math.min(at, by_idle) or by_idle
+  end
+  if at then
+    redis.call('ZADD', DUE, at, id)
+  end
+  redis.call('PEXPIRE', session, life)
+end
+
+local function owe(owner, id)
+  redis.call('HSET', DEBTS, id, owner)
+  redis.call('ZADD', OWED, 0, pair(owner, id))
+end
+
+local function settle(id)
+  local owner = redis.call('HGET', DEBTS, id)
+  if owner then
+    redis.call('HDEL', DEBTS, id)
+    redis.call('ZREM', OWED, pair(owner, id))
+  end
+end
+
+-- Takes a session out of the indexes of active ones; returns its key.
+local function leave(id)
+  local label = redis.call('HGET', ACTIVE, id)
+  redis.call('ZREM', DUE, id)
+  if not label then
+    return nil
+  end
+  local kind, key, users = unpack(cmsgpack.unpack(label))
+  redis.call('HDEL', ACTIVE, id)
+  if key and redis.call('HGET', HELD, key) == id then
+    redis.call('HDEL', HELD, key)
+  end
+  for _, user in ipairs(users) do
+    redis.call('ZREM', USERS, pair(user, id))
+  end
+  if redis.call('HINCRBY', COUNTS, kind, -1) <= 0 then
+    redis.call('HDEL', COUNTS, kind)
+  end
+  return key or nil
+end
+
+-- Lets go of what is known of sessions that have expired since; a few at a time, so that no call is slow.
+local function trim(retention)
+  local before = now_ms() - retention
+  for _ = 1, 10 do
+    local oldest = redis.call('LINDEX', CLOSED, 0)
+    if not oldest then
+      return
+    end
+    local at, id, key = unpack(cmsgpack.unpack(oldest))
+    if at > before then
+      return
+    end
+    redis.call('LPOP', CLOSED)
+    redis.call('ZREM', ENDED, id)
+    if key and redis.call('HGET', PREVIOUS, key) == id then
+      redis.call('HDEL', PREVIOUS, key)
+    end
+  end
+end
+
+-- Keeps an ended session, which nobody owes, for `retention` milliseconds from now.
+local function remember(session, id, retention)
+  local ended, key = unpack(redis.call('HMGET', session, 'z', 'y'))
+  redis.call('PEXPIRE', session, retention)
+  redis.call('ZADD', ENDED, tonumber(string.sub(ended, 1, -7)), id)
+  redis.call('RPUSH', CLOSED, cmsgpack.pack({ now_ms(), id, key }))
+  trim(retention)
+end
+

@@ -1,0 +1,363 @@
+"""The store for several machines: one Redis, or a Redis Cluster.
+
+::
+
+    otel_sessions.configure(store="redis://localhost:6379/0")
+    otel_sessions.configure(store="rediss://user:password@host:6380/0?prefix=shop&retention=604800")
+    otel_sessions.configure(store="redis://node:6379?cluster=true")
+
+Redis 6.0 or newer, or a server that is compatible with it. It should not evict (`maxmemory-policy noeviction`): a
+session that is evicted is forgotten, and so is its end.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from .._models import Beginning, EndReason, SessionRecord, Status, Totals
+from ..exceptions import MissingExtraError, StoreError
+
+try:
+    import redis  # noqa: F401 - so that its absence is told from a fault of ours
+except ImportError as error:
+    raise MissingExtraError(feature="otel_sessions.stores.redis", module="redis", extra="redis") from error
+
+from . import _redis_format as form
+from ._redis_line import Line
+from ._redis_url import Address, Options
+from .memory import _deadline
+
+__all__ = ["RedisStore"]
+
+_SHARED: Final = (
+    "meta", "active", "counts", "due", "held", "users", "previous",
+    "ended", "closed", "owners", "debts", "owed", "taken",
+)  # fmt: skip
+"""The keys that all scripts are given, in the order in which they expect them."""
+
+_DAY: Final = 86_400.0
+_OWED: Final = 30 * _DAY
+_ENDLESS: Final = 366 * _DAY
+_CHUNK: Final = 200
+_MERGED_AT_ONCE: Final = 500
+_SLACK: Final = 24
+_ATTEMPTS: Final = 10
+_MAX_DOUBTS: Final = 100_000
+
+
+class _Doubts:
+    """What was asked for and not answered: it may have happened, or happen yet. Asked again, it is the same thing."""
+
+    def __init__(self) -> None:
+        self._tokens: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    @contextmanager
+    def token(self, verb: str, subject: str) -> Iterator[str]:
+        """What identifies the call: a new token, unless the last such call failed."""
+        token = self._tokens.pop((verb, subject), None) or secrets.token_hex(8)
+        try:
+            yield token
+        except BaseException:
+            self._tokens[verb, subject] = token
+            if len(self._tokens) > _MAX_DOUBTS:
+                self._tokens.popitem(last=False)
+            raise
+
+
+class RedisStore:
+    """Records in Redis, for any number of processes on any number of machines.
+
+    All keys begin with `{prefix}:`; the braces keep those of one deployment on one node of a cluster, so that each
+    change is one script, done as a whole or not at all. Deployments with different prefixes do not see each other.
+
+    A call that failed has no effect in the end, even if Redis got to it later: when it is made again, it takes the
+    place of the first one. Sums are added in Python, so integers of any size stay exact.
+
+    Args:
+        url: `redis://`, `rediss://` (TLS) or `unix://`. The parameters `prefix`, `retention`, `timeout` and `cluster`
+            in it go before the arguments here; the others are those of redis-py's `from_url`.
+        prefix: the deployment.
+        retention: for how many seconds an ended session is remembered. One whose export is owed stays for 30 days.
+        timeout: how many seconds a call may take. After a call that was not answered, others fail at once for as long.
+        clock: seconds from an arbitrary origin, never going back.
+
+    Raises:
+        ConfigurationError: the URL or an argument cannot be used. Whether Redis can be reached is not asked.
+    """
+
+    name = "redis"
+    shared = True
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = "otel-sessions",
+        retention: float = _DAY,
+        timeout: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        address = Address(url, Options(prefix, retention, timeout))
+        options = address.options
+        self._line = Line(address, pause=options.timeout, clock=clock)
+        self._prefix = f"{{{options.prefix}}}:"
+        self._keys = [f"{self._prefix}{name}".encode() for name in _SHARED]
+        self._retention_ms = int(options.retention * 1000)
+        self._secret = secrets.token_bytes(32)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._writer = secrets.token_hex(6)
+        self._merging = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._unanswered: dict[str, int] = {}
+        """From which number on the merges of a session have failed."""
+        self._doubts = _Doubts()
+
+    def _run(self, script: str, *arguments: bytes | str | int, sessions: Iterable[str] = ()) -> Any:
+        return self._line.run(script, [*self._keys, *map(self._key, sessions)], arguments)
+
+    def _key(self, session_id: str) -> bytes:
+        return form.encode(f"{self._prefix}s:{session_id}")
+
+    def create(self, beginning: Beginning) -> SessionRecord | None:
+        """Store a new session, unless an active one has its key, or any has its id: then return that one's record."""
+        with self._doubts.token("create", beginning.id) as token:
+            for _ in range(_ATTEMPTS):
+                found = self._run("create", *self._creation(beginning, token), sessions=[beginning.id])
+                if found is None:
+                    return None
+                if isinstance(found, list):
+                    return form.record(found[0])
+                holder = self._holder(form.decode(found), beginning.key or "")
+                if holder is not None:
+                    return holder
+        # Others have taken and left the key between all of our looks; no test can make them.
+        raise StoreError(
+            f"redis: the key of session {beginning.id!r} changed hands {_ATTEMPTS} times meanwhile"
+        )  # pragma: no cover
+
+    def _creation(self, beginning: Beginning, token: str) -> list[bytes | str | int]:
+        return [
+            form.encode(beginning.id),
+            token,
+            form.dump_beginning(beginning),
+            form.stamp(beginning.started_ns),
+            form.dump_kind(beginning),
+            form.optional(beginning.key),
+            form.optional(beginning.user),
+            form.optional(beginning.owner if beginning.topology == "scoped" else None),
+            form.milliseconds(beginning.idle_timeout_ns),
+            form.latest_ms(beginning),
+            self._life_ms(beginning),
+        ]
+
+    def _life_ms(self, beginning: Beginning) -> int:
+        """For how long Redis keeps an active session that nobody touches: until it is overdue by the retention."""
+        limits = [ns for ns in (beginning.idle_timeout_ns, beginning.max_duration_ns) if ns is not None]
+        life = int(form.milliseconds(min(limits))) if limits else int(_ENDLESS * 1000)
+        return life + max(self._retention_ms, int(_DAY * 1000))
+
+    def find(self, key: str) -> SessionRecord | None:
+        """The active session under `key`."""
+        holder = self._run("holder", form.encode(key))
+        return None if holder is None else self._holder(form.decode(holder), key)
+
+    def _holder(self, session_id: str, key: str) -> SessionRecord | None:
+        """The active session that holds `key`; if it is none, because it ended just now or is lost, free the key."""
+        record = self.get(session_id)
+        if record is not None and record.is_active:
+            return record
+        self._run("vacate", form.encode(session_id), form.encode(key), sessions=[session_id])
+        return None
+
+    def get(self, session_id: str) -> SessionRecord | None:
+        """The session with that id, active or, for the retention, ended."""
+        return form.record(self._run("read", sessions=[session_id])[0])
+
+    def previous(self, key: str) -> str | None:
+        """The id of the last session that ended under `key`, for the retention."""
+        found = self._run("previous", form.encode(key))
+        return None if found is None else form.decode(found)
+
+    def merge(self, deltas: Mapping[str, Totals]) -> set[str]:
+        """Add each delta to its active session; the result holds the ids that are not active.
+
+        If it fails, none of the deltas counts once those sessions are merged or closed with a delta again.
+        """
+        missing: set[str] = set()
+        # One at a time, so that the numbers of one writer arrive in their order.
+        if not self._merging.acquire(timeout=self._line.timeout):
+            raise StoreError(f"redis: an earlier merge is not done within {self._line.timeout:g} s")
+        try:
+            number = next(self._numbers)
+            try:
+                for chunk in _chunks(list(deltas), _MERGED_AT_ONCE):
+                    missing |= self._merge(number, {session_id: deltas[session_id] for session_id in chunk})
+            except BaseException:
+                self._doubt(deltas, number)
+                raise
+            for session_id in deltas:
+                self._unanswered.pop(session_id, None)
+        finally:
+            self._merging.release()
+        return missing
+
+    def _doubt(self, ids: Iterable[str], number: int) -> None:
+        for session_id in ids:
+            self._unanswered.setdefault(session_id, number)
+        for session_id in list(itertools.islice(self._unanswered, max(0, len(self._unanswered) - _MAX_DOUBTS))):
+            self._unanswered.pop(session_id, None)
+
+    def _merge(self, number: int, deltas: Mapping[str, Totals]) -> set[str]:
+        ids = list(deltas)
+        arguments: list[bytes | str | int] = [self._writer, number, _SLACK]
+        for session_id, delta in deltas.items():
+            arguments += [
+                form.encode(session_id),
+                self._unanswered.get(session_id, ""),
+                form.stamp(delta.last_activity_ns),
+                form.optional(delta.user),
+                form.dumps(delta.to_dict()),
+            ]
+        missing, long = self._run("merge", *arguments, sessions=ids)
+        if long:
+            self._compact({ids[place - 1]: form.compaction(raw) for place, raw in long})
+        return {ids[place - 1] for place in missing}
+
+    def _compact(self, compactions: Mapping[str, form.Compaction]) -> None:
+        arguments = [argument for one in compactions.values() for argument in one.arguments]
+        self._run("compact", _SLACK, *arguments, sessions=compactions)
+
+    def close(
+        self,
+        session_id: str,
+        *,
+        status: Status,
+        reason: EndReason,
+        ended_ns: int,
+        delta: Totals | None = None,
+        idle_since_ns: int | None = None,
+        owner: str | None = None,
+    ) -> SessionRecord | None:
+        """Add `delta` to an active session and end it; exactly one caller receives the final record.
+
+        With `owner`, that process owes the export until `exported` says that it is done. If the call fails it may
+        nevertheless have ended the session: whoever makes it again on this store then receives the record.
+        """
+        with self._doubts.token("close", session_id) as token:
+            found = self._run(
+                "close",
+                form.encode(session_id),
+                token,
+                form.dumps([status, reason, ended_ns]),
+                form.stamp(ended_ns),
+                form.optional(None if idle_since_ns is None else form.stamp(idle_since_ns)),
+                form.optional(owner),
+                form.optional(None if delta is None else form.dumps(delta.to_dict())),
+                self._writer,
+                self._unanswered.get(session_id, ""),
+                self._retention_ms,
+                max(self._retention_ms, int(_OWED * 1000)),
+                sessions=[session_id],
+            )
+        self._unanswered.pop(session_id, None)
+        return None if found is None else form.record(found)
+
+    def due(self, now_ns: int) -> Iterator[SessionRecord]:
+        """The active sessions whose idle timeout or maximum duration has passed at `now_ns`."""
+        for record in self._active(self._run("due", now_ns // 1_000_000)):
+            deadline = _deadline(record.beginning, record.totals.last_activity_ns)
+            if deadline is not None and deadline <= now_ns:
+                yield record
+
+    def counts(self) -> Mapping[tuple[str, str | None], int]:
+        """How many sessions are active, by type and tier."""
+        found = form.fields(self._run("counts"))
+        return {form.load_kind(kind): int(count) for kind, count in found.items() if int(count) > 0}
+
+    def active(self, *, user: str | None = None) -> list[SessionRecord]:
+        """The active sessions, oldest first; only those of `user` (a pseudonym) when given."""
+        records = self._active(self._run("active", form.optional(user)))
+        return sorted((r for r in records if user is None or r.user == user), key=lambda r: r.beginning.started_ns)
+
+    def _active(self, ids: Sequence[bytes]) -> Iterator[SessionRecord]:
+        for chunk in _chunks([form.decode(raw) for raw in ids], _CHUNK):
+            found = dict(zip(chunk, self._read(chunk), strict=True))
+            active = [record for record in found.values() if record is not None and record.is_active]
+            if len(active) < len(found):
+                self._lost(set(found) - {record.id for record in active})
+            yield from active
+
+    def _read(self, ids: Sequence[str]) -> list[SessionRecord | None]:
+        return [form.record(raw) for raw in self._run("read", sessions=ids)]
+
+    def _lost(self, ids: Collection[str]) -> None:
+        """Correct the indexes: Redis has lost these sessions, or they have just ended."""
+        self._run("lost", *map(form.encode, ids), sessions=ids)
+
+    def secret(self) -> bytes:
+        """32 random bytes, made once. A Redis that was emptied gets the same ones again from who has known them."""
+        self._secret = self._run("secret", self._secret)
+        return self._secret
+
+    def exported(self, session_ids: Collection[str]) -> None:
+        """The ends of these sessions have been exported: nobody owes them any more."""
+        for chunk in _chunks(list(session_ids), _CHUNK):
+            self._run("exported", self._retention_ms, *map(form.encode, chunk), sessions=chunk)
+
+    def beat(self, owner: str, now_ns: int) -> None:
+        """Note that `owner` lives."""
+        self._run("beat", form.encode(owner), str(now_ns))
+
+    def owners(self) -> Mapping[str, int]:
+        """The last heartbeat of every owner that has not retired."""
+        return {form.decode(owner): int(beat) for owner, beat in form.fields(self._run("owners")).items()}
+
+    def take_over(self, dead: str, beat_ns: int, owner: str) -> list[SessionRecord]:
+        """Make `owner` owe everything that `dead` owes, and forget `dead`, if its last heartbeat is `beat_ns`.
+
+        If the call fails and is made again on this store, the result is what it would have been.
+        """
+        with self._doubts.token("take_over", form.dumps([dead, beat_ns, owner])) as token:
+            taken = self._run("take_over", form.encode(dead), str(beat_ns), form.encode(owner), token)
+            records = []
+            for chunk in _chunks([form.decode(raw) for raw in taken], _CHUNK):
+                found = self._read(chunk)
+                records += [record for record in found if record is not None]
+                if None in found:
+                    self._lost([name for name, record in zip(chunk, found, strict=True) if record is None])
+            return records
+
+    def retire(self, owner: str) -> None:
+        """Forget `owner`, which owes nothing any more."""
+        self._run("retire", form.encode(owner))
+
+    def purge(self, before_ns: int) -> int:
+        """Forget the sessions that ended before that time and are owed by nobody; how many they were."""
+        total = passed = 0
+        while found := self._run("past", before_ns // 1_000_000, passed, _CHUNK):
+            ids = [form.decode(raw) for raw in found]
+            forgotten, kept = self._run("forget", form.stamp(before_ns), *map(form.encode, ids), sessions=ids)
+            total, passed = total + forgotten, passed + kept
+        return total
+
+    def after_fork(self) -> None:
+        """Connect anew in a child process; the parent keeps its connections."""
+        self._line.after_fork()
+        self._begin()
+
+    def shutdown(self) -> None:
+        """Close the connections."""
+        self._line.shutdown()
+
+
+def _chunks(ids: list[str], size: int) -> Iterator[list[str]]:
+    return (ids[at : at + size] for at in range(0, len(ids), size))

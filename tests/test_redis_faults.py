@@ -1,0 +1,642 @@
+"""The store in Redis when something is wrong: with the address, the server, the network, or what is stored."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from otel_sessions import StoreError
+from otel_sessions.stores.redis import RedisStore
+from otel_sessions.typing import Totals
+
+from . import redis_server
+from .redis_server import RedisServer
+from .test_redis_store import SECOND, START, beginning, close, delta, ids, totals
+
+
+class Clock:
+    """The real one, unless a test lets the pause after a failure pass at once."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+    def pass_pause(self) -> None:
+        self.ahead += 100
+
+
+@pytest.fixture(name="clock")
+def _clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(name="start")
+def _start() -> Iterator[Callable[..., RedisServer]]:
+    """Starts servers of the test's own."""
+    servers: list[RedisServer] = []
+
+    def start(*options: str, **arguments: Any) -> RedisServer:
+        servers.append(RedisServer(*options, **arguments))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@contextmanager
+def serving(handler: Any, server_type: Any = socketserver.ThreadingTCPServer) -> Iterator[int]:
+    """A server of something else on a free port."""
+    with server_type(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def failure(store: RedisStore) -> str:
+    """What the store says when it is asked."""
+    with pytest.raises(StoreError) as raised:
+        store.get("a")
+    return str(raised.value)
+
+
+def refusal(url: str, **options: Any) -> str:
+    """What a new store says when it is asked."""
+    store = RedisStore(url, **options)
+    try:
+        return failure(store)
+    finally:
+        store.shutdown()
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+class TestAddress:
+    def test_wrong_password(self, start: Callable[..., RedisServer]) -> None:
+        """A wrong password is named as such, and not shown."""
+        server = start("--requirepass", "right")
+        for url in (f"redis://:hunter2@127.0.0.1:{server.port}", f"redis://me:hunter2@127.0.0.1:{server.port}"):
+            for protocol in (2, 3):
+                said = refusal(f"{url}?protocol={protocol}")
+                assert "redis: it refuses the user name or the password" == said
+        assert "it refuses" in refusal(server.url)
+        store = RedisStore(f"redis://:right@127.0.0.1:{server.port}")
+        assert store.create(beginning("a")) is None
+        store.shutdown()
+
+    def test_wrong_database(self) -> None:
+        """A database that there is not is named by the server's own words."""
+        store = RedisStore(f"redis://127.0.0.1:{redis_server.shared().port}/99")
+        assert "redis: ResponseError: DB index is out of range" == failure(store)
+
+    def test_not_redis(self, clock: Clock) -> None:
+        """Another kind of server is recognised as one."""
+
+        class Quiet(BaseHTTPRequestHandler):
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        with serving(Quiet, HTTPServer) as port:
+            for protocol in (2, 3):
+                said = refusal(f"redis://:hunter2@127.0.0.1:{port}?protocol={protocol}", timeout=5)
+                assert said in {
+                    "redis: what answers there does not speak the protocol of Redis",
+                    "redis: ConnectionError: Connection closed by server.",
+                }
+
+    def test_echo(self) -> None:
+        """What a server repeats of the password is not repeated in the message, nor in its cause."""
+
+        class Echo(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.wfile.write(b"-ERR unknown command `AUTH`, with args beginning with: `hunter2`\r\n")
+                self.rfile.read()
+
+        with serving(Echo) as port:
+            store = RedisStore(f"redis://:hunter2@127.0.0.1:{port}", timeout=5)
+            with pytest.raises(StoreError, match="is it a Redis server") as raised:
+                store.get("a")
+        assert "hunter2" not in str(raised.value)
+        assert raised.value.__cause__ is None
+        assert raised.value.__suppress_context__
+
+    @pytest.mark.parametrize(
+        "nonsense", [b":x\r\n", b"*2\r\n", b"%1\r\n", b"$-7\r\n", b"\xff\xfe\r\n", b"\r\n", b"+\r\n"]
+    )
+    @pytest.mark.parametrize("protocol", [2, 3])
+    def test_nonsense(self, nonsense: bytes, protocol: int) -> None:
+        """Whatever is answered, the store says in time that it cannot be used."""
+
+        class Nonsense(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                while self.rfile.readline():
+                    self.wfile.write(nonsense)
+
+        with serving(Nonsense) as port:
+            assert refusal(f"redis://127.0.0.1:{port}?protocol={protocol}", timeout=0.3).startswith("redis: ")
+
+    def test_silent(self, clock: Clock) -> None:
+        """A port where nothing answers costs one timeout, and then nothing for a while."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            store = RedisStore(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2, clock=clock)
+            assert seconds(lambda: failure(store)) < 1
+            assert seconds(lambda: [failure(store) for _ in range(100)]) < 0.15
+            assert "redis: it did not answer a moment ago, and is asked again after 0.2 s" == failure(store)
+            clock.pass_pause()
+            assert "redis: no answer within 0.2 s" == failure(store)
+
+    def test_old(self) -> None:
+        """A server that is too old is told apart."""
+
+        class Old(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                while line := self.rfile.readline():
+                    count = int(line[1:])
+                    words = [(self.rfile.readline(), self.rfile.readline())[1].strip() for _ in range(count)]
+                    text = b"# Server\r\nredis_version:5.0.7\r\n"
+                    answer = b"$%d\r\n%s\r\n" % (len(text), text) if words[0] == b"INFO" else b"+OK\r\n"
+                    self.wfile.write(answer)
+
+        with serving(Old) as port:
+            said = refusal(f"redis://127.0.0.1:{port}", timeout=5)
+        assert "redis: the server is Redis 5.0.7, 6.0 or newer is needed" == said
+
+
+class TestTls:
+    @pytest.fixture(name="secure")
+    def _secure(self, tmp_path: Path, start: Callable[..., RedisServer]) -> tuple[RedisServer, int, Path]:
+        """A server with a certificate of its own."""
+        openssl = redis_server.need("openssl")
+        key, certificate, port = tmp_path / "key.pem", tmp_path / "cert.pem", redis_server.free_port()
+        made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+        subprocess.run([*made, *names], check=True, capture_output=True)
+        files = (
+            "--tls-cert-file",
+            str(certificate),
+            "--tls-key-file",
+            str(key),
+            "--tls-ca-cert-file",
+            str(certificate),
+        )
+        server = start("--tls-port", str(port), "--tls-auth-clients", "no", *files)
+        return server, port, certificate
+
+    def test_trusted(self, secure: tuple[RedisServer, int, Path]) -> None:
+        """With the certificate it works."""
+        _, port, certificate = secure
+        store = RedisStore(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}", timeout=5)
+        assert store.create(beginning("a", key="k")) is None
+        assert store.find("k") is not None
+        store.shutdown()
+
+    def test_mismatch(self, secure: tuple[RedisServer, int, Path]) -> None:
+        """Without it, or where only one side speaks TLS, the store says so in time."""
+        server, port, _ = secure
+        assert "CERTIFICATE_VERIFY_FAILED" in refusal(f"rediss://:hunter2@127.0.0.1:{port}", timeout=2)
+        for url in (f"rediss://:hunter2@127.0.0.1:{server.port}", f"redis://:hunter2@127.0.0.1:{port}"):
+            said = refusal(url, timeout=2)
+            assert said.startswith("redis: ")
+            assert "hunter2" not in said
+
+
+class TestServer:
+    def test_read_only(self, start: Callable[..., RedisServer]) -> None:
+        """A replica can be read, and says that it cannot be written."""
+        store = RedisStore(start("--replicaof", "127.0.0.1", str(redis_server.shared().port)).url, timeout=5)
+        redis_server.until(lambda: answered(lambda: store.get("a")))
+        with pytest.raises(StoreError, match=r"^redis: it is a read-only replica; the store needs the primary$"):
+            store.create(beginning("a"))
+        store.shutdown()
+
+    def test_full(self, start: Callable[..., RedisServer]) -> None:
+        """A full Redis refuses starts whole; sessions that are there can be ended, and then there is room again."""
+        server = start("--maxmemory", "4mb", "--maxmemory-policy", "noeviction")
+        store = RedisStore(server.url, timeout=5)
+        started = 0
+
+        def fill() -> None:
+            nonlocal started
+            while started < 20_000:
+                text = {"text": "x" * 500}
+                store.create(beginning(f"s{started}", key=f"k{started}", user="u", attributes=text))
+                started += 1
+
+        with pytest.raises(StoreError, match=r"^redis: its memory is full, and it does not evict$"):
+            fill()
+        assert {("chat", None): started} == dict(store.counts())
+        assert started == len(store.active(user="u"))
+        with pytest.raises(StoreError, match="memory is full"):
+            store.merge({"s0": delta(requests=1)})
+        with server.client() as client:
+            client.config_set("maxmemory", "8mb")
+        assert set() == store.merge({"s0": delta(requests=1)})
+        assert 1 == totals(store, "s0").requests
+        store.shutdown()
+
+    def test_evicts(self, start: Callable[..., RedisServer]) -> None:
+        """A Redis that evicts loses sessions, but none by half, and nothing that is left goes wrong."""
+        server = start("--maxmemory", "4mb", "--maxmemory-policy", "allkeys-random")
+        store = RedisStore(server.url, timeout=5)
+        names = [f"s{number}" for number in range(6000)]
+        for name in names:
+            store.create(beginning(name, key=f"k{name}", user="u", idle_timeout_ns=SECOND))
+            store.merge({name: delta(START, requests=1)})
+        kept = [record for name in names if (record := store.get(name)) is not None]
+        assert 0 < len(kept) < 6000
+        assert {"u"} == {record.user for record in kept}
+        list(store.due(START + 2 * SECOND))
+        for name in names:
+            close(store, name)
+        assert [] == store.active()
+        store.shutdown()
+
+    def test_lost(self) -> None:
+        """A session that Redis has lost is missing; merging does not bring it back, and its key is free."""
+        store = redis_server.store(prefix=(prefix := secrets.token_hex(4)))
+        for name in "abc":
+            store.create(beginning(name, key=name, user="u", owner="o", topology="scoped", idle_timeout_ns=SECOND))
+        with redis_server.shared().client() as client:
+            client.delete(*(f"{{{prefix}}}:s:{name}" for name in "abc"))
+        assert {"a"} == store.merge({"a": delta(requests=1)})
+        assert (None, None, None) == (store.get("a"), close(store, "a"), store.find("a"))
+        assert store.create(beginning("b", key="b")) is None
+        assert store.create(beginning("d", key="c")) is None
+        assert ["b", "d"] == ids(store.active())
+        assert [] == list(store.due(START + 2 * SECOND))
+        assert {("chat", None): 2} == dict(store.counts())
+        store.beat("o", 1)
+        with redis_server.shared().client() as client:
+            client.delete(f"{{{prefix}}}:s:b")
+        assert [] == [record.id for record in store.take_over("o", 1, "p") if record.id != "d"]
+        store.beat("p", 1)
+        assert [] == [record.id for record in store.take_over("p", 1, "q") if record.id != "d"]
+        store.shutdown()
+
+    def test_empty_again(self, start: Callable[..., RedisServer], clock: Clock) -> None:
+        """A Redis that comes back empty is an empty store with the same secret; what is merged is missing."""
+        server = start()
+        store = RedisStore(server.url, timeout=5, clock=clock)
+        secret = store.secret()
+        store.create(beginning("a", key="k"))
+        server.kill()
+        assert "refused" in failure(store) or "No such file" in failure(store)
+        server.start()
+        clock.pass_pause()
+        assert {"a"} == store.merge({"a": delta(requests=1)})
+        assert (None, {}, []) == (store.find("k"), dict(store.counts()), store.active())
+        assert store.create(beginning("a", key="k")) is None
+        assert secret == store.secret()
+        store.shutdown()
+
+    def test_back_at_once(self, start: Callable[..., RedisServer]) -> None:
+        """A restart that nobody noticed costs no call: connections from the pool are made anew."""
+        server = start("--appendonly", "yes", "--appendfsync", "always")
+        store = RedisStore(server.url, timeout=5)
+        store.create(beginning("a", key="k"))
+        server.kill()
+        server.start()
+        assert store.find("k") is not None
+        store.shutdown()
+
+    def test_newer_format(self) -> None:
+        """What a later version has written is not misread: both formats are named."""
+        store = redis_server.store(prefix=(prefix := secrets.token_hex(4)))
+        store.create(beginning("a"))
+        with redis_server.shared().client() as client:
+            client.hset(f"{{{prefix}}}:meta", "format", 2)
+        said = "redis: what is stored has the format 2, this version of otel-sessions knows 1"
+        for work in (
+            lambda: store.get("a"),
+            lambda: store.create(beginning("b")),
+            lambda: store.merge({"a": delta()}),
+            lambda: close(store, "a"),
+            lambda: list(store.due(START)),
+        ):
+            with pytest.raises(StoreError) as raised:
+                work()
+            assert said == str(raised.value)
+        store.shutdown()
+
+    @pytest.mark.parametrize(
+        ("field", "value"), [("b", "no JSON"), ("b", "[]"), ("e", "[1"), ("d1", "{"), ("b", '{"x":1}')]
+    )
+    def test_damaged(self, field: str, value: str) -> None:
+        """A record that cannot be read is an error of the store."""
+        store = redis_server.store(prefix=(prefix := secrets.token_hex(4)))
+        store.create(beginning("a"))
+        with redis_server.shared().client() as client:
+            client.hset(f"{{{prefix}}}:s:a", field, value)
+        assert "redis: the record of a session cannot be read" == failure(store)
+        store.shutdown()
+
+    def test_foreign_key(self) -> None:
+        """A key of another type in our place is an error of the store."""
+        store = redis_server.store(prefix=(prefix := secrets.token_hex(4)))
+        with redis_server.shared().client() as client:
+            client.set(f"{{{prefix}}}:s:a", "mine")
+        assert "WRONGTYPE" in failure(store)
+        store.shutdown()
+
+    def test_few_rights(self, start: Callable[..., RedisServer]) -> None:
+        """A user who may not run scripts is told so; INFO is not needed."""
+        server = start()
+        with server.client() as client:
+            client.acl_setuser("weak", enabled=True, passwords=["+p"], categories=["-@all"], keys=["*"])
+            client.acl_setuser(
+                "fit", enabled=True, passwords=["+p"], categories=["+@all"], commands=["-info"], keys=["*"]
+            )
+        assert "the user may not do what the store needs" in failure(
+            RedisStore(f"redis://weak:p@127.0.0.1:{server.port}")
+        )
+        store = RedisStore(f"redis://fit:p@127.0.0.1:{server.port}", timeout=5)
+        assert store.get("a") is None
+        store.shutdown()
+
+
+class Slow(socketserver.StreamRequestHandler):
+    """Passes on what the server says, each time a while later."""
+
+    delay = 0.0
+    target = 0
+
+    def handle(self) -> None:
+        with socket.create_connection(("127.0.0.1", type(self).target)) as server:
+            threading.Thread(target=self._there, args=(server,), daemon=True).start()
+            while data := server.recv(65536):
+                time.sleep(type(self).delay)
+                try:
+                    self.connection.sendall(data)
+                except OSError:
+                    return
+
+    def _there(self, server: socket.socket) -> None:
+        try:
+            while data := self.connection.recv(65536):
+                server.sendall(data)
+            server.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+class TestSlow:
+    @pytest.mark.parametrize("protocol", [2, 3])
+    def test_one_bounded_wait(self, protocol: int, clock: Clock) -> None:
+        """The timeout holds for a call as a whole, however many answers it waits for, each of them in time."""
+        handler = type("Slower", (Slow,), {"delay": 0.25, "target": redis_server.shared().port})
+        with serving(handler) as port:
+            url = f"redis://127.0.0.1:{port}/1?client_name=me&protocol={protocol}"
+            store = RedisStore(url, timeout=0.4, clock=clock)
+            spent = seconds(lambda: failure(store))
+            assert 0.3 < spent < 0.7
+            store.shutdown()
+
+    def test_late_answers_are_not_mixed_up(self, clock: Clock) -> None:
+        """The answer to a call that was given up is not taken for that to the next one."""
+        handler = type("Slower", (Slow,), {"delay": 0.0, "target": redis_server.shared().port})
+        with serving(handler) as port:
+            store = RedisStore(f"redis://127.0.0.1:{port}", prefix=secrets.token_hex(4), timeout=0.3, clock=clock)
+            store.create(beginning("a", key="k"))
+            handler.delay = 0.6  # type: ignore[attr-defined]  # of the class made above
+            assert "no answer" in failure(store)
+            handler.delay = 0.0  # type: ignore[attr-defined]  # of the class made above
+            clock.pass_pause()
+            assert {("chat", None): 1} == dict(store.counts())
+            found = store.find("k")
+            assert found is not None
+            assert "a" == found.id
+            store.shutdown()
+
+    def test_threads_wait_once(self, start: Callable[..., RedisServer]) -> None:
+        """When Redis stops, no thread waits longer than the timeout, however many there are."""
+        server = start()
+        store = RedisStore(server.url, timeout=0.5)
+        store.create(beginning("a"))
+        server.pause()
+        spent: list[float] = []
+
+        def ask() -> None:
+            spent.extend(seconds(lambda: failure(store)) for _ in range(10))
+
+        threads = [threading.Thread(target=ask) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        server.resume()
+        assert max(spent) < 1
+        assert len([one for one in spent if one > 0.2]) <= 60
+        store.shutdown()
+
+
+class TestUnanswered:
+    """A call that was given up may be carried out later. It counts once nevertheless."""
+
+    @pytest.fixture(name="stopped")
+    def _stopped(self, start: Callable[..., RedisServer], clock: Clock) -> Iterator[tuple[RedisServer, RedisStore]]:
+        """A store with a session, whose server has stopped to answer but still gets what is sent to it."""
+        server = start()
+        store = RedisStore(server.url, timeout=0.3, clock=clock)
+        store.create(beginning("a", key="k"))
+        store.merge({"a": delta(requests=1)})
+        # Scripts that the server does not have yet cannot be carried out late.
+        assert close(store, "unknown") is None
+        server.pause()
+        yield server, store
+        store.shutdown()
+
+    def test_merge(self, stopped: tuple[RedisServer, RedisStore], clock: Clock) -> None:
+        """A batch that is sent again, with what has happened since, takes the place of the first one."""
+        server, store = stopped
+        for requests in (10, 20, 30):
+            with pytest.raises(StoreError):
+                store.merge({"a": delta(START + requests, requests=requests, tokens={"input": 0.5})})
+            clock.pass_pause()
+        server.resume()
+        store.merge({"a": delta(START + 100, requests=100, tokens={"input": 0.5})})
+        assert delta(START + 100, requests=101, tokens={"input": 0.5}) == totals(store, "a")
+        store.merge({"a": delta(START + 101, requests=1)})
+        assert 102 == totals(store, "a").requests
+
+    def test_close(self, stopped: tuple[RedisServer, RedisStore], clock: Clock) -> None:
+        """Who closes it again receives the record; nobody else does."""
+        server, store = stopped
+        with pytest.raises(StoreError):
+            close(store, "a", delta=delta(requests=10))
+        other = RedisStore(server.url, timeout=5)
+        server.resume()
+        redis_server.until(lambda: (record := other.get("a")) is not None and not record.is_active)
+        clock.pass_pause()
+        assert close(other, "a") is None
+        record = close(store, "a", delta=delta(requests=10))
+        assert record is not None
+        assert (11, False) == (record.totals.requests, record.is_active)
+        assert record == other.get("a")
+        assert close(store, "a") is None
+        other.shutdown()
+
+    def test_merge_and_close(self, stopped: tuple[RedisServer, RedisStore], clock: Clock) -> None:
+        """What could not be merged, and was, is in the record once when the session is closed with it."""
+        server, store = stopped
+        with pytest.raises(StoreError):
+            store.merge({"a": delta(requests=10)})
+        other = RedisStore(server.url, timeout=5)
+        server.resume()
+        redis_server.until(lambda: 11 == totals(other, "a").requests)
+        clock.pass_pause()
+        record = close(store, "a", delta=delta(requests=15))
+        assert record is not None
+        assert 16 == record.totals.requests
+        other.shutdown()
+
+    def test_create(self, stopped: tuple[RedisServer, RedisStore], clock: Clock) -> None:
+        """Who creates it again has created it."""
+        server, store = stopped
+        with pytest.raises(StoreError):
+            store.create(beginning("b", key="l"))
+        other = RedisStore(server.url, timeout=5)
+        server.resume()
+        redis_server.until(lambda: other.find("l"))
+        clock.pass_pause()
+        assert store.create(beginning("b", key="l")) is None
+        assert store.create(beginning("b", key="l")) is not None
+        other.shutdown()
+
+    def test_take_over(self, start: Callable[..., RedisServer], clock: Clock) -> None:
+        """Who takes over again receives what it took over; nobody else does."""
+        server = start()
+        store, other = RedisStore(server.url, timeout=0.3, clock=clock), RedisStore(server.url, timeout=5)
+        store.create(beginning("a", owner="dead", topology="scoped"))
+        store.beat("dead", 1)
+        assert [] == store.take_over("nobody", 1, "b")
+        server.pause()
+        with pytest.raises(StoreError):
+            store.take_over("dead", 1, "b")
+        server.resume()
+        redis_server.until(lambda: not other.owners())
+        clock.pass_pause()
+        assert [] == other.take_over("dead", 1, "c")
+        assert ["a"] == ids(store.take_over("dead", 1, "b"))
+        assert [] == store.take_over("dead", 1, "b")
+        store.shutdown()
+        other.shutdown()
+
+    def test_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is noted of calls that failed does not grow for ever; the latest count."""
+        monkeypatch.setattr("otel_sessions.stores.redis._MAX_DOUBTS", 3)
+        store = RedisStore(f"redis://127.0.0.1:{redis_server.free_port()}")
+        for number in range(10):
+            for work in (
+                lambda number=number: store.merge({f"s{number}": delta()}),
+                lambda number=number: store.create(beginning(f"s{number}")),
+            ):
+                with pytest.raises(StoreError):
+                    work()
+        assert ["s7", "s8", "s9"] == list(store._unanswered)
+        assert [("create", "s7"), ("create", "s8"), ("create", "s9")] == list(store._doubts._tokens)
+
+    def test_merges_one_at_a_time(self) -> None:
+        """A merge that waits for another one waits no longer than the timeout."""
+        store = redis_server.store(timeout=0.05)
+        with store._merging, pytest.raises(StoreError, match=r"an earlier merge is not done within 0\.05 s"):
+            store.merge({"a": delta()})
+        assert {"a"} == store.merge({"a": delta()})
+        store.shutdown()
+
+    def test_under_load(self, start: Callable[..., RedisServer]) -> None:
+        """While Redis stops, goes on, is killed and started again, every request is counted, and counted once."""
+        server = start("--appendonly", "yes", "--appendfsync", "always")
+        store = RedisStore(server.url, timeout=0.5)
+        other = RedisStore(server.url, timeout=5)
+        store.create(beginning("a"))
+        done = threading.Event()
+        counted = []
+
+        def work() -> None:
+            pending, total = Totals(START), 0
+            while not done.is_set() or pending.requests:
+                pending.requests += 1
+                total += 1
+                try:
+                    assert set() == store.merge({"a": pending.copy()})
+                    pending = Totals(START)
+                except StoreError:
+                    done.wait(0.01)
+            counted.append(total)
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        for _ in range(4):
+            time.sleep(0.05)
+            server.pause()
+            time.sleep(0.6)
+            server.resume()
+        server.kill()
+        server.start()
+        time.sleep(0.2)
+        done.set()
+        worker.join()
+        redis_server.until(lambda: answered(lambda: other.get("a")))
+        assert counted == [totals(other, "a").requests]
+        store.shutdown()
+        other.shutdown()
+
+
+class TestKilledClient:
+    def test_nothing_acknowledged_lost(self) -> None:
+        """A process killed in the middle of its work has lost nothing that was acknowledged."""
+        prefix = secrets.token_hex(4)
+        store = redis_server.store(prefix=prefix)
+        for number in range(3):
+            store.create(beginning(f"s{number}"))
+            code = dedent(f"""
+                from otel_sessions.stores.redis import RedisStore
+                from otel_sessions.typing import Totals
+                store = RedisStore({redis_server.shared().url!r}, prefix={prefix!r}, timeout=10)
+                count = 0
+                while True:
+                    one = Totals()
+                    one.requests = 1
+                    store.merge({{"s{number}": one}})
+                    count += 1
+                    print(count, flush=True)
+            """)
+            with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+                assert process.stdout is not None
+                for _ in range(100 + number * 37):
+                    process.stdout.readline()
+                process.send_signal(signal.SIGKILL)
+                acknowledged = 100 + number * 37 + len(process.stdout.read().splitlines())
+            assert totals(store, f"s{number}").requests in {acknowledged, acknowledged + 1}
+        store.shutdown()
+
+
+def answered(work: Callable[[], object]) -> bool:
+    """Whether it succeeds."""
+    try:
+        work()
+    except StoreError:
+        return False
+    return True
