@@ -58,12 +58,14 @@ def check(cursor: sqlite3.Cursor, path: Path) -> None:
     Raises:
         StoreError: it is another application's, or of a later version of this package.
     """
+    # In this order: tables that another process makes meanwhile come together with the mark whose they are.
+    has_tables = cursor.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
     (application,) = cursor.execute("PRAGMA application_id").fetchone()
     if application == APPLICATION_ID:
         version = _version(cursor)
         if version > VERSION:
             raise StoreError(_newer(path, version))
-    elif application or cursor.execute("SELECT 1 FROM sqlite_master").fetchone():
+    elif application or has_tables:
         raise StoreError(f"sqlite: {path} is the database of another application; choose another file")
 
 
