@@ -17,7 +17,7 @@ from tests import redis_server
 from .series import Batch
 from .verdict import Verdict
 
-_BATCH = 25
+_BATCH = 50
 
 
 @contextmanager
@@ -55,7 +55,8 @@ def report(store: str, verdict: Verdict, seconds: float, seed: int) -> None:
     print(
         f"{store}: {verdict.rounds} rounds, {verdict.sessions} sessions, {len(verdict.lost)} lost, "
         f"{len(verdict.doubled)} doubled, {len(verdict.wrong)} otherwise wrong, "
-        f"{verdict.resent} sent again as the same, {seconds:.0f} s, seed {seed}",
+        f"{verdict.resent} sent again as the same, {seconds:.0f} s, seed {seed}; "
+        f"ended by {', '.join(f'{reason} {count}' for reason, count in verdict.ends.most_common())}",
         flush=True,
     )
     for violation in verdict.violations:

@@ -13,10 +13,11 @@ import signal
 import sys
 import time
 
-import otel_sessions
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+import otel_sessions
 
 from .journal import Pen
 from .plan import Plan

@@ -35,7 +35,8 @@ def draw(seed: int, life: int) -> Plan:
     """The plan of the worker with the number `life`: many die in their start, some live for several merges."""
     chance = random.Random(f"{seed}:{life}")
     lifetime = chance.choices(
-        [chance.uniform(0, 0.08), chance.uniform(0.05, 0.5), chance.uniform(1.2, 2.4)], [25, 60, 15]
+        [chance.uniform(0, 0.03), chance.uniform(0, 0.1), chance.uniform(0.05, 0.5), chance.uniform(1.2, 2.4)],
+        [15, 15, 55, 15],
     )[0]
     stop_after = max(0, lifetime - chance.uniform(0, 0.06)) if chance.random() < 0.25 else None
     return Plan(life, chance.getrandbits(32), lifetime, stop_after, recovers=chance.random() < 0.6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -46,9 +47,12 @@ class Slot:
         self.lines: list[str] = []
         self._died = threading.Semaphore(0)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.nursery", f"--store={store}", f"--endpoint={endpoint}"]
-            + kind.arguments,
+            [
+                *(sys.executable, "-m", "tests.faults.nursery"),
+                *(f"--store={store}", f"--endpoint={endpoint}", *kind.arguments),
+            ],
             cwd=Path(__file__).parents[2],
+            env={name: value for name, value in os.environ.items() if not name.startswith("OTEL_")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -150,14 +154,13 @@ class Batch:
         assert isinstance(store, SharedStore)
         try:
             for record in store.active():
-                yield f"{record.id}: still active, begun by {record.beginning.owner}"
+                yield f"{record.id}: still active, since {record.beginning}"
             for owner in store.owners():
                 yield f"{owner}: not retired"
             store.purge(_FOREVER_NS)
             told = Journal(line for slot in slots for line in slot.lines).sessions
-            for session_id in told:
-                record = store.get(session_id)
-                if record is not None and not record.is_active:
-                    yield f"{session_id}: its export is still owed"
+            owed = [session_id for session_id in told if store.get(session_id) is not None]
+            if owed:
+                yield f"{len(owed)} still owed: {owed[:5]}"
         finally:
             store.shutdown()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -25,6 +25,8 @@ class Verdict:
     rounds: int = 0
     sessions: int = 0
     resent: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    """How many sessions ended for which reason."""
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -33,6 +35,7 @@ class Verdict:
         self.rounds += other.rounds
         self.sessions += other.sessions
         self.resent += other.resent
+        self.ends += other.ends
         self.lost += other.lost
         self.doubled += other.doubled
         self.wrong += other.wrong
@@ -82,6 +85,7 @@ class _Case:
                 verdict.lost.append(self._say("lost", identities))
             return
         verdict.resent += len(self.copies) - 1
+        verdict.ends[self.copies[0].attributes[sc.END_REASON]] += 1
         if len(identities | self.told.identities.keys()) > 1:
             verdict.doubled.append(self._say("doubled", identities))
             return

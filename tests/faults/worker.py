@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
 from collections.abc import Callable
 
-import otel_sessions as sessions
 from opentelemetry.sdk.trace import TracerProvider
+
+import otel_sessions as sessions
 from otel_sessions import Session, current_session, session
 
 from .journal import Pen
@@ -84,10 +86,8 @@ class Worker:
     def _job(self, chance: random.Random) -> None:
         """A scoped one."""
         done: list[tuple[str, str]] = []
-        try:
+        with contextlib.suppress(_FailedError):
             self._scoped(chance, done)
-        except _FailedError:
-            pass
         self._pen.ended(*done[0])
 
     @session("job")
