@@ -104,24 +104,27 @@ class Recovery:
         beats = None if store is None else self._ledger.call("owners", store.owners, failed=None)
         if beats is None:
             return {}
-        self._watch(beats)
+        seen = self._watch(beats)
         gone = {
-            owner: beat for owner, beat in beats.items() if owner != self._ledger.owner and self._is_gone(owner, beat)
+            owner: beat
+            for owner, beat in beats.items()
+            if owner != self._ledger.owner and self._is_gone(owner, beat, seen[owner][1])
         }
         self._ledger.leads = self._ledger.owner == min(beats.keys() - gone.keys(), default=self._ledger.owner)
         return gone
 
-    def _watch(self, beats: Mapping[str, int]) -> None:
-        """Note when, by the clock of this process, each heartbeat was seen to change."""
+    def _watch(self, beats: Mapping[str, int]) -> Mapping[str, tuple[int, int]]:
+        """When, by the clock of this process, each heartbeat was seen to change. Threads may look at the same time."""
         now = self._clock.monotonic_ns()
         known = self._seen
-        self._seen = {
+        seen = self._seen = {
             owner: known[owner] if owner in known and known[owner][0] == beat else (beat, now)
             for owner, beat in beats.items()
         }
+        return seen
 
-    def _is_gone(self, owner: str, beat: int) -> bool:
-        silent_ns = self._clock.monotonic_ns() - self._seen[owner][1]
+    def _is_gone(self, owner: str, beat: int, seen_ns: int) -> bool:
+        silent_ns = self._clock.monotonic_ns() - seen_ns
         # A heartbeat from long ago needs no watching: no two clocks differ that much.
         old_ns = self._clock.time_ns() - beat
         return (
