@@ -38,7 +38,7 @@ def draw(seed: int, life: int) -> Plan:
         [chance.uniform(0, 0.03), chance.uniform(0, 0.1), chance.uniform(0.05, 0.5), chance.uniform(1.2, 2.4)],
         [15, 15, 55, 15],
     )[0]
-    stop_after = max(0, lifetime - chance.uniform(0, 0.06)) if chance.random() < 0.25 else None
+    stop_after = max(0, lifetime - chance.uniform(0, 0.15)) if chance.random() < 0.35 else None
     return Plan(life, chance.getrandbits(32), lifetime, stop_after, recovers=chance.random() < 0.6)
 
 

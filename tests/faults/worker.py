@@ -63,7 +63,7 @@ class Worker:
         time.sleep(self._plan.lifetime * 2 if self._plan.stop_after is None else self._plan.stop_after)
         self._stopping.set()
         # Some do not stop: they are in the middle of something.
-        deadline = time.monotonic() + 0.02
+        deadline = time.monotonic() + 0.01
         for thread in threads:
             thread.join(max(0, deadline - time.monotonic()))
 
