@@ -42,6 +42,12 @@ def draw(seed: int, life: int) -> Plan:
     return Plan(life, chance.getrandbits(32), lifetime, stop_after, recovers=chance.random() < 0.6)
 
 
+def draw_hasty(seed: int, life: int) -> Plan:
+    """The plan of a worker that dies while it begins: it costs little, and in many of them what is seldom shows."""
+    chance = random.Random(f"{seed}:{life}")
+    return Plan(life, chance.getrandbits(32), chance.uniform(0, 0.08))
+
+
 def finish(life: int) -> Plan:
     """The plan of the worker that comes last."""
     return Plan(life, 0, 60, recovers=True, finishes=True)

@@ -19,10 +19,12 @@ from otel_sessions.testing import OTLPReceiver
 from otel_sessions.typing import SharedStore
 
 from .journal import Journal
-from .plan import Plan, draw, finish
+from .plan import Plan, draw, draw_hasty, finish
 from .verdict import Verdict, judge
 
 _FOREVER_NS = 2**62
+_HASTY = 0.2
+"""In how many of the batches all workers die young."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class Batch:
         self._intervals: dict[int, float] = {}
         self._drawing = threading.Lock()
         chance = random.Random(f"{seed}:{first}")
+        self._draw = draw_hasty if chance.random() < _HASTY else draw
         self._kinds = [
             Kind(chance.choice((0.05, 0.2, 1.0)), chance.choice((5, 50, 500)), preload) for preload in (False, True)
         ]
@@ -142,7 +145,7 @@ class Batch:
             if life is None:
                 return
             self._intervals[life] = slot.kind.flush_interval
-            slot.live(draw(self._seed, life))
+            slot.live(self._draw(self._seed, life))
 
     def _judge(self, slots: list[Slot], receiver: OTLPReceiver) -> Verdict:
         journal = Journal(line for slot in slots for line in slot.lines)
