@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 GROUPS ?= dev declarative
+N ?= 100
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint types layers docs wheel bench bench-quick check clean
+.PHONY: help demo test lint types layers docs wheel bench bench-quick faults check clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -49,6 +50,10 @@ bench: $(STAMP) ## Measure against the same thing written by hand, and against p
 
 bench-quick: $(STAMP) ## The same, short: fails on gross regressions only
 	$(BIN)/python -m benchmarks --quick
+
+faults: $(STAMP) ## Kill N workers with SIGKILL for each store, and see that no session is lost or doubled
+	sh .ci/install-redis
+	$(BIN)/python -m tests.faults --rounds $(N)
 
 check: lint types layers test ## What a change has to pass
 

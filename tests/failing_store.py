@@ -45,6 +45,9 @@ class FailingStore:
         self.shared = shared
         self.failing: Collection[str] = ()
         """The verbs that raise `StoreError`."""
+        self.silent = False
+        """Whether `take_over` is done, and the answer lost; asked again, it is given."""
+        self._unanswered: list[SessionRecord] = []
         self.refused: Collection[str] = ()
         """The ids of sessions that it does not take."""
         self.before: dict[str, Callable[[], object]] = {}
@@ -111,7 +114,11 @@ class FailingStore:
 
     def take_over(self, dead: str, beat_ns: int, owner: str) -> list[SessionRecord]:
         self._reach("take_over")
-        return self._together.take_over(dead, beat_ns, owner)
+        self._unanswered += self._together.take_over(dead, beat_ns, owner)
+        if self.silent:
+            raise StoreError("take_over: no answer")
+        taken, self._unanswered = self._unanswered, []
+        return taken
 
     def retire(self, owner: str) -> None:
         self._reach("retire")

@@ -25,6 +25,7 @@ class SharedMemoryStore(MemoryStore):
             taken = super().create(beginning)
             if taken is None and beginning.topology == "scoped" and beginning.owner is not None:
                 self._owed[beginning.id] = beginning.owner
+                self._beats.setdefault(beginning.owner, beginning.started_ns)
             return taken
 
     def close(self, session_id: str, *, owner: str | None = None, **ending: Any) -> SessionRecord | None:
@@ -34,6 +35,7 @@ class SharedMemoryStore(MemoryStore):
                 self._owed.pop(session_id, None)
                 if owner is not None:
                     self._owed[session_id] = owner
+                    self._beats.setdefault(owner, ending["ended_ns"])
             return record
 
     def exported(self, session_ids: Collection[str]) -> None:
@@ -55,10 +57,14 @@ class SharedMemoryStore(MemoryStore):
             del self._beats[dead]
             left = [session_id for session_id, debtor in self._owed.items() if debtor == dead]
             self._owed.update(dict.fromkeys(left, owner))
+            if left:
+                self._beats.setdefault(owner, beat_ns)
             return [record for session_id in left if (record := self.get(session_id)) is not None]
 
     def retire(self, owner: str) -> None:
-        self._beats.pop(owner, None)
+        with self._lock:
+            if owner not in self._owed.values():
+                self._beats.pop(owner, None)
 
     def purge(self, before_ns: int) -> int:
         with self._lock:

@@ -6,13 +6,14 @@ import contextvars
 import json
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler, SamplingResult
 
@@ -324,6 +325,70 @@ class TestOutbox:
         assert ("cancelled", "shutdown") == (record.status, record.end_reason)
         assert ["conv-42"] == [record.id for record in store.active()]
 
+    def test_more_than_the_queue_holds(self, store: SharedMemoryStore, dead: Process) -> None:
+        """Of what a process has left nothing is dropped because it is more than the SDK's queue takes."""
+        for _ in range(500):
+            otel_sessions.start("chat").end()
+        exporter = InMemorySpanExporter()
+        provider = TracerProvider(shutdown_on_exit=False)
+        # The queue is not emptied by itself before it is full.
+        provider.add_span_processor(
+            BatchSpanProcessor(exporter, max_queue_size=250, max_export_batch_size=250, schedule_delay_millis=60_000)
+        )
+        with Process(store, tracer_provider=provider) as other:
+            other.clock.advance(3600)
+            assert 500 == otel_sessions.recover()
+        provider.shutdown()
+        assert 500 == len({portrait.span_id(span) for span in exporter.get_finished_spans()})
+
+    def test_end_during_export(self, store: SharedMemoryStore) -> None:
+        """A process that ends while its background exports waits for that, and then owes nothing."""
+        exporting, go_on = threading.Event(), threading.Event()
+
+        class Slow(SimpleSpanProcessor):
+            def force_flush(self, timeout_millis: int = 30_000) -> bool:
+                exporting.set()
+                return go_on.wait(20)
+
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(Slow(InMemorySpanExporter()))
+        with Process(store, tracer_provider=provider):
+            otel_sessions.start("chat").end()
+            assert _runtime.current is not None
+            background = threading.Thread(target=_runtime.current.lifecycle.recovery.export)
+            background.start()
+            assert exporting.wait(20)
+            threading.Timer(0.05, go_on.set).start()
+        background.join()
+        assert {} == store.owners()
+
+    def test_end_during_recovery(self, store: SharedMemoryStore, dead: Process) -> None:
+        """A process that ends while it finishes what another has left does not finish it all: that remains owed."""
+        for _ in range(500):
+            otel_sessions.start("chat").end()
+        exporting, go_on = threading.Event(), threading.Event()
+
+        class Slow(SimpleSpanProcessor):
+            def force_flush(self, timeout_millis: int = 30_000) -> bool:
+                exporting.set()
+                return go_on.wait(20)
+
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(Slow(InMemorySpanExporter()))
+        with Process(store, tracer_provider=provider) as other:
+            other.clock.advance(3600)
+            heir = owner()
+            recovery = threading.Thread(target=otel_sessions.recover)
+            recovery.start()
+            assert exporting.wait(20)
+            threading.Timer(0.05, go_on.set).start()
+        recovery.join()
+        assert heir in store.owners()
+        with Process(store) as third:
+            third.clock.advance(7200)
+            assert 300 == otel_sessions.recover()
+            assert 300 == len(third.session_spans)
+
 
 class TestFork:
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -380,6 +445,50 @@ class TestStoreOutOfReach:
                 other.advance(TIMEOUT)
                 assert [handle.id] == [portrait.attributes(span)["session.id"] for span in other.session_spans]
         assert any(f"could not {verb} in the failing store" in text for text in caplog.messages)
+
+    def test_abandon_fails(self) -> None:
+        """A session of a dead process is finished later, if the store could not be told that it has ended."""
+        store = FailingStore(shared=True)
+        with Process(store):
+            handle = begin()
+            with Process(store) as other:
+                other.advance(0)
+                store.failing = {"close"}
+                other.advance(TIMEOUT)
+                assert ([], ["active"]) == (other.session_spans, [record.status for record in store.active()])
+                store.failing = ()
+                other.advance(6)
+                assert [handle.id] == [portrait.attributes(span)["session.id"] for span in other.session_spans]
+                assert [] == store.active()
+
+    def test_abandon_fails_to_the_last(self) -> None:
+        """If that remains so until the end of the process that took it over, the next one finishes it."""
+        store = FailingStore(shared=True)
+        with Process(store):
+            handle = begin()
+            with Process(store) as other:
+                other.advance(0)
+                store.failing = {"close"}
+                other.advance(TIMEOUT)
+            store.failing = ()
+            with Process(store) as third:
+                third.clock.advance(3600)
+                assert 1 == otel_sessions.recover()
+                assert [handle.id] == [portrait.attributes(span)["session.id"] for span in third.session_spans]
+
+    def test_answer_lost(self) -> None:
+        """What a store may have handed over is asked for again: nobody else knows that it was."""
+        store = FailingStore(shared=True)
+        with Process(store):
+            handle = begin()
+            with Process(store) as other:
+                other.advance(0)
+                store.silent = True
+                other.advance(TIMEOUT)
+                assert [] == other.session_spans
+                store.silent = False
+                other.advance(6)
+                assert [handle.id] == [portrait.attributes(span)["session.id"] for span in other.session_spans]
 
     def test_close_fails(self) -> None:
         """A scoped session whose end the store could not be told of does not stay active there."""

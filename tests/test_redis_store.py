@@ -329,6 +329,7 @@ class TestLife:
         assert [None, "s100"] == [store.previous("k99"), store.previous("k100")]
         assert 200 == store.purge(START + 300)
         assert 0 == store.purge(START + 300)
+        store.retire("o")
         names = {key.decode().partition(":")[2] for key in server.scan_iter(count=10_000) if prefix.encode() in key}
         assert {"meta", "closed"} == names
 
@@ -350,7 +351,7 @@ class TestShared:
         assert ["closed", "scoped"] == ids(taken)
         assert {"closed": False, "scoped": True} == {record.id: record.is_active for record in taken}
         assert [] == store.take_over("dead", 7, "c")
-        assert {} == store.owners()
+        assert {"b": 7} == store.owners()
 
     def test_taken_over_again(self, store: RedisStore) -> None:
         """Who takes over owes it from then on, and may die too."""

@@ -175,14 +175,19 @@ class Endings:
         if self._ledger.owner is not None:
             self._ledger.unexported.append(record.id)
 
-    def abandon(self, record: SessionRecord, last_sign_ns: int) -> None:
-        """End the scoped session of a process that is gone, at its last sign of life."""
+    def abandon(self, record: SessionRecord, last_sign_ns: int) -> bool:
+        """End the scoped session of a process that is gone, at its last sign of life.
+
+        Returns:
+            Whether it has ended: False if the store could not be told.
+        """
         ended_ns = max(record.totals.last_activity_ns, last_sign_ns)
         live = Live.of(record)
         ended = self._ledger.close(live, "abandoned", "crashed", ended_ns, None)
         if isinstance(ended, SessionRecord):
             live.ended = "abandoned", "crashed"
             self._say_ended(ended, live)
+        return ended is not Failed.FAILED
 
     def resend(self, record: SessionRecord) -> None:
         """Emit an end once more that a process has closed which is gone: it may not have come to exporting that."""

@@ -9,8 +9,8 @@ for as long as this process has watched it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from . import _process
 from ._endings import Endings
@@ -22,6 +22,17 @@ from .typing import Clock, SharedStore
 
 _BEAT_NS: Final = 5 * 1_000_000_000
 _MAX_SILENCE_NS: Final = 600 * 1_000_000_000
+_CHUNK: Final = 200
+"""How many sessions are finished before they are exported: the SDK drops what does not fit into its queue."""
+_PATIENCE_SECONDS: Final = 10.0
+"""How long somebody else's export is waited for: as long as the SDK gives one."""
+
+
+class _Left(NamedTuple):
+    """What a process has left to do that is gone."""
+
+    record: SessionRecord
+    last_sign_ns: int
 
 
 class Recovery:
@@ -48,7 +59,12 @@ class Recovery:
         """Know nobody yet in a child process, which is one of its own."""
         self._seen: dict[str, tuple[int, int]] = {}
         self._next_ns = 0
+        self._doubted: dict[str, int] = {}
+        """Those whose debts this process may have taken over: the store did not say."""
+        self._unfinished: list[_Left] = []
         self._exporting = threading.Lock()
+        self._taking_over = threading.Lock()
+        self._retiring = False
 
     def announce(self) -> None:
         """Show a first heartbeat, before anything else is stored: who never lived cannot be missed."""
@@ -64,15 +80,23 @@ class Recovery:
         self._next_ns = now + _BEAT_NS
         self.announce()
         gone = self._gone()
-        if self._ledger.leads:
-            # One does it for all; should two think that they lead, the store lets one of them succeed.
-            self._take_over_all(gone)
-        self._acknowledge()
+        # One does it for all; should two think that they lead, the store lets one of them succeed.
+        gone = self._doubted | (gone if self._ledger.leads else {})
+        if gone or self._unfinished:
+            self._aside("otel-sessions-recovery", lambda: self._take_over_all(gone, patience=0))
+        if self._ledger.unexported:
+            self._aside("otel-sessions-export", self.export)
 
     def recover(self) -> int:
         """Finish what processes have left that are known to be gone; how many sessions that were."""
         self.announce()
-        return self._take_over_all(self._gone())
+        return self._take_over_all(self._doubted | self._gone(), patience=-1)
+
+    def _aside(self, name: str, work: Callable[[], object]) -> None:
+        if self._in_thread:
+            threading.Thread(target=work, name=name, daemon=True).start()
+        else:
+            work()
 
     def _gone(self) -> dict[str, int]:
         """The last heartbeats of those that are gone. Of those that live the oldest leads: who comes later waits."""
@@ -80,40 +104,57 @@ class Recovery:
         beats = None if store is None else self._ledger.call("owners", store.owners, failed=None)
         if beats is None:
             return {}
-        self._watch(beats)
+        seen = self._watch(beats)
         gone = {
-            owner: beat for owner, beat in beats.items() if owner != self._ledger.owner and self._is_gone(owner, beat)
+            owner: beat
+            for owner, beat in beats.items()
+            if owner != self._ledger.owner and self._is_gone(owner, beat, seen[owner][1])
         }
         self._ledger.leads = self._ledger.owner == min(beats.keys() - gone.keys(), default=self._ledger.owner)
         return gone
 
-    def _watch(self, beats: Mapping[str, int]) -> None:
-        """Note when, by the clock of this process, each heartbeat was seen to change."""
+    def _watch(self, beats: Mapping[str, int]) -> Mapping[str, tuple[int, int]]:
+        """When, by the clock of this process, each heartbeat was seen to change. Threads may look at the same time."""
         now = self._clock.monotonic_ns()
         known = self._seen
-        self._seen = {
+        seen = self._seen = {
             owner: known[owner] if owner in known and known[owner][0] == beat else (beat, now)
             for owner, beat in beats.items()
         }
+        return seen
 
-    def _is_gone(self, owner: str, beat: int) -> bool:
-        silent_ns = self._clock.monotonic_ns() - self._seen[owner][1]
+    def _is_gone(self, owner: str, beat: int, seen_ns: int) -> bool:
+        silent_ns = self._clock.monotonic_ns() - seen_ns
         # A heartbeat from long ago needs no watching: no two clocks differ that much.
         old_ns = self._clock.time_ns() - beat
         return (
             silent_ns >= self._timeout_ns or old_ns >= max(_MAX_SILENCE_NS, self._timeout_ns) or _process.is_gone(owner)
         )
 
-    def _take_over_all(self, gone: Mapping[str, int]) -> int:
-        store, owner = self._ledger.shared, self._ledger.owner
-        if store is None or owner is None:
+    def _take_over_all(self, gone: Mapping[str, int], *, patience: float) -> int:
+        if not self._taking_over.acquire(timeout=patience):
+            # Another thread is at it; who is still gone at the next round is taken care of then.
             return 0
-        return sum(self._take_over(store, dead, beat, owner) for dead, beat in gone.items())
+        try:
+            with guarded("finish what crashed processes have left"):
+                unfinished, self._unfinished = self._unfinished, []
+                self._finish_all(unfinished)
+                return sum(self._take_over(dead, beat) for dead, beat in gone.items())
+            return 0
+        finally:
+            self._taking_over.release()
 
-    def _take_over(self, store: SharedStore, dead: str, beat: int, owner: str) -> int:
-        left = self._ledger.call("take_over", store.take_over, dead, beat, owner, failed=[])
-        for record in left:
-            self._finish(record, min(beat, self._clock.time_ns()))
+    def _take_over(self, dead: str, beat: int) -> int:
+        store, owner = self._ledger.shared, self._ledger.owner
+        if store is None or owner is None or self._retiring:
+            return 0
+        left = self._ledger.call("take_over", store.take_over, dead, beat, owner, failed=None)
+        if left is None:
+            # It may have been done all the same: then nobody else can know of it any more.
+            self._doubted[dead] = beat
+            return 0
+        self._doubted.pop(dead, None)
+        self._finish_all([_Left(record, min(beat, self._clock.time_ns())) for record in left])
         if left:
             log.warn(
                 "crashed process",
@@ -123,27 +164,31 @@ class Recovery:
             )
         return len(left)
 
-    def _finish(self, record: SessionRecord, last_sign_ns: int) -> None:
-        if record.is_active:
-            self._endings.abandon(record, last_sign_ns)
-        else:
-            self._endings.resend(record)
+    def _finish_all(self, left: Sequence[_Left]) -> None:
+        for number, one in enumerate(left, 1):
+            if self._retiring:
+                # The rest is owed by this process, and somebody will find that it is gone.
+                return
+            if not self._finish(one):
+                self._unfinished.append(one)
+            if number % _CHUNK == 0:
+                self.export(patience=_PATIENCE_SECONDS)
+
+    def _finish(self, left: _Left) -> bool:
+        if left.record.is_active:
+            return self._endings.abandon(left.record, left.last_sign_ns)
+        self._endings.resend(left.record)
+        return True
 
     # -- what this process owes the others ----------------------------------------------------------------------------
 
-    def _acknowledge(self) -> None:
-        """Have exported what was emitted, and tell the store."""
-        if not self._ledger.unexported:
-            return
-        if self._in_thread:
-            threading.Thread(target=self.export, name="otel-sessions-export", daemon=True).start()
-        else:
-            self.export()
+    def export(self, *, patience: float = 0) -> None:
+        """Wait until what was emitted has been exported; then nobody owes that any more.
 
-    def export(self) -> None:
-        """Wait until what was emitted has been exported; then nobody owes that any more."""
-        if not self._exporting.acquire(blocking=False):
-            # Somebody waits already.
+        Args:
+            patience: for how many seconds to wait for another thread that does the same.
+        """
+        if not self._exporting.acquire(timeout=patience):
             return
         try:
             with guarded("export the ends of sessions"):
@@ -166,7 +211,10 @@ class Recovery:
 
     def retire(self) -> None:
         """Leave nothing to others: the last thing that a process does."""
-        self.export()
+        self._retiring = True
+        if self._taking_over.acquire(timeout=_PATIENCE_SECONDS):
+            self._taking_over.release()
+        self.export(patience=_PATIENCE_SECONDS)
         store, owner = self._ledger.shared, self._ledger.owner
         if store is not None and owner is not None and not self._ledger.unexported:
             self._ledger.call("retire", store.retire, owner, failed=None)

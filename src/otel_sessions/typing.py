@@ -120,7 +120,9 @@ class SharedStore(Store, Protocol):
     """A store that several processes see, and that outlives them: it knows who owes what, so that others can finish it.
 
     An owner is a process. It owes the end of the scoped sessions that live in it (`Beginning.owner`), and the export of
-    what it has closed. Whether it still lives is not for the store to judge: it only keeps the heartbeats.
+    what it has closed. Whether it still lives is not for the store to judge: it only keeps the heartbeats. Who owes
+    something always has one, or nobody would miss it: where there is none yet, or no longer, it is the time of that
+    start or end.
     """
 
     def close(
@@ -155,7 +157,7 @@ class SharedStore(Store, Protocol):
         """
 
     def retire(self, owner: str) -> None:
-        """Forget `owner`, which owes nothing any more."""
+        """Forget `owner`, unless it owes something: then others find out that it is gone."""
 
     def purge(self, before_ns: int) -> int:
         """Forget the sessions that ended before that time and are owed by nobody; how many they were."""

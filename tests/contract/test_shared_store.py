@@ -178,7 +178,7 @@ class TestOwners:
         assert {"lives": SessionRecord(scoped("lives", "dead"), delta(START + 1, requests=3)), "ended": ended} == {
             record.id: record for record in taken
         }
-        assert {"other": START} == dict(here.owners())
+        assert {"heir": START, "other": START} == dict(here.owners())
 
     def test_ends_of_durable(self, join: Join) -> None:
         """Whoever closed a durable session owes its export, not the process that started it."""
@@ -219,11 +219,44 @@ class TestOwners:
         assert ["a"] == ids(store.take_over("p", START, "heir"))
 
     def test_unknown(self, join: Join) -> None:
-        """Nothing is taken from a process that has no heartbeat, though it may own something."""
+        """Nothing is taken from a process that nobody knows."""
         store = join()
-        store.create(scoped("a", "p"))
+        store.create(scoped("a", "q"))
         assert [] == store.take_over("p", START, "heir")
         assert [] == store.take_over("p", 0, "heir")
+
+    def test_who_owes_is_missed(self, join: Join) -> None:
+        """Who comes to owe something without a heartbeat has one from then on: else nobody would take it over."""
+        store = join()
+        store.create(beginning("durable", owner="starter"))
+        store.create(scoped("lives", "p", started_ns=START + 1))
+        close(store, "durable", owner="q", ended_ns=START + 2)
+        assert {"p": START + 1, "q": START + 2} == dict(store.owners())
+        assert ["lives"] == ids(store.take_over("p", START + 1, "heir"))
+        assert {"heir": START + 1, "q": START + 2} == dict(store.owners())
+
+    def test_heartbeat_stays(self, join: Join) -> None:
+        """A heartbeat that was shown is not replaced by what a process comes to owe."""
+        store = join()
+        store.beat("p", START - 1)
+        store.create(scoped("a", "p"))
+        close(store, "a", owner="p")
+        store.beat("dead", START)
+        store.create(scoped("b", "dead"))
+        store.take_over("dead", START, "p")
+        assert {"p": START - 1} == dict(store.owners())
+
+    def test_retires_without_debts(self, join: Join) -> None:
+        """Who owes something is not forgotten, be it a session that lives in it or an end to be exported."""
+        store = join()
+        store.create(scoped("a", "p"))
+        store.retire("p")
+        close(store, "a", owner="p")
+        store.retire("p")
+        assert {"p": START} == dict(store.owners())
+        store.exported(["a"])
+        store.retire("p")
+        assert {} == dict(store.owners())
 
     def test_heir_dies_too(self, join: Join) -> None:
         """What was taken over is owed like one's own: when the heir dies, the next one gets it."""
@@ -370,6 +403,8 @@ class SharedMachine(RuleBasedStateMachine):
         new = beginning(name, owner=owner) if durable else scoped(name, owner)
         assert self.stores[side].create(new) is None
         self.active[name] = None if durable else owner
+        if not durable:
+            self.beats.setdefault(owner, START)
 
     @rule(side=sides, data=st.data(), owner=st.none() | names)
     def close(self, side: int, data: st.DataObject, owner: str | None) -> None:
@@ -379,6 +414,8 @@ class SharedMachine(RuleBasedStateMachine):
         if closed is not None:
             del self.active[name]
             self.ended[name] = self.now, owner
+            if owner is not None:
+                self.beats.setdefault(owner, self.now)
 
     @rule(side=sides, data=st.data(), size=st.integers(0, 3))
     def exported(self, side: int, data: st.DataObject, size: int) -> None:
@@ -396,7 +433,8 @@ class SharedMachine(RuleBasedStateMachine):
     @rule(side=sides, owner=names)
     def retire(self, side: int, owner: str) -> None:
         self.stores[side].retire(owner)
-        self.beats.pop(owner, None)
+        if owner not in self.active.values() and owner not in {debtor for _, debtor in self.ended.values()}:
+            self.beats.pop(owner, None)
 
     @rule(side=sides, dead=names, heir=names, late=st.booleans())
     def take_over(self, side: int, dead: str, heir: str, *, late: bool) -> None:
@@ -411,6 +449,8 @@ class SharedMachine(RuleBasedStateMachine):
                 if owner == dead:
                     expected.add(name)
                     self.ended[name] = ended_ns, heir
+            if expected:
+                self.beats.setdefault(heir, beat_ns)
         taken = ids(self.stores[side].take_over(dead, beat_ns, heir))
         assert sorted(expected) == sorted(taken)
 

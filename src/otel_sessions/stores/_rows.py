@@ -15,6 +15,8 @@ _SELECT: Final = "SELECT id, key, beginning, totals, status, reason, ended_ns, n
 
 _OPEN: Final = f"{_SELECT} INDEXED BY session_open WHERE ended_ns IS NULL"
 
+_OWED: Final = f"{_SELECT} INDEXED BY session_owed WHERE ended_ns IS NOT NULL AND owner = ?"
+
 _INSERT: Final = """
     INSERT OR IGNORE INTO session (id, key, kind, user, owner, due_ns, status, beginning)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'active', ?7
@@ -56,6 +58,8 @@ def create(cursor: sqlite3.Cursor, beginning: Beginning) -> SessionRecord | None
         ),
     )
     if cursor.rowcount:
+        if beginning.topology == "scoped":
+            _show(cursor, beginning.owner, beginning.started_ns)
         return None
     taken = None if beginning.key is None else find(cursor, beginning.key)
     return taken or get(cursor, beginning.id)
@@ -120,6 +124,7 @@ def close(
         _END,
         (end.status, end.reason, end.ended_ns, _text(end.owner), encode_totals(totals), row[7]),
     )
+    _show(cursor, end.owner, end.ended_ns)
     return record._replace(status=end.status, end_reason=end.reason, ended_ns=end.ended_ns)
 
 
@@ -168,6 +173,12 @@ def beat(cursor: sqlite3.Cursor, owner: str, now_ns: int) -> None:
     cursor.execute("INSERT OR REPLACE INTO owner VALUES (?, ?)", (_text(owner), now_ns))
 
 
+def _show(cursor: sqlite3.Cursor, owner: str | None, now_ns: int) -> None:
+    """Let who owes something have a heartbeat, so that it is missed when it is gone."""
+    if owner is not None:
+        cursor.execute("INSERT OR IGNORE INTO owner VALUES (?, ?)", (_text(owner), _whole(now_ns)))
+
+
 def owners(cursor: sqlite3.Cursor) -> dict[str, int]:
     """All heartbeats."""
     return {_string(name): beat_ns for name, beat_ns in cursor.execute("SELECT name, beat_ns FROM owner")}
@@ -179,15 +190,20 @@ def take_over(cursor: sqlite3.Cursor, dead: str, beat_ns: int, owner: str) -> li
     cursor.execute("DELETE FROM owner WHERE name = ? AND beat_ns = ?", (gone, beat_ns))
     if not cursor.rowcount:
         return []
-    owed = f"{_SELECT} INDEXED BY session_owed WHERE ended_ns IS NOT NULL AND owner = ?"
-    rows = [*cursor.execute(f"{_OPEN} AND owner = ?", (gone,)), *cursor.execute(owed, (gone,))]
+    rows = [*cursor.execute(f"{_OPEN} AND owner = ?", (gone,)), *cursor.execute(_OWED, (gone,))]
+    if rows:
+        _show(cursor, owner, beat_ns)
     cursor.executemany("UPDATE session SET owner = ? WHERE number = ?", [(heir, row[7]) for row in rows])
     return [_record(row) for row in rows]
 
 
 def retire(cursor: sqlite3.Cursor, owner: str) -> None:
-    """Forget the heartbeat of `owner`."""
-    cursor.execute("DELETE FROM owner WHERE name = ?", (_text(owner),))
+    """Forget the heartbeat of `owner`, if it owes nothing."""
+    name = _text(owner)
+    for owed in (_OWED, f"{_OPEN} AND owner = ?"):
+        if cursor.execute(f"{owed} LIMIT 1", (name,)).fetchone() is not None:
+            return
+    cursor.execute("DELETE FROM owner WHERE name = ?", (name,))
 
 
 def purge(cursor: sqlite3.Cursor, before_ns: int, limit: int) -> int:

@@ -337,7 +337,7 @@ class RedisStore:
             return records
 
     def retire(self, owner: str) -> None:
-        """Forget `owner`, which owes nothing any more."""
+        """Forget `owner`, unless it owes something."""
         self._run("retire", form.encode(owner))
 
     def purge(self, before_ns: int) -> int:

@@ -171,7 +171,7 @@ class SQLiteStore:
         return self._database.write(rows.take_over, dead, beat_ns, owner)
 
     def retire(self, owner: str) -> None:
-        """Forget `owner`, which owes nothing any more."""
+        """Forget `owner`, unless it owes something."""
         self._database.write(rows.retire, owner)
 
     def purge(self, before_ns: int) -> int:

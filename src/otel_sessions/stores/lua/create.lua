@@ -26,7 +26,7 @@ if user then
   redis.call('ZADD', USERS, 0, pair(user, id))
 end
 if owner then
-  owe(owner, id)
+  owe(owner, id, last)
 end
 postpone(session, id, last, timing)
 refresh()

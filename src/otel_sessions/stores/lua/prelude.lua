@@ -71,7 +71,9 @@ local function postpone(session, id, last, timing)
   redis.call('PEXPIRE', session, life)
 end
 
-local function owe(owner, id)
+-- Who owes has a heartbeat, so that it is missed when it is gone: `sign` if there is none.
+local function owe(owner, id, sign)
+  redis.call('HSETNX', OWNERS, owner, (string.gsub(sign, '^0+(%d)', '%1')))
   redis.call('HSET', DEBTS, id, owner)
   redis.call('ZADD', OWED, 0, pair(owner, id))
 end

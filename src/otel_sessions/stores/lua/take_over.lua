@@ -7,11 +7,11 @@ if redis.call('HGET', OWNERS, dead) ~= beat then
   return by == token and ids or {}
 end
 local ids = seconds_of(OWED, dead)
+redis.call('HDEL', OWNERS, dead)
 for _, id in ipairs(ids) do
   settle(id)
-  owe(owner, id)
+  owe(owner, id, beat)
 end
-redis.call('HDEL', OWNERS, dead)
 if redis.call('HLEN', TAKEN) >= 1000 then
   redis.call('DEL', TAKEN)
 end

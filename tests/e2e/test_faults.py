@@ -1,0 +1,24 @@
+"""A short series of what `make faults` does at length: workers are killed, and their sessions arrive once."""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+import pytest
+
+from ..faults.__main__ import STORES, run
+
+ROUNDS = 12
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_killed_at_random_instants(store: str) -> None:
+    """Every session that was handed out arrives under the identity that it was handed out with, and no other."""
+    seed = secrets.randbelow(2**32)
+    verdict = run(store, ROUNDS, seed)
+    assert not verdict.violations, "\n".join([f"--store {store} --rounds {ROUNDS} --seed {seed}", *verdict.violations])
+    assert ROUNDS == verdict.rounds
+    assert verdict.sessions > ROUNDS
