@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
 from . import _runtime, _values
 from ._definition import pseudonym
 from ._guard import guarded, log
+from ._handoff import Handoff
 from ._models import EndReason, SessionRecord, Status
 from ._session import NO_SESSION, Session, ending
 from .exceptions import InvalidValueError, SessionNotFoundError
@@ -107,24 +108,45 @@ def start(
     return Session(lifecycle, live)
 
 
-def resume(id: str, /) -> Session:  # noqa: A002 - as in start
+@overload
+def resume(id: str, /) -> Session: ...
+
+
+@overload
+def resume(*, handoff: str) -> Session: ...
+
+
+def resume(id: str | None = None, /, *, handoff: str | None = None) -> Session:  # noqa: A002 - as in start
     """The active durable session with that id, started here or in another process.
 
+    Args:
+        id: the session's id.
+        handoff: instead of it, what `Session.handoff()` returned in another process. What is done in the session, in a
+            `with` statement and outside of any trace, continues the trace in which it was handed over.
+
     Raises:
-        InvalidValueError: it cannot be an id.
+        InvalidValueError: it cannot be an id, or is not a handoff token; or both are given.
         SessionNotFoundError: no active session has it.
     """
-    _values.session_id(id)
+    token = None if handoff is None else Handoff.read(handoff)
+    if token is None:
+        _values.session_id(id)
+    elif id is not None:
+        raise InvalidValueError(f"resume({id!r}, handoff=...): give the id or the token, not both")
     runtime = _runtime.get()
     if not runtime.enabled:
         return NO_SESSION
-    live = runtime.lifecycle.resume(f"id:{id}") or runtime.lifecycle.resume_id(id)
+    lifecycle = runtime.lifecycle
+    if token is not None:
+        live, what = lifecycle.resume(token.key), "was handed over by this token and is"
+    else:
+        live, what = lifecycle.resume(f"id:{id}") or lifecycle.resume_id(str(id)), f"has the id {id!r}"
     if live is None:
         raise SessionNotFoundError(
-            f"no active session has the id {id!r} in the {runtime.lifecycle.store.name} store: it never began there, "
+            f"no active session {what} in the {lifecycle.store.name} store: it never began there, "
             "or it has ended; start(..., id=...) returns the active one or begins a new one"
         )
-    return Session(runtime.lifecycle, live)
+    return Session(lifecycle, live, None if token is None else token.context)
 
 
 def end(id: str, /, status: Status = "success", *, reason: EndReason | None = None) -> bool:  # noqa: A002 - as in start

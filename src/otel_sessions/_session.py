@@ -15,6 +15,7 @@ from opentelemetry import trace
 from . import _context, _values
 from . import _semconv as sc
 from ._guard import guarded, log
+from ._handoff import Handoff
 from ._models import EndReason, Role, Status
 from ._turn import Turn
 from ._view import SessionView
@@ -48,12 +49,13 @@ class Session(SessionView):
     nothing, and a warning says so; outside a session (`current_session()`) they do nothing at all.
     """
 
-    __slots__ = ("_failure", "_outer", "_token")
+    __slots__ = ("_failure", "_origin", "_outer", "_token")
 
-    def __init__(self, lifecycle: Lifecycle | None, live: Live | None) -> None:
+    def __init__(self, lifecycle: Lifecycle | None, live: Live | None, origin: Context | None = None) -> None:
         # Without super(): this is the hot path.
         self._lifecycle = lifecycle
         self._live = live
+        self._origin = origin
         self._failure: BaseException | None = None
         self._outer: Context | None = None
         self._token: Token[Context] | None = None
@@ -191,6 +193,27 @@ class Session(SessionView):
         if live is not None:
             self._lifecycle.recorder.user(live, self._lifecycle.pseudonyms.user(user))
 
+    def handoff(self) -> str:
+        """A token with which another process, or a job in a queue, goes on in this session: `resume(handoff=...)`.
+
+        The processes share a store. The token holds what the session is found by: give it to your own processes only.
+
+        Returns:
+            Text of letters, digits, `-` and `_`; empty outside a session, and when it has ended.
+
+        Raises:
+            InvalidValueError: it is a scoped session, which lives in one process.
+        """
+        live = self._usable("handoff")
+        if live is None:
+            return ""
+        if live.beginning.topology == "scoped":
+            raise InvalidValueError(
+                f"the session {self.id} ({self.type}) lives in this process and cannot be handed over; "
+                "begin one that can with otel_sessions.start(...)"
+            )
+        return Handoff.of(live.key).token()
+
     # -- how it ends --------------------------------------------------------------------------------------------------
 
     def end(self, status: Status = "success", *, reason: EndReason | None = None) -> bool:
@@ -301,6 +324,8 @@ class Session(SessionView):
             return _context.around(self, live.span, otel_context.get_current())
         if trace.get_current_span().get_span_context().is_valid:
             return _context.holding(self)
+        if self._origin is not None and trace.get_current_span(self._origin).get_span_context().is_valid:
+            return _context.holding(self, self._origin)
         return _context.holding(self, self._lifecycle.telemetry.reserved_context(live.beginning))
 
     def _join(self, live: Live) -> None:

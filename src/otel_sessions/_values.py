@@ -75,7 +75,7 @@ def label(what: str, value: str) -> str:
     return _plain(value)
 
 
-def session_id(value: str) -> str:
+def session_id(value: object) -> str:
     """Check an id that the user gives: 1 to 128 visible ASCII characters.
 
     Raises:
