@@ -6,6 +6,7 @@ import contextvars
 import json
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -323,6 +324,36 @@ class TestOutbox:
         assert record is not None
         assert ("cancelled", "shutdown") == (record.status, record.end_reason)
         assert ["conv-42"] == [record.id for record in store.active()]
+
+    def test_ends_while_it_exports(self, store: SharedMemoryStore) -> None:
+        """A process that ends in order while its thread waits for an export waits for that, too, and owes nothing."""
+        under_way, may_go_on = threading.Event(), threading.Event()
+
+        class Slow(SimpleSpanProcessor):
+            def force_flush(self, timeout_millis: int = 30_000) -> bool:
+                under_way.set()
+                return may_go_on.wait(timeout_millis / 1_000)
+
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(Slow(InMemorySpanExporter()))
+        with Process(store, tracer_provider=provider):
+            with otel_sessions.session("job"):
+                pass
+            runtime = _runtime.get()
+            exporting = threading.Thread(target=runtime.lifecycle.recovery.export)
+            exporting.start()
+            assert under_way.wait(10)
+            with otel_sessions.session("job"):
+                pass
+            ending = threading.Thread(target=otel_sessions.shutdown)
+            ending.start()
+            # What it waits for comes only now: it has not given up before.
+            ending.join(0.2)
+            assert ending.is_alive()
+            may_go_on.set()
+            exporting.join(10)
+            ending.join(10)
+        assert {} == store.owners()
 
 
 class TestFork:

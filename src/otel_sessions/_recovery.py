@@ -22,6 +22,7 @@ from .typing import Clock, SharedStore
 
 _BEAT_NS: Final = 5 * 1_000_000_000
 _MAX_SILENCE_NS: Final = 600 * 1_000_000_000
+_PATIENCE_SECONDS: Final = 30.0  # what the SDK gives itself to export
 
 
 class Recovery:
@@ -140,10 +141,12 @@ class Recovery:
         else:
             self.export()
 
-    def export(self) -> None:
-        """Wait until what was emitted has been exported; then nobody owes that any more."""
-        if not self._exporting.acquire(blocking=False):
-            # Somebody waits already.
+    def export(self, *, patience: float = 0.0) -> None:
+        """Wait until what was emitted has been exported; then nobody owes that any more.
+
+        Somebody who waits already is waited for, up to `patience` seconds.
+        """
+        if not self._exporting.acquire(timeout=patience):
             return
         try:
             with guarded("export the ends of sessions"):
@@ -166,7 +169,7 @@ class Recovery:
 
     def retire(self) -> None:
         """Leave nothing to others: the last thing that a process does."""
-        self.export()
+        self.export(patience=_PATIENCE_SECONDS)
         store, owner = self._ledger.shared, self._ledger.owner
         if store is not None and owner is not None and not self._ledger.unexported:
             self._ledger.call("retire", store.retire, owner, failed=None)
