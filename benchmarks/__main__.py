@@ -6,11 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from . import peers, report
+from . import peers, report, scale
 from .goals import DECORATED, REQUESTS, Line, Table
 from .harness import Measured
 from .peers import NotInstalledError, Peer
 from .report import PeerRow, Row
+from .scale import Scale
 from .scenario import ScenarioError, run
 
 _ROUNDS = 41
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (rows := _rows(table, lambda line: line.quick or not options.quick, rounds))
     ]
     if not options.quick:
-        report.PAGE.write_text(report.page(tables, *_peers(rounds), rounds), encoding="utf-8")
+        report.PAGE.write_text(report.page(tables, *_peers(rounds), _scales(), rounds), encoding="utf-8")
     alarming = [row for _, rows in tables for row in rows if row.is_alarming]
     for row in alarming:
         print(f"Much slower than it was ({row.line.alarm / 1.5:.2f}): {row}", file=sys.stderr)
@@ -63,6 +64,21 @@ def _peers(rounds: int) -> tuple[list[PeerRow], list[str]]:
     print("\nBeside other decorators")
     found = [_peer(peer, rounds) for peer in peers.PEERS]
     return [row for row in found if isinstance(row, PeerRow)], [reason for reason in found if isinstance(reason, str)]
+
+
+def _scales() -> list[Scale]:
+    print("\nMany open sessions")
+    return [found for store, sessions in scale.SIZES.items() if (found := _scale(store, sessions)) is not None]
+
+
+def _scale(store: str, sessions: int) -> Scale | None:
+    try:
+        found = scale.run(store, sessions)
+    except ScenarioError as error:
+        print(f"Left out: {error}")
+        return None
+    print(found)
+    return found
 
 
 def _peer(peer: Peer, rounds: int) -> PeerRow | str:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from .harness import Measured, measure
 
-_ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[1]
 _TIMEOUT_SECONDS: Final = 300
 
 
@@ -31,11 +31,11 @@ def run(scenario: str, *, rounds: int, python: str = sys.executable) -> Measured
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     # Where an interpreter without this package finds it, and these benchmarks.
-    environment["PYTHONPATH"] = os.pathsep.join([str(_ROOT), str(_ROOT / "src")])
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "src")])
     command = [python, "-m", "benchmarks.scenario", scenario, str(rounds)]
     try:
         done = subprocess.run(
-            command, cwd=_ROOT, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True
         )
     except subprocess.TimeoutExpired as error:
         raise ScenarioError(f"{scenario} took longer than {_TIMEOUT_SECONDS} s") from error

@@ -370,7 +370,7 @@ class TestConfigure:
     def test_unknown_setting(self) -> None:
         """A setting that there is not is named, with those that there are."""
         with pytest.raises(ConfigurationError, match=r"no such setting: colour; there are active_gap, background, "):
-            otel_sessions.configure(colour="red")
+            otel_sessions.configure(colour="red")  # type: ignore[call-arg]  # as a caller without types would
 
     def test_wrong_setting(self) -> None:
         """A wrong setting leaves the process as it was."""

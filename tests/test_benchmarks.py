@@ -9,9 +9,13 @@ from benchmarks import decorators, peers, web
 from benchmarks.goals import DECORATED, REQUESTS, Line
 from benchmarks.harness import Case, Measured, awaits, calls, measure
 from benchmarks.report import PeerRow, Row, page
+from benchmarks.scale import SIZES, Scale
+from benchmarks.scale import run as run_scale
 from benchmarks.scenario import ScenarioError, run
 
 LINE = Line("a call", "decorators:all_signals", "decorated", "by hand", goal=1.2)
+
+MANY = Scale("memory", 1_000_000, 480, 1, 2, 3, 4, 0.1, 12.3)
 
 
 def measured(*ratios: float) -> Measured:
@@ -83,6 +87,16 @@ class TestScenario:
             run("decorators:nothing", rounds=1)
 
 
+class TestScale:
+    @pytest.mark.parametrize("store", ["memory", "sqlite"])
+    def test_runs_in_a_process_of_its_own(self, store: str) -> None:
+        """A store is measured with so many sessions, from their start to their expiry."""
+        found = run_scale(store, 500)
+        assert (store, 500) == (found.store, found.sessions)
+        assert min(found.start, found.merge, found.end, found.expire) > 0
+        assert store in SIZES
+
+
 class TestGoals:
     @pytest.mark.parametrize(
         "line", [line for table in (DECORATED, REQUESTS) for line in table.lines], ids=lambda line: line.what
@@ -135,7 +149,8 @@ class TestPage:
         table = DECORATED._replace(lines=[LINE])
         peer_times = Measured({"by hand": [20e3, 20e3], "peer": [80e3, 80e3], "session": [40e3, 40e3]})
         rows = [Row.of(LINE, measured(1.5, 1.5, 1.5))]
-        text = page([(table, rows)], [PeerRow.of("Peer `@x`", peer_times)], ["Other: no such version"], 15)
+        text = page([(table, rows)], [PeerRow.of("Peer `@x`", peer_times)], ["Other: no such version"], [MANY], 15)
+        assert "| memory | 1,000,000 | 480 | 1.0 | 2.0 | 3.0 | 4.0 | 0.1 ms | +12 ms |" in text
         assert "| a call | 2.0 | 3.0 | 1.50 (1.50 to 1.50) | 1.0 | 1.20, missed |" in text
         assert "| Peer `@x` | 80.0 | 4.00 | 40.0 | 0.50 |" in text
         assert "Other: no such version" in text

@@ -11,7 +11,7 @@ import pytest
 
 import otel_sessions
 from otel_sessions import ConfigurationError, _config, session
-from otel_sessions._config import FIELDS, Settings, resolve
+from otel_sessions._config import FIELDS, Options, Settings, resolve
 from otel_sessions.security.redaction import redact
 from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import ManualClock
@@ -177,6 +177,13 @@ class TestDefaults:
         """Without arguments and variables every setting has its documented default."""
         settings = resolve({}, {})
         assert DEFAULTS == {name: getattr(settings, name) for name in FIELDS}
+
+    def test_typed(self) -> None:
+        """Type checkers know every setting that `configure()` takes, and its type."""
+        kept = {field.name: field.type for field in dataclasses.fields(Settings)}
+        # Any sequence will do where a tuple is kept.
+        expected = {**kept, "excluded_urls": "Sequence[str]"}
+        assert expected == {name: hint.__forward_arg__ for name, hint in Options.__annotations__.items()}
 
     def test_documented(self) -> None:
         """Every setting says what it does, in a sentence."""

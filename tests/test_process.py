@@ -66,3 +66,20 @@ class TestName:
         """Two names of one process differ, for it may start anew, and the older one sorts first."""
         names = [_process.mint() for _ in range(3)]
         assert sorted(set(names)) == names
+
+
+class TestSiblings:
+    def test_workers(self) -> None:
+        """Processes that one parent has started in the same way see each other; others do not count."""
+        code = """
+            import subprocess, sys
+            work = "print(flush=True); input(); from otel_sessions import _process; print(_process.siblings())"
+            workers = [subprocess.Popen([sys.executable, "-c", work], stdin=-1, stdout=-1, text=True) for _ in range(3)]
+            other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1, text=True)
+            for worker in workers:
+                worker.stdout.readline()
+            # One after the other: each is gone when the next one looks.
+            print([worker.communicate("go")[0].strip() for worker in workers])
+            other.communicate("go")
+        """
+        assert "['2', '1', '0']\n" == interpreter.run(code).stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, overload
+from typing import TYPE_CHECKING, overload
 
 from . import _runtime, _values
 from ._definition import pseudonym
@@ -13,8 +13,13 @@ from ._models import EndReason, SessionRecord, Status
 from ._session import NO_SESSION, Session, ending
 from .exceptions import InvalidValueError, SessionNotFoundError
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-def configure(**settings: Any) -> None:
+    from ._config import Options
+
+
+def configure(**settings: Unpack[Options]) -> None:
     """Say how sessions work in this process; optional, and at most once.
 
     Without it the first session takes its settings from the `OTEL_SESSIONS_*` variables. All settings stand in

@@ -6,8 +6,8 @@ import dataclasses
 import inspect
 import os
 import re
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, get_args
 
 from . import _semconv as sc
 from ._models import Attributes
@@ -40,6 +40,37 @@ _OBJECTS: Final[Mapping[str, tuple[str, ...]]] = {
 
 def _setting(default: Any, doc: str, *, env: bool = True, shown: bool = True) -> Any:
     return dataclasses.field(default=default, repr=shown, metadata={"doc": doc, "env": env})
+
+
+class Options(TypedDict, total=False):
+    """What `configure()` takes: every setting, none required; tests/test_config.py holds it to `Settings`."""
+
+    enabled: bool
+    store: str | Store
+    idle_timeout: float | None
+    max_duration: float | None
+    crash_timeout: float
+    retention: float | None
+    active_gap: float
+    flush_interval: float
+    history: int
+    events: EventMode
+    stamp: bool
+    detect_user: bool
+    pseudonym_key: str | None
+    redact: Redactor
+    clock: Clock | None
+    web_type: str
+    cookie: bool | None
+    cookie_name: str
+    framework_session: bool
+    credential: bool
+    identify: Callable[[Any], str | None] | None
+    excluded_urls: Sequence[str]
+    tracer_provider: TracerProvider | None
+    meter_provider: MeterProvider | None
+    logger_provider: LoggerProvider | None
+    background: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ it is the emitter's job, and where it is kept is the store's.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import threading
@@ -30,6 +31,7 @@ from .security.pseudonyms import Pseudonyms
 from .typing import Clock
 
 _NS: Final = 1_000_000_000
+_AT_ONCE: Final = 1_000
 
 
 class SystemClock:
@@ -327,8 +329,14 @@ class Lifecycle:
             self.ledger.flush()
             self.ledger.recent.turn(now)
             self.endings.expire_unstored(now)
-            self.endings.expire(self.ledger.call("due", lambda: list(self.store.due(now)), failed=[]), now)
+            self._expire(now)
             self.recovery.round()
+
+    def _expire(self, now: int) -> None:
+        """End what the store says is due: some at a time, for there may be a million."""
+        due = iter(self.ledger.call("due", self.store.due, now, failed=()))
+        while records := self.ledger.call("due", lambda: list(itertools.islice(due, _AT_ONCE)), failed=[]):
+            self.endings.expire(records, now)
 
     def shutdown(self) -> None:
         """End what cannot outlive this process: scoped sessions, and durable ones if nobody else sees the store."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import time
 from pathlib import Path
 from typing import Final
 
 _PROC: Final = Path("/proc")
+_NUMBER: Final = re.compile(rb"\d+")
 _START_TIME: Final = 19  # of the fields after the command's name; field 22 of proc_pid_stat(5)
 
 
@@ -28,6 +30,27 @@ def is_gone(name: str) -> bool:
     if not place or place != _place() or not process.isdigit():
         return False
     return _started(int(process)) != started
+
+
+def siblings() -> int:
+    """How many other processes have the same parent and the same command line: workers of one server, most likely.
+
+    0 where that cannot be seen.
+    """
+    try:
+        parent, own, command = os.getppid(), os.getpid(), _command("self")
+        children = (_PROC / f"{parent}/task/{parent}/children").read_text().split()
+    except OSError:
+        return 0
+    return sum(_command(child) == command for child in children if child != str(own))
+
+
+def _command(process: str) -> bytes:
+    try:
+        # Workers that are spawned and not forked have file numbers of their own in it.
+        return _NUMBER.sub(b"0", (_PROC / process / "cmdline").read_bytes())
+    except OSError:
+        return b""
 
 
 def _place() -> str:

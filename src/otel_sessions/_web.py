@@ -18,7 +18,7 @@ from uuid import UUID
 
 from opentelemetry import trace
 
-from . import _runtime
+from . import _process, _runtime
 from ._guard import guarded, log, swallow
 from ._recorder import exception_type
 from ._session import Session
@@ -29,6 +29,7 @@ FRAMEWORK_KEY: Final = "_otel_sessions"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _TOKEN_BYTES: Final = 32
 _MAX_ENDINGS: Final = 100
+_LOOKS: Final = 10
 _BEARER: Final = re.compile(r"bearer +([\x21-\x7e]{1,8192})", re.IGNORECASE)  # RFC 6750, section 2.1
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
@@ -69,6 +70,7 @@ class WebSessions:
         self._type = session_type
         self._cookie_by_default = cookie
         self._excluded: tuple[object, re.Pattern[str] | None] = (None, None)
+        self._looks = _LOOKS
 
     @property
     def runtime(self) -> _runtime.Runtime:
@@ -168,6 +170,8 @@ class WebSessions:
         runtime = self.runtime
         lifecycle = runtime.lifecycle
         session_type = self._type or runtime.settings.web_type
+        if self._looks and not client.is_new and not lifecycle.has_at_hand(client.key):
+            self._look_for_workers(runtime)
         live = lifecycle.start(session_type, key=client.key, platform="web")
         for _ in range(_MAX_ENDINGS):
             if lifecycle.enter(live, requests=1):
@@ -176,6 +180,19 @@ class WebSessions:
             live = lifecycle.start(session_type, key=client.key, platform="web")
         runtime.telemetry.metrics.requests.add(1, live.beginning.type)
         return Session(lifecycle, live)
+
+    def _look_for_workers(self, runtime: _runtime.Runtime) -> None:
+        """A client that was recognised before, but not by this process, may be another worker's. Say so, once."""
+        self._looks -= 1
+        if runtime.lifecycle.ledger.shared is None and (others := _process.siblings()):
+            log.once(
+                logging.WARNING,
+                "workers",
+                "There are %d more workers like this process, and each keeps sessions in a memory of its own: a client "
+                "is one session for each of them. Set OTEL_SESSIONS_STORE to sqlite:///sessions.db, or to redis://... "
+                "if they run on several machines.",
+                others,
+            )
 
     def attribute(self, session: Session, find_user: Callable[[], str | None]) -> None:
         """Note whose session it is, if the framework knows."""

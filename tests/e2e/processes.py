@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from otel_sessions.testing import OTLPReceiver
+from tests.redis_server import until
 
 APPLICATIONS = Path(__file__).parent / "applications"
 BINARIES = Path(sys.executable).parent
 
 _PATIENCE_SECONDS = 60.0
-_RUNNING = re.compile(r"[Rr]unning on (http://127\.0\.0\.1:\d+)")
+_LISTENING = re.compile(r"(?:[Rr]unning on|Listening at:) (http://127\.0\.0\.1:\d+)")
+
+
+def _accepts(url: str) -> bool:
+    parts = urlsplit(url)
+    with socket.socket() as probe:
+        return probe.connect_ex((parts.hostname or "", parts.port or 0)) == 0
 
 
 class Process:
@@ -56,14 +66,16 @@ class Process:
             return "".join(self._lines)
 
     def url(self) -> str:
-        """Where it listens, once it says so."""
+        """Where it listens, once it does."""
 
         def found() -> re.Match[str] | bool | None:
-            return _RUNNING.search("".join(self._lines)) or self._ended
+            return _LISTENING.search("".join(self._lines)) or self._ended
 
         with self._said:
             match = self._said.wait_for(found, _PATIENCE_SECONDS)
         assert isinstance(match, re.Match), f"it does not listen:\n{self.output}"
+        # uvicorn says so before its workers do.
+        until(functools.partial(_accepts, match[1]), seconds=_PATIENCE_SECONDS)
         return match[1]
 
     def stop(self) -> int:
@@ -79,6 +91,56 @@ class Process:
             self._listener.join(_PATIENCE_SECONDS)
             assert self._process.stdout is not None
             self._process.stdout.close()
+
+
+class Dialogue:
+    """A process that answers each line that it is given with one of its own: `did`, the line, and what came of it."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.output = ""
+
+    def say(self, line: str) -> str:
+        """What it answers."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        return self.hear(line)
+
+    def hear(self, line: str) -> str:
+        """What it answers to a line that it has been given."""
+        assert self._process.stdout is not None
+        for said in self._process.stdout:
+            self.output += said
+            if said.startswith(f"did {line} "):
+                return said.removeprefix(f"did {line} ").strip()
+        raise AssertionError(f"it has ended:\n{self.output}")
+
+    def close(self) -> int:
+        """Tell it nothing more, and wait for its end; its exit status."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self.output += self._process.stdout.read()
+        return self._process.wait(_PATIENCE_SECONDS)
+
+    def __enter__(self) -> Dialogue:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
 
 
 @contextmanager

@@ -34,12 +34,21 @@ class Program:
     Args:
         command: what to run, the executable's path first.
         environment: all of its variables.
+        directory: where it runs.
         grace: seconds to end in, when asked to, before it is asked less politely.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, grace: float = 5.0) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        directory: str | None = None,
+        grace: float = 5.0,
+    ) -> None:
         self._command = list(command)
         self._environment = {**environment, "PYTHONUNBUFFERED": "1"}
+        self._directory = directory
         self._grace = grace
         self._output: collections.deque[str] = collections.deque(maxlen=_LINES_KEPT)
         self._address: str | None = None
@@ -49,6 +58,7 @@ class Program:
         self._process = subprocess.Popen(  # noqa: S603 - the demo's own commands
             self._command,
             env=self._environment,
+            cwd=self._directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

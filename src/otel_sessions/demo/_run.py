@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from ..testing import OTLPReceiver
@@ -96,7 +97,8 @@ class _Demo:
         return 1 if self._failures else 0
 
     def _run_all(self, running: ExitStack, exporting: Mapping[str, str]) -> None:
-        programs = [(one, running.enter_context(_program(one, exporting))) for one in self._scenarios]
+        directory = running.enter_context(TemporaryDirectory(prefix="otel-sessions-demo-"))
+        programs = [(one, running.enter_context(_program(one, exporting, directory))) for one in self._scenarios]
         for scenario, program in programs:
             self._say(f"{scenario.name:<8} {scenario.about}")
             try:
@@ -151,9 +153,10 @@ class _Demo:
         self._page.line(text, mark=f"  {time.monotonic() - self._began:4.1f} s  ", mark_style="dim")
 
 
-def _program(scenario: Scenario, exporting: Mapping[str, str]) -> Program:
+def _program(scenario: Scenario, exporting: Mapping[str, str], directory: str) -> Program:
     """The program of a scenario; of the surroundings' `OTEL_*` variables it sees none."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     # opentelemetry-instrument looks for the command it starts on the path alone.
     path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
-    return Program(scenario.resolved_command(), {**inherited, "PATH": path, **scenario.variables(), **exporting})
+    environment = {**inherited, "PATH": path, **scenario.variables(), **exporting}
+    return Program(scenario.resolved_command(), environment, directory=directory)

@@ -121,11 +121,20 @@ FASTAPI: Final = Scenario(
 
 FLASK: Final = Scenario(
     name="flask",
-    about="an unchanged application, no code, Flask's own session: 2 clients",
-    command=(_INSTRUMENT, "flask", "--app", f"{_APPLICATIONS}.web_flask", "run", "--port", "0"),
+    about="an unchanged application, no code, Flask's own session: 2 clients of 2 workers",
+    # Loaded before it forks, so that the workers have one secret key for their cookies.
+    command=(
+        _INSTRUMENT,
+        "gunicorn",
+        "--workers=2",
+        "--preload",
+        "--bind=127.0.0.1:0",
+        f"{_APPLICATIONS}.web_flask:app",
+    ),
     outcomes=Counter({("web", "expired", "idle_timeout"): 2}),
     needs={
         "flask": "otel-sessions[flask]",
+        "gunicorn": "gunicorn",
         "opentelemetry.distro": "opentelemetry-distro",
         "opentelemetry.instrumentation.flask": "opentelemetry-instrumentation-flask",
     },
@@ -133,6 +142,10 @@ FLASK: Final = Scenario(
         ("/add/lamp", "/add/desk", "/checkout"),
         ("/add/chair", "/admin"),
     ),
+    environment={
+        "OTEL_SESSIONS_STORE": "sqlite:///sessions.db",
+        "OTEL_SESSIONS_PSEUDONYM_KEY": "only for this demonstration",
+    },
 )
 
 SCENARIOS: Final = (BATCH, CONVERSATION, FASTAPI, FLASK)

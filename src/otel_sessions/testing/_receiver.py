@@ -85,7 +85,7 @@ class ReceivedPoint:
 
 
 class OTLPReceiver:
-    """Listens from `__enter__` to `__exit__` on a loopback port.
+    """Listens from `__enter__` to `__exit__` on a port of this machine.
 
     ::
 
@@ -96,9 +96,10 @@ class OTLPReceiver:
 
     Args:
         port: 0 for a free one.
+        host: the address to listen on; by default only this machine can reach it.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, host: str = "127.0.0.1") -> None:
         self._lock = threading.Lock()
         self._spans: list[ReceivedSpan] = []
         self._logs: list[ReceivedLog] = []
@@ -130,13 +131,14 @@ class OTLPReceiver:
             def handle_error(self, request: Any, client_address: Any) -> None:
                 """A client that went away in the middle is what some tests are about."""
 
-        self._server = Server(("127.0.0.1", port), Handler)
+        self._server = Server((host, port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), daemon=True)
 
     @property
     def endpoint(self) -> str:
         """For `OTEL_EXPORTER_OTLP_ENDPOINT`."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}"
 
     @property
     def environment(self) -> dict[str, str]:
