@@ -13,8 +13,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import otel_sessions
-from otel_sessions import Session
+from otel_sessions import Session, _runtime
 from otel_sessions._live import Live
+from otel_sessions.security.pseudonyms import Pseudonyms
 from otel_sessions.testing import RecordedSessions, record_sessions
 from otel_sessions.typing import Totals
 
@@ -304,6 +305,17 @@ class TestStoreFails:
             "otel-sessions could not merge in the failing store: merge: the line is cut. Sessions go on with what this "
             "process knows of them, and what it counts is merged later."
         )
+
+    def test_key_of_the_pseudonyms(self, store: FailingStore, recorded: RecordedSessions) -> None:
+        """A process that could not ask for the key has one of its own for now, and then that of all the others."""
+        store.failing = {"secret"}
+        pseudonyms = [_runtime.get().lifecycle.pseudonyms.user("ann")]
+        recorded.advance(1)
+        pseudonyms.append(_runtime.get().lifecycle.pseudonyms.user("ann"))
+        assert pseudonyms[0] == pseudonyms[1]
+        store.failing = set()
+        recorded.advance(1)
+        assert Pseudonyms(store.secret()).user("ann") == _runtime.get().lifecycle.pseudonyms.user("ann")
 
     def test_merged_afterwards(self, store: FailingStore, recorded: RecordedSessions) -> None:
         """Counts that could not be merged are kept, and merged when the store is back."""
