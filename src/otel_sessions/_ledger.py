@@ -16,11 +16,12 @@ from typing import Final, TypeVar
 
 from . import _process
 from . import _semconv as sc
-from ._guard import dropped, guarded
+from ._guard import dropped, guarded, log
 from ._live import Live, Recent
 from ._models import EndReason, SessionRecord, Status, Totals
 from ._telemetry import Reader, Telemetry
-from .exceptions import ConfigurationError
+from .exceptions import ConfigurationError, StoreError
+from .security.redaction import redact
 from .typing import Clock, SharedStore, Store
 
 T = TypeVar("T")
@@ -260,15 +261,32 @@ class Ledger:
         return sorted([*found, *scoped], key=lambda record: record.beginning.started_ns)
 
     def call(self, operation: str, function: Callable[..., T], *args: object, failed: F) -> T | F:
-        """Call the store: timed; a failure is swallowed, and the result then is `failed`."""
+        """Call the store: timed; a failure is swallowed, and the result then is `failed`.
+
+        A store that is out of reach is no fault of this library, and drops nothing yet.
+        """
         began = time.perf_counter()
         attributes = {sc.STORE_OPERATION: operation, sc.STORE: self.store.name, sc.ERROR_TYPE: sc.OTHER}
         result: T | F = failed
         with guarded(f"{operation} in the {self.store.name} store"):
-            result = function(*args)
-            del attributes[sc.ERROR_TYPE]
+            try:
+                result = function(*args)
+                del attributes[sc.ERROR_TYPE]
+            except StoreError as error:
+                self._warn(operation, error)
         self._telemetry.metrics.store_operation_duration.record(time.perf_counter() - began, attributes)
         return result
+
+    def _warn(self, operation: str, error: StoreError) -> None:
+        # One subject for all that fails meanwhile: one cause makes every operation fail.
+        log.warn(
+            f"{self.store.name} store",
+            "otel-sessions could not %s in the %s store: %s. Sessions go on with what this process knows of them, and "
+            "what it counts is merged later.",
+            operation,
+            self.store.name,
+            redact(str(error)),
+        )
 
     def shutdown(self) -> None:
         """Close the store.

@@ -66,6 +66,8 @@ class Lifecycle:
         self.recorder = Recorder(ledger, telemetry, clock, settings.redact)
         self._idle_ns = None if settings.idle_timeout is None else int(settings.idle_timeout * _NS)
         self._longest_ns = None if settings.max_duration is None else int(settings.max_duration * _NS)
+        self._makeshift = False
+        """Whether pseudonyms are made with a key that only this process knows."""
         self._begin()
 
     def _begin(self) -> None:
@@ -86,7 +88,16 @@ class Lifecycle:
                 "OTEL_SESSIONS_PSEUDONYM_KEY to a secret of your own to protect them better.",
                 self.store.name,
             )
-        return Pseudonyms(self.ledger.call("secret", self.store.secret, failed=os.urandom(32)))
+        kept = self.ledger.call("secret", self.store.secret, failed=None)
+        self._makeshift = kept is None
+        return Pseudonyms(kept or os.urandom(32))
+
+    def _replace_makeshift(self) -> None:
+        """The store could not be asked for its key before: other processes have that, and know our clients by it."""
+        kept = self.ledger.call("secret", self.store.secret, failed=None)
+        if kept is not None:
+            self.pseudonyms = Pseudonyms(kept)
+            self._makeshift = False
 
     def mint(self) -> str:
         """A new session id: 128 random bits."""
@@ -323,6 +334,8 @@ class Lifecycle:
         self.telemetry.bind()
         with self._sweeping:
             now = self.clock.time_ns()
+            if self._makeshift:
+                self._replace_makeshift()
             self.endings.settle()
             for live in list(self.ledger.entered.values()):
                 self.ledger.touch(live)

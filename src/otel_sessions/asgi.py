@@ -35,6 +35,7 @@ _FORBIDDEN: Final = 403
 # Policy violation is how a WebSocket is refused, 1011 how a server fails (RFC 6455, section 7.4.1).
 _STATUS_OF_CLOSE: Final = {1008: _FORBIDDEN, 1011: 500}
 _DISCONNECTS: Final = frozenset({"WebSocketDisconnect", "ClientDisconnect", "ClientDisconnected"})
+_STOPPED: Final = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
 _SECURE: Final = frozenset({"https", "wss"})
 
 
@@ -63,7 +64,7 @@ class SessionMiddleware:
             or _SEEN in scope
             or self._sessions.excludes(scope.get("path", ""))
         ):
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, self._settling(send) if scope["type"] == "lifespan" else send)
             return
         try:
             exchange = _Exchange(self._sessions, scope)
@@ -73,6 +74,16 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
             return
         await exchange.run(self.app, receive, send)
+
+    def _settling(self, send: Send) -> Send:
+        """Servers may end by the signal that stopped them, and then Python's own end does not come."""
+
+        async def settle_and_send(message: Message) -> None:
+            if message["type"] in _STOPPED:
+                await asyncio.to_thread(self._sessions.settle)
+            await send(message)
+
+        return settle_and_send
 
 
 class _Exchange:

@@ -78,6 +78,12 @@ class Process:
         until(functools.partial(_accepts, match[1]), seconds=_PATIENCE_SECONDS)
         return match[1]
 
+    def wait(self, seconds: float = 600.0) -> int:
+        """Wait for its end; its exit status."""
+        status = self._process.wait(seconds)
+        self._listener.join(_PATIENCE_SECONDS)
+        return status
+
     def stop(self) -> int:
         """Interrupt it, as Ctrl-C does, and wait for its end; its exit status."""
         if self._process.poll() is None:

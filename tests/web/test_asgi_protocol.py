@@ -18,18 +18,19 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from otel_sessions.asgi import SessionMiddleware
-from otel_sessions.testing import RecordedSessions
+from otel_sessions.testing import RecordedSessions, record_sessions
 
+from ..shared_memory_store import SharedMemoryStore
 from .exchanges import answer, call, current_id, ended, http, nothing
 from .servers import serve_asgi
 
 
 class TestProtocol:
-    @pytest.mark.parametrize("scope", [{"type": "lifespan"}, {"type": "mcp", "odd": 1}, {"type": "grpc", "path": "/"}])
+    @pytest.mark.parametrize("scope", [{"type": "mcp", "odd": 1}, {"type": "grpc", "path": "/"}])
     def test_what_is_not_ours_passes_untouched(
         self, scope: dict[str, Any], recorded_sessions: RecordedSessions
     ) -> None:
-        """Lifespan events and types of connection that we do not know reach the application as they came."""
+        """Types of connection that we do not know reach the application as they came."""
         seen: list[Any] = []
 
         async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -60,6 +61,21 @@ class TestProtocol:
         with serve_asgi(app) as server:
             assert "42" == server.get("/").text
         assert [("startup", ""), ("shutdown", "")] == seen
+
+    def test_stopped(self) -> None:
+        """When the server has stopped, a shared store knows of every request: the process may end without more ado."""
+        store = SharedMemoryStore()
+
+        async def root(request: Request) -> PlainTextResponse:
+            return PlainTextResponse(current_id())
+
+        app = Starlette(routes=[Route("/", root)], middleware=[Middleware(SessionMiddleware)])
+        with record_sessions(store=store):
+            with serve_asgi(app) as server:
+                session_id = server.get("/").text
+            record = store.get(session_id)
+        assert record is not None
+        assert 1 == record.totals.requests
 
     @pytest.mark.parametrize(
         "scope", [{"type": "http", "path": "/"}, {"type": "websocket", "path": "/"}, {"type": "http", "headers": None}]

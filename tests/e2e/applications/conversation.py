@@ -25,4 +25,4 @@ def do(verb: str) -> object:
 
 
 for line in sys.stdin:
-    print("did", line.strip(), do(line.strip()), flush=True)
+    print("did", line.strip(), do(line.strip()), flush=True)  # noqa: T201 - that is how it answers
