@@ -449,6 +449,7 @@ class TestFork:
                 start(store, "in child")
                 os.read(reader, 1)
                 start(store, "after the parent closed")
+                store.shutdown()
                 sys.exit(0)
             start(store, "in parent")
             while store.get("in child") is None:
