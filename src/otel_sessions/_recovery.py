@@ -48,6 +48,8 @@ class Recovery:
     def after_fork(self) -> None:
         """Know nobody yet in a child process, which is one of its own."""
         self._seen: dict[str, tuple[int, int]] = {}
+        self._blind_ns: int | None = None
+        """When the store was last seen to be out of reach."""
         self._next_ns = 0
         self._exporting = threading.Lock()
 
@@ -80,6 +82,8 @@ class Recovery:
         store = self._ledger.shared
         beats = None if store is None else self._ledger.call("owners", store.owners, failed=None)
         if beats is None:
+            # Whoever is out of reach of the store is not gone: nobody's silence means anything now.
+            self._seen, self._blind_ns = {}, self._clock.monotonic_ns()
             return {}
         self._watch(beats)
         gone = {
@@ -98,12 +102,12 @@ class Recovery:
         }
 
     def _is_gone(self, owner: str, beat: int) -> bool:
-        silent_ns = self._clock.monotonic_ns() - self._seen[owner][1]
-        # A heartbeat from long ago needs no watching: no two clocks differ that much.
-        old_ns = self._clock.time_ns() - beat
-        return (
-            silent_ns >= self._timeout_ns or old_ns >= max(_MAX_SILENCE_NS, self._timeout_ns) or _process.is_gone(owner)
-        )
+        now = self._clock.monotonic_ns()
+        # A heartbeat from long ago needs no watching: no two clocks differ that much. But nobody could show one while
+        # the store was out of reach.
+        is_old = self._clock.time_ns() - beat >= max(_MAX_SILENCE_NS, self._timeout_ns)
+        had_time = self._blind_ns is None or now - self._blind_ns >= self._timeout_ns
+        return now - self._seen[owner][1] >= self._timeout_ns or (is_old and had_time) or _process.is_gone(owner)
 
     def _take_over_all(self, gone: Mapping[str, int]) -> int:
         store, owner = self._ledger.shared, self._ledger.owner
