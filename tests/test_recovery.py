@@ -24,7 +24,7 @@ from otel_sessions.testing import ManualClock, record_sessions
 from otel_sessions.typing import SharedStore
 
 from . import interpreter, portrait
-from .failing_store import FailingStore
+from .failing_store import EVERYTHING, FailingStore
 from .shared_memory_store import SharedMemoryStore
 
 SECOND = 1_000_000_000
@@ -244,6 +244,26 @@ class TestOneOfAll:
             assert 1 == otel_sessions.recover()
             assert 1 == len(other.session_spans)
         assert [] == dead.session_spans
+
+    @pytest.mark.parametrize("seconds", [TIMEOUT, 3_600])
+    def test_store_was_out_of_reach(self, seconds: int) -> None:
+        """After an outage of the store nobody counts as gone because of that, however long it was."""
+        store = FailingStore(shared=True)
+        with Process(store) as one:
+            handle = begin()
+            with Process(store) as other:
+                other.advance(0)
+                store.failing = EVERYTHING
+                for process in (one, other):
+                    for _ in range(2):
+                        process.advance(seconds / 2)
+                store.failing = ()
+                # Whoever comes first sees only heartbeats from before.
+                other.advance(6)
+                one.advance(6)
+                other.advance(TIMEOUT)
+                assert [] == other.session_spans
+            assert handle.is_active
 
     def test_gone_from_this_machine(self, store: SharedMemoryStore, dead: Process) -> None:
         """A process of this machine that does not exist is not waited for either."""

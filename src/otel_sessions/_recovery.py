@@ -58,6 +58,8 @@ class Recovery:
     def after_fork(self) -> None:
         """Know nobody yet in a child process, which is one of its own."""
         self._seen: dict[str, tuple[int, int]] = {}
+        self._blind_ns: int | None = None
+        """When the store was last seen to be out of reach."""
         self._next_ns = 0
         self._doubted: dict[str, int] = {}
         """Those whose debts this process may have taken over: the store did not say."""
@@ -103,6 +105,8 @@ class Recovery:
         store = self._ledger.shared
         beats = None if store is None else self._ledger.call("owners", store.owners, failed=None)
         if beats is None:
+            # Whoever is out of reach of the store is not gone: nobody's silence means anything now.
+            self._seen, self._blind_ns = {}, self._clock.monotonic_ns()
             return {}
         seen = self._watch(beats)
         gone = {
@@ -124,12 +128,12 @@ class Recovery:
         return seen
 
     def _is_gone(self, owner: str, beat: int, seen_ns: int) -> bool:
-        silent_ns = self._clock.monotonic_ns() - seen_ns
-        # A heartbeat from long ago needs no watching: no two clocks differ that much.
-        old_ns = self._clock.time_ns() - beat
-        return (
-            silent_ns >= self._timeout_ns or old_ns >= max(_MAX_SILENCE_NS, self._timeout_ns) or _process.is_gone(owner)
-        )
+        now = self._clock.monotonic_ns()
+        # A heartbeat from long ago needs no watching: no two clocks differ that much. But nobody could show one while
+        # the store was out of reach.
+        is_old = self._clock.time_ns() - beat >= max(_MAX_SILENCE_NS, self._timeout_ns)
+        had_time = self._blind_ns is None or now - self._blind_ns >= self._timeout_ns
+        return now - seen_ns >= self._timeout_ns or (is_old and had_time) or _process.is_gone(owner)
 
     def _take_over_all(self, gone: Mapping[str, int], *, patience: float) -> int:
         if not self._taking_over.acquire(timeout=patience):
