@@ -84,6 +84,8 @@ class Journal:
     def __init__(self, lines: Iterable[str]) -> None:
         self.sessions: defaultdict[str, Told] = defaultdict(Told)
         self.died: dict[int, int] = {}
+        self.answered: dict[int, int] = {}
+        """When each worker last saw a session for the first time: then the store has answered it."""
         for line in lines:
             kind, life, time_ns, *words = line.split()
             self._read(kind, int(life), int(time_ns), words)
@@ -93,6 +95,8 @@ class Journal:
             self.died[life] = time_ns
             return
         told = self.sessions[words[0]]
+        if life not in told.lives:
+            self.answered[life] = time_ns
         told.lives.add(life)
         if kind == "started":
             told.identities[words[1], words[2]] += 1

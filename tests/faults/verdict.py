@@ -139,14 +139,17 @@ class _Case:
         return allowed | _OF_DURABLE.get(kind, frozenset()) | (set() if self.told.ending else {"cancelled", "success"})
 
     def _must_be_there(self, count: Count, span: ReceivedSpan) -> bool:
-        """Whether what was counted then had to be merged before its worker died, or the session ended elsewhere."""
+        """Whether what was counted then had to be merged before its worker died, or the session ended elsewhere.
+
+        On a machine that is too busy a worker, or the store, may have stood still for a while before the kill.
+        """
         ended = self.told.ended
         if ended and ended[0].life == count.life and self._ending_ns() > count.time_ns:
             return True
         due_ns = count.time_ns + int(self.intervals[count.life] * _NS) + _SLACK_NS
         # An abandoned one ends at the last sign of life of a worker that went on for a while.
         was_abandoned = span.attributes[sc.STATUS] == "abandoned"
-        return due_ns < self.journal.died[count.life] and (was_abandoned or due_ns < span.end_ns)
+        return due_ns < self.journal.answered[count.life] and (was_abandoned or due_ns < span.end_ns)
 
     def _ending_ns(self) -> int:
         winner = self.told.ended[0]
