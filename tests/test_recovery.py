@@ -431,6 +431,29 @@ class TestFork:
         """)
         assert [False, True, True] == found
 
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+    def test_inherited_handle_counts_once(self) -> None:
+        """What a handle has counted and not merged yet is the parent's to merge; the child adds what it counts."""
+        found = interpreter.answer("""
+            import json, os, tempfile
+            import otel_sessions
+            from otel_sessions.stores import from_url
+            url = f"sqlite:///{tempfile.mkdtemp()}/s.db"
+            otel_sessions.configure(store=url, background=False, detect_user=False)
+            handle = otel_sessions.start("chat", id="a")
+            for _ in range(3):
+                handle.message()
+            if os.fork() == 0:
+                handle.message()
+                otel_sessions.start("chat", id="a").message()
+                otel_sessions.sweep()
+                os._exit(0)
+            os.wait()
+            otel_sessions.sweep()
+            print(json.dumps(from_url(url).get("a").totals.messages))
+        """)
+        assert {"user": 5} == found
+
 
 class TestActive:
     def test_one_reports(self, store: SharedMemoryStore, dead: Process) -> None:

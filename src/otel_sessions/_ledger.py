@@ -307,10 +307,16 @@ class Ledger:
 
     def after_fork(self) -> None:
         """Start afresh in a child process: what was open belongs to the parent."""
-        for live in [*self.open.values(), *self.recent.all()]:
-            # Handles of the parent may be used here too, and another of its threads may have held this.
+        # Handles of the parent may be used here too: what they have not merged is the parent's to merge, and another of
+        # its threads may have held the lock.
+        scoped, durable = list(self.open.values()), self.recent.all()
+        for live in [*scoped, *durable]:
             live.lock = threading.RLock()
+            if self.shared is not None:
+                live.delta = Totals(live.last_ns)
         self._begin()
+        if self.shared is not None:
+            self.recent.inherit(durable)
         self.store.after_fork()
 
     def _counts(self) -> Mapping[tuple[str | None, ...], float]:

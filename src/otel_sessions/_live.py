@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -149,6 +150,11 @@ class Recent:
             return
         self._turned_ns = now_ns
         self._old, self._young = self._young, {}
+
+    def inherit(self, lives: Iterable[Live]) -> None:
+        """Go on with those of the parent process that somebody has handles of: there is one `Live` of each session."""
+        for live in lives:
+            self._all[live.beginning.id] = live
 
     def all(self) -> list[Live]:
         """Every session that anybody in this process holds."""
