@@ -22,6 +22,7 @@ EVERYTHING = frozenset(
         "counts",
         "active",
         "secret",
+        "owe",
         "exported",
         "beat",
         "owners",
@@ -99,6 +100,10 @@ class FailingStore:
             idle_since_ns=idle_since_ns,
             **owned,
         )
+
+    def owe(self, record: SessionRecord, owner: str) -> bool:
+        self._reach("owe")
+        return self._together.owe(record, owner)
 
     def exported(self, session_ids: Collection[str]) -> None:
         self._reach("exported")

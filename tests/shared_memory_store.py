@@ -38,6 +38,16 @@ class SharedMemoryStore(MemoryStore):
                     self._beats.setdefault(owner, ending["ended_ns"])
             return record
 
+    def owe(self, record: SessionRecord, owner: str) -> bool:
+        with self._lock:
+            if self.get(record.id) is not None:
+                return record.id not in self._active and self._owed.get(record.id) == owner
+            assert record.ended_ns is not None
+            self._ended[record.id] = record
+            self._owed[record.id] = owner
+            self._beats.setdefault(owner, record.ended_ns)
+            return True
+
     def exported(self, session_ids: Collection[str]) -> None:
         with self._lock:
             for session_id in session_ids:

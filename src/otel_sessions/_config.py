@@ -49,6 +49,7 @@ class Options(TypedDict, total=False):
     store: str | Store
     idle_timeout: float | None
     max_duration: float | None
+    max_span_duration: float | None
     crash_timeout: float
     retention: float | None
     active_gap: float
@@ -90,6 +91,10 @@ class Settings:
     )
     max_duration: float | None = _setting(
         86400.0, "Seconds after which a durable session ends, however active it is; `none` for never."
+    )
+    max_span_duration: float | None = _setting(
+        None,
+        "Seconds after which a durable session goes on in another span of the same `session.id`; `none` for one span.",
     )
     crash_timeout: float = _setting(
         30.0,
@@ -139,8 +144,10 @@ class Settings:
     background: bool = _setting(True, "Run the background thread; without it, call `sweep()` yourself.")
 
     def __post_init__(self) -> None:
-        for name in ("idle_timeout", "max_duration", "crash_timeout", "retention", "active_gap", "flush_interval"):
-            _check_seconds(name, getattr(self, name), optional=name in {"idle_timeout", "max_duration", "retention"})
+        for name in ("idle_timeout", "max_duration", "max_span_duration", "retention"):
+            _check_seconds(name, getattr(self, name), optional=True)
+        for name in ("crash_timeout", "active_gap", "flush_interval"):
+            _check_seconds(name, getattr(self, name), optional=False)
         for name in ("enabled", "stamp", "detect_user", "framework_session", "credential", "background"):
             _check_type(name, getattr(self, name), bool)
         if self.cookie is not None:
@@ -278,7 +285,16 @@ def _parse(name: str, raw: str) -> Any:
 def summary(settings: Settings) -> Attributes:
     """What the startup event says of the configuration: nothing secret, no objects."""
     shown: dict[str, str | bool | int | float] = {}
-    for name in ("idle_timeout", "max_duration", "events", "stamp", "web_type", "history", "flush_interval"):
+    for name in (
+        "idle_timeout",
+        "max_duration",
+        "max_span_duration",
+        "events",
+        "stamp",
+        "web_type",
+        "history",
+        "flush_interval",
+    ):
         value = getattr(settings, name)
         shown[f"{sc.CONFIG_PREFIX}{name}"] = "none" if value is None else value
     return shown

@@ -94,6 +94,7 @@ class Endings:
         live = closing.live
         if live.beginning.id in self._ledger.unstored and not self._ledger.store_late(live):
             # The store never knew it; what is known here is all there is.
+            self._ledger.parts.finish(live, closing.ended_ns, closing.delta or Totals(live.last_ns))
             self._ledger.unstored.pop(live.beginning.id, None)
             return closing.record()
         return self._close(closing)
@@ -166,14 +167,11 @@ class Endings:
 
     def _say_ended(self, record: SessionRecord, live: Live) -> None:
         try:
-            self._telemetry.ended(record, self.span_context(live), live.span)
-            self._note_export(record)
+            ended_ns = record.beginning.started_ns if record.ended_ns is None else record.ended_ns
+            self._telemetry.ended(record, self.span_context(live, ended_ns), live.span)
+            self._ledger.note_export(record)
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
             swallow("emit the end of a session", exc)
-
-    def _note_export(self, record: SessionRecord) -> None:
-        if self._ledger.owner is not None:
-            self._ledger.unexported.append(record.id)
 
     def abandon(self, record: SessionRecord, last_sign_ns: int) -> bool:
         """End the scoped session of a process that is gone, at its last sign of life.
@@ -190,16 +188,26 @@ class Endings:
         return ended is not Failed.FAILED
 
     def resend(self, record: SessionRecord) -> None:
-        """Emit an end once more that a process has closed which is gone: it may not have come to exporting that."""
+        """Emit an end once more, of a session or a part, which a process has entered that is gone: perhaps it has not
+        come to exporting that.
+        """
         try:
-            self._telemetry.resend(record)
+            if record.beginning.part is None:
+                self._telemetry.resend(record)
+            else:
+                self._telemetry.part_ended(record)
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame
             swallow("emit the end of a session again", exc)
-        self._note_export(record)
+        self._ledger.note_export(record)
 
-    def span_context(self, live: Live) -> Context | None:
-        """A context in which the session's span, live or reserved, is the current one; None if there is no span."""
-        return live.context if live.span is not None else self._telemetry.reserved_context(live.beginning)
+    def span_context(self, live: Live, time_ns: int | None = None) -> Context | None:
+        """A context in which the session's span, live or reserved, is the current one; None if there is no span.
+
+        Of several parts it is the one at `time_ns`; if that is not given, the last in which something happened here.
+        """
+        if live.span is not None:
+            return live.context
+        return self._telemetry.reserved_context(live.beginning, live.last_ns if time_ns is None else time_ns)
 
     def expire(self, records: Iterable[SessionRecord], now: int) -> None:
         """End the sessions of `records`, which were due at `now`, unless they have been used since."""
@@ -230,8 +238,10 @@ class Endings:
                 if live.ended is not None:
                     return
                 live.ended = "expired", reason
+            delta = self._ledger.take(live)
+            self._ledger.parts.finish(live, ended_ns, delta)
             self._ledger.unstored.pop(live.beginning.id, None)
-            closing = _Closing(live, "expired", reason, ended_ns, self._ledger.take(live))
+            closing = _Closing(live, "expired", reason, ended_ns, delta)
             self._ledger.forget(live)
         self._say_ended(closing.record(), live)
 

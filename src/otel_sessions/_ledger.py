@@ -19,6 +19,7 @@ from . import _semconv as sc
 from ._guard import dropped, guarded, log
 from ._live import Live, Recent
 from ._models import EndReason, SessionRecord, Status, Totals
+from ._parts import Parts
 from ._telemetry import Reader, Telemetry
 from .exceptions import ConfigurationError, StoreError
 from .security.redaction import redact
@@ -75,6 +76,7 @@ class Ledger:
         """Say where metrics go and where time comes from; pauses of up to `active_gap` seconds count as active."""
         self._telemetry = telemetry
         self._clock = clock
+        self.parts = Parts(self, telemetry)
         self._gap_ns = int(active_gap * _NS)
         if observed:
             self._readers = {
@@ -128,6 +130,8 @@ class Ledger:
         idle_since_ns: int | None = None,
     ) -> SessionRecord | Failed | None:
         """Close a session in the store; its export is owed by this process from then on."""
+        if not self.parts.finish(live, ended_ns, delta or Totals(live.last_ns)):
+            return Failed.FAILED
         # A copy: it belongs to the store from then on, and may have to be sent again.
         delta = None if delta is None else delta.copy()
         owner = {} if self.owner is None else {"owner": self.owner}
@@ -161,7 +165,7 @@ class Ledger:
             for live in list(self.unstored.values()):
                 self.store_late(live)
             # What the store does not know yet cannot be merged either, and keeps nobody else waiting.
-            dirty = {name: live for name, live in self._dirty.copy().items() if name not in self.unstored}
+            dirty = {name: live for name, live in self._dirty.copy().items() if self._can_be_told_of(live)}
             for session_id in dirty:
                 self._dirty.pop(session_id, None)
             deltas: dict[str, Totals] = {}
@@ -174,6 +178,28 @@ class Ledger:
                 return
         for session_id in missing:
             self._lost(dirty[session_id])
+
+    def _can_be_told_of(self, live: Live) -> bool:
+        """Whether the store may hear now what has happened in a session."""
+        # Most sessions have but one part, and need no call to know it.
+        is_ready = live.beginning.max_span_ns is None or self.parts.finish(live, live.last_ns, self._pending(live))
+        return is_ready and live.beginning.id not in self.unstored
+
+    @staticmethod
+    def _pending(live: Live) -> Totals:
+        with live.lock:
+            return live.delta.copy()
+
+    def owe(self, part: SessionRecord) -> bool | None:
+        """Owe the export of a part of a session; False if another process does, None if the store could not say."""
+        if self.shared is None or self.owner is None or part.beginning.of_session().id in self.unstored:
+            return True
+        return self.call("owe", self.shared.owe, part, self.owner, failed=None)
+
+    def note_export(self, record: SessionRecord) -> None:
+        """Note that what is owed of a record has been emitted: once the exporter has sent it, nobody owes it."""
+        if self.owner is not None:
+            self.unexported.append(record.id)
 
     def keep_unstored(self, live: Live) -> None:
         """Store `live` later: the store could not be reached when it started."""

@@ -66,6 +66,7 @@ class Lifecycle:
         self.recorder = Recorder(ledger, telemetry, clock, settings.redact)
         self._idle_ns = None if settings.idle_timeout is None else int(settings.idle_timeout * _NS)
         self._longest_ns = None if settings.max_duration is None else int(settings.max_duration * _NS)
+        self._max_span_ns = None if settings.max_span_duration is None else int(settings.max_span_duration * _NS)
         self._makeshift = False
         """Whether pseudonyms are made with a key that only this process knows."""
         self._begin()
@@ -183,6 +184,7 @@ class Lifecycle:
             attributes=attributes,
             idle_timeout_ns=self._idle_ns if idle_timeout is None else int(idle_timeout * _NS),
             max_duration_ns=self._longest_ns if max_duration is None else int(max_duration * _NS),
+            max_span_ns=self._max_span_ns,
         )
         return self._create(beginning)
 

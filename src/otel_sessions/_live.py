@@ -29,6 +29,7 @@ class Live:
         "lock",
         "operations",
         "outer",
+        "part",
         "platform",
         "span",
         "started_monotonic_ns",
@@ -51,6 +52,8 @@ class Live:
         self.last_ns = last_ns
         self.ended: tuple[Status, EndReason] | None = None
         self.operations = operations
+        self.part = 1
+        """Up to which part of the session those before are known to be over, and taken care of."""
         self.successor: Live | None = None
         self.user = beginning.user
         self.platform = beginning.platform

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 AttributeValue: TypeAlias = (
     "str | bool | int | float | tuple[str, ...] | tuple[bool, ...] | tuple[int, ...] | tuple[float, ...]"
@@ -19,6 +20,9 @@ Role = Literal["user", "assistant", "system", "tool"]
 
 MAX_EVENTS = 128
 """How many events a durable session keeps for its span: the SDK's own default limit of events per span."""
+
+
+_PART: Final = "#part="
 
 
 class Reservation(NamedTuple):
@@ -36,6 +40,17 @@ class Reservation(NamedTuple):
     """What the sampler wants on the span."""
     parent_span_id: int = 0
     """The span of the same trace that it is a child of; 0 for a root."""
+
+    def of_part(self, number: int) -> Reservation:
+        """The span of a later part of the session: in the same trace, a child of the first part's.
+
+        It follows from the first one, so no process has to be told.
+        """
+        if number == 1:
+            return self
+        seed = f"{self.trace_id:032x}/{self.span_id:016x}/{number}".encode()
+        span_id = int.from_bytes(hashlib.blake2b(seed, digest_size=8).digest(), "big")
+        return self._replace(span_id=span_id or 1, parent_span_id=self.span_id)
 
     def to_dict(self) -> dict[str, Any]:
         """The reservation as JSON-compatible values, ids in the hexadecimal form of the W3C trace context."""
@@ -93,6 +108,28 @@ class Beginning(NamedTuple):
     reservation: Reservation | None = None
     owner: str | None = None
     """The process that a scoped session in a shared store lives in."""
+    max_span_ns: int | None = None
+    """How long a part of a durable session is: each has a span of its own. None: its one span covers all of it."""
+    part: int | None = None
+    """In the record of a part that is over while the session goes on: its number."""
+
+    def part_at(self, time_ns: int) -> int:
+        """The number, from 1, of the part that a time falls into."""
+        if self.max_span_ns is None:
+            return 1
+        return 1 + max(0, (time_ns - self.started_ns) // self.max_span_ns)
+
+    def part_started_ns(self, number: int) -> int:
+        """When a part began: where the one before it ended."""
+        return self.started_ns + (number - 1) * (self.max_span_ns or 0)
+
+    def as_part(self, number: int) -> Beginning:
+        """What is fixed of one part, for a record of its own, which nobody finds by the session's id or key."""
+        return self._replace(id=f"{self.id}{_PART}{number}", key=None, part=number)
+
+    def of_session(self) -> Beginning:
+        """Invert `as_part`, but for the key."""
+        return self._replace(id=self.id.rpartition(_PART)[0], part=None)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON-compatible values."""
@@ -285,7 +322,7 @@ class SessionRecord(NamedTuple):
     @property
     def is_active(self) -> bool:
         """Whether the session had not ended."""
-        return self.status == "active"
+        return self.status == "active" and self.ended_ns is None
 
     @property
     def duration_seconds(self) -> float | None:

@@ -59,7 +59,7 @@ class Recorder:
         # to whoever reads the log; only outside of any trace does the reserved span stand in.
         context = live.context
         if context is None and not get_current_span().get_span_context().is_valid:
-            context = self._telemetry.reserved_context(live.beginning)
+            context = self._telemetry.reserved_context(live.beginning, event.time_ns)
         to_span = self._telemetry.event(
             event, identity, severity=severity, body=body, context=context, always_log=always_log
         )

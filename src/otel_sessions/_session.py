@@ -326,14 +326,14 @@ class Session(SessionView):
             return _context.holding(self)
         if self._origin is not None and trace.get_current_span(self._origin).get_span_context().is_valid:
             return _context.holding(self, self._origin)
-        return _context.holding(self, self._lifecycle.telemetry.reserved_context(live.beginning))
+        return _context.holding(self, self._lifecycle.telemetry.reserved_context(live.beginning, live.last_ns))
 
     def _join(self, live: Live) -> None:
         """Tie the current span to this durable session, unless that is done."""
         inside = _context.find()
         if inside is None or inside.id != live.beginning.id:
             with guarded("link the current span to the session"):
-                self._lifecycle.telemetry.join(trace.get_current_span(), live.beginning)
+                self._lifecycle.telemetry.join(trace.get_current_span(), live.beginning, live.last_ns)
 
     @contextlib.contextmanager
     def _step(self) -> Iterator[None]:

@@ -217,7 +217,7 @@ class WebSessions:
         if live is None:
             return
         try:
-            self.runtime.telemetry.join(trace.get_current_span(), live.beginning)
+            self.runtime.telemetry.join(trace.get_current_span(), live.beginning, live.last_ns)
         except Exception as exc:  # noqa: BLE001 - as above
             swallow("link a request to its session", exc)
 

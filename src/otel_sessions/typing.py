@@ -138,6 +138,13 @@ class SharedStore(Store, Protocol):
     ) -> SessionRecord | None:
         """As in `Store`; with `owner`, that process owes the export until `exported` says that it is done."""
 
+    def owe(self, record: SessionRecord, owner: str) -> bool:
+        """Store a record that is over already, and whose export `owner` owes until `exported` says that it is done.
+
+        Returns:
+            Whether `owner` owes it: False if there was a record with its id, unless that is this very debt.
+        """
+
     def exported(self, session_ids: Collection[str]) -> None:
         """The ends of these sessions have been exported: nobody owes them any more. Unknown ids are ignored."""
 

@@ -317,6 +317,71 @@ class TestOwners:
         assert 20 * PROCESSES == found.totals.requests
 
 
+class TestOwe:
+    """Records that are over when they are stored: parts of sessions that go on."""
+
+    OVER = SessionRecord(beginning("a", key="k").as_part(1), Totals(START + 1), ended_ns=START + SECOND)
+
+    def test_owed(self, join: Join) -> None:
+        """It is owed like an end, whole, until it has been exported."""
+        here, there = join(), join()
+        totals = delta(START + 5, requests=1, events=1, usage={"x": 0.5})
+        totals.append(Event("step", START + 1, {"number": 1}))
+        over = self.OVER._replace(totals=totals)
+        assert here.owe(over, "p")
+        assert over == there.get(over.id)
+        assert {"p": START + SECOND} == dict(there.owners())
+        there.retire("p")
+        assert [over] == there.take_over("p", START + SECOND, "q")
+        there.exported([over.id])
+        there.retire("q")
+        assert {} == dict(here.owners())
+        assert over == here.get(over.id)
+
+    def test_is_no_session(self, join: Join) -> None:
+        """Nobody counts it, finds it, or is told that it is due; it takes nothing from its session."""
+        store = join()
+        whole = beginning("a", key="k", user="u", idle_timeout_ns=SECOND, max_span_ns=SECOND)
+        store.create(whole)
+        over = SessionRecord(whole.as_part(1), Totals(START), ended_ns=START + SECOND)
+        assert store.owe(over, "p")
+        assert {("chat", None): 1} == dict(store.counts())
+        assert [SessionRecord(whole, Totals(START))] == store.active() == store.active(user="u")
+        assert ["a"] == [record.id for record in store.due(START + 10 * SECOND)]
+        assert store.previous("k") is None
+        assert close(store, over.id) is None
+        assert {over.id} == store.merge({over.id: delta(requests=1)})
+        assert over == store.create(whole._replace(id=over.id, key=None))
+
+    def test_one_owes(self, join: Join) -> None:
+        """Of processes that would owe it at once one does; asked again, that one is told so, until it is exported."""
+        stores = [join() for _ in range(PROCESSES)]
+        granted = together(PROCESSES, lambda number: stores[number].owe(self.OVER, f"p{number}"))
+        assert [True] == [one for one in granted if one]
+        winner = granted.index(True)
+        assert granted == [store.owe(self.OVER, f"p{number}") for number, store in enumerate(stores)]
+        stores[0].exported([self.OVER.id])
+        assert not stores[winner].owe(self.OVER, f"p{winner}")
+
+    def test_id_taken(self, join: Join) -> None:
+        """A session that has its id stays as it is."""
+        store = join()
+        store.create(scoped(self.OVER.id, "p"))
+        assert not store.owe(self.OVER, "p")
+        ended = close(store, self.OVER.id)
+        assert not store.owe(self.OVER, "p")
+        assert ended == store.get(self.OVER.id)
+
+    def test_purged(self, join: Join) -> None:
+        """Once it is exported it is forgotten like an end."""
+        store = join()
+        store.owe(self.OVER, "p")
+        assert 0 == store.purge(START + 2 * SECOND)
+        store.exported([self.OVER.id])
+        assert 1 == store.purge(START + 2 * SECOND)
+        assert store.get(self.OVER.id) is None
+
+
 class TestPurge:
     def test_forgotten(self, join: Join) -> None:
         """What ended before that time is forgotten: its id can be used, its key has no predecessor."""
@@ -405,6 +470,18 @@ class SharedMachine(RuleBasedStateMachine):
         self.active[name] = None if durable else owner
         if not durable:
             self.beats.setdefault(owner, START)
+
+    @rule(side=sides, owner=names, data=st.data())
+    def owe(self, side: int, owner: str, data: st.DataObject) -> None:
+        self.number += 1
+        name = data.draw(st.sampled_from([f"s{self.number}", *self.active, *self.ended]))
+        over = SessionRecord(beginning(name, part=1), Totals(START), ended_ns=self.now)
+        is_new = name not in self.active and name not in self.ended
+        is_its_own = name in self.ended and self.ended[name][1] == owner
+        assert (is_new or is_its_own) == self.stores[side].owe(over, owner)
+        if is_new:
+            self.ended[name] = self.now, owner
+            self.beats.setdefault(owner, self.now)
 
     @rule(side=sides, data=st.data(), owner=st.none() | names)
     def close(self, side: int, data: st.DataObject, owner: str | None) -> None:

@@ -501,7 +501,7 @@ class TestProvidersByArgument:
             telemetry.bind()
             telemetry.bind()
             beginning = telemetry.reserve(Beginning("s1", "web", "durable", 1_000))
-            assert telemetry.reserved_context(beginning) is not None
+            assert telemetry.reserved_context(beginning, 1_000) is not None
             telemetry.ended(SessionRecord(beginning, Totals(), "success", None, None), None, None)
             (span,) = recorded.session_spans
         # An incomplete record, as an older version may have stored it: the session then took no time.

@@ -145,22 +145,25 @@ class Telemetry:
         reservation = _spans.reserve(self._tracer, f"session {beginning.type}", attributes)
         return beginning._replace(reservation=reservation)
 
-    def reserved_context(self, beginning: Beginning) -> Context | None:
-        """A context in which the reserved span of a durable session is the current one; None if it has none."""
-        if beginning.reservation is None:
-            return None
-        return trace.set_span_in_context(_spans.reserved_span(beginning.reservation))
+    def reserved_context(self, beginning: Beginning, time_ns: int) -> Context | None:
+        """A context in which the span that a durable session has at that time is the current one; None without one."""
+        reservation = _reservation_at(beginning, time_ns)
+        return None if reservation is None else trace.set_span_in_context(_spans.reserved_span(reservation))
 
-    def join(self, span: _spans.LiveSpan, beginning: Beginning) -> None:
-        """Tie the current span to a durable session: a link, and its id unless it is another session's span."""
+    def join(self, span: _spans.LiveSpan, beginning: Beginning, time_ns: int) -> None:
+        """Tie the current span to a durable session: a link to the span that it has at that time, and its id.
+
+        A span that is another session's keeps that one's id.
+        """
         if not span.is_recording():
             return
         held = getattr(span, "attributes", None)
         if not held or sc.SESSION_ID not in held:
             span.set_attribute(sc.SESSION_ID, beginning.id)
             span.set_attribute(sc.TYPE, beginning.type)
-        if beginning.reservation is not None:
-            span.add_link(_spans.reserved_context(beginning.reservation))
+        reservation = _reservation_at(beginning, time_ns)
+        if reservation is not None:
+            span.add_link(_spans.reserved_context(reservation))
 
     def started(self, beginning: Beginning, context: Callable[[], Context | None]) -> None:
         """Say that a session has started: the event of the semantic conventions, and the counter.
@@ -210,8 +213,8 @@ class Telemetry:
             if span.is_recording():
                 self._complete(span, record, {**latest, **summary} if latest else summary)
             span.end(ended_ns)
-        elif beginning.reservation is not None and self._can_reserve:
-            self._emit_reserved(record, beginning.reservation, {**latest, **summary}, ended_ns)
+        else:
+            self._emit_reserved(record, {**latest, **summary}, ended_ns)
 
     def resend(self, record: SessionRecord) -> None:
         """Say once more that a session has ended, for a process that may not have come to it: the same, with the same
@@ -221,9 +224,22 @@ class Telemetry:
         beginning = record.beginning
         ended_ns = beginning.started_ns if record.ended_ns is None else record.ended_ns
         summary = {**_summary.latest_attributes(record), **_summary.end_attributes(record)}
-        self._say_end(beginning, ended_ns, self.reserved_context(beginning), summary)
-        if beginning.reservation is not None and self._can_reserve:
-            self._emit_reserved(record, beginning.reservation, summary, ended_ns)
+        self._say_end(beginning, ended_ns, self.reserved_context(beginning, ended_ns), summary)
+        self._emit_reserved(record, summary, ended_ns)
+
+    def part_ended(self, record: SessionRecord) -> None:
+        """Emit the span of a part that is over, of a session that goes on.
+
+        Args:
+            record: the part: its totals are those of the session up to then.
+        """
+        self.bind()
+        number, ended_ns = record.beginning.part, record.ended_ns
+        if number is None or ended_ns is None:
+            raise ValueError(f"{record.id} is no part that is over")
+        whole = record._replace(beginning=record.beginning.of_session())
+        summary = {**_summary.latest_attributes(whole), **_summary.part_attributes(whole)}
+        self._emit_reserved(whole, summary, ended_ns, number=number)
 
     def _say_end(self, beginning: Beginning, ended_ns: int, context: Context | None, summary: Attributes) -> None:
         if not self._has_logger or not self._to_log:
@@ -251,17 +267,25 @@ class Telemetry:
             span.set_status(code, description)
 
     def _emit_reserved(
-        self, record: SessionRecord, reservation: Reservation, summary: Attributes, ended_ns: int
+        self, record: SessionRecord, summary: Attributes, ended_ns: int, *, number: int | None = None
     ) -> None:
+        """Emit the span of one part of a session: the last one, if no number is given. Most have but one."""
         beginning = record.beginning
+        if beginning.reservation is None or not self._can_reserve:
+            return
+        number = beginning.part_at(ended_ns) if number is None else number
+        events = (event for event in record.totals.recent or () if beginning.part_at(event.time_ns) >= number)
+        attributes = {**_summary.start_attributes(beginning), **summary}
+        if beginning.max_span_ns is not None:
+            attributes[sc.PART_NUMBER] = number
         _spans.emit_reserved(
             self._tracer,
             f"session {beginning.type}",
-            reservation=reservation,
-            start_ns=beginning.started_ns,
+            reservation=beginning.reservation.of_part(number),
+            start_ns=beginning.part_started_ns(number),
             end_ns=ended_ns,
-            attributes={**_summary.start_attributes(beginning), **summary},
-            events=sorted(record.totals.recent or (), key=lambda event: event.time_ns),
+            attributes=attributes,
+            events=sorted(events, key=lambda event: event.time_ns),
             status=_summary.span_status(record),
         )
 
@@ -320,3 +344,10 @@ class Telemetry:
         """Start from zero in a child process."""
         self._binding = threading.RLock()
         self.metrics.after_fork()
+
+
+def _reservation_at(beginning: Beginning, time_ns: int) -> Reservation | None:
+    reservation = beginning.reservation
+    if reservation is None or beginning.max_span_ns is None:
+        return reservation
+    return reservation.of_part(beginning.part_at(time_ns))

@@ -40,13 +40,22 @@ def _own(beginning: Beginning) -> dict[str, AttributeValue]:
 
 def end_attributes(record: SessionRecord) -> dict[str, AttributeValue]:
     """How the session ended, and the summary that people query."""
+    found: dict[str, AttributeValue] = {sc.STATUS: record.status, sc.END_REASON: record.end_reason or "completed"}
+    _add_counts(found, record)
+    return found
+
+
+def part_attributes(record: SessionRecord) -> dict[str, AttributeValue]:
+    """The summary of a session that goes on."""
+    found: dict[str, AttributeValue] = {sc.STATUS: record.status}
+    _add_counts(found, record)
+    return found
+
+
+def _add_counts(found: dict[str, AttributeValue], record: SessionRecord) -> None:
     totals = record.totals
-    found: dict[str, AttributeValue] = {
-        sc.STATUS: record.status,
-        sc.END_REASON: record.end_reason or "completed",
-        sc.EVENT_COUNT: totals.events,
-        sc.ERROR_COUNT: totals.errors,
-    }
+    found[sc.EVENT_COUNT] = totals.events
+    found[sc.ERROR_COUNT] = totals.errors
     if totals.requests or record.beginning.topology == "durable":
         found[sc.REQUEST_COUNT] = totals.requests
     if totals.dropped_events:
@@ -59,7 +68,6 @@ def end_attributes(record: SessionRecord) -> dict[str, AttributeValue]:
     if record.status == "error" and totals.error is not None:
         found[sc.ERROR_TYPE] = totals.error[0]
     _add_consumption(found, totals)
-    return found
 
 
 def _add_consumption(found: dict[str, AttributeValue], totals: Totals) -> None:

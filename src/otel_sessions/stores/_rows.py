@@ -23,6 +23,11 @@ _INSERT: Final = """
     WHERE (SELECT ended_ns IS NULL FROM session WHERE key = ?2 ORDER BY number DESC LIMIT 1) IS NOT 1
 """
 
+_INSERT_OVER: Final = """
+    INSERT OR IGNORE INTO session (id, kind, owner, due_ns, ended_ns, status, reason, beginning, totals)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
 _END: Final = "UPDATE session SET status = ?, reason = ?, ended_ns = ?, owner = ?, totals = ? WHERE number = ?"
 
 
@@ -158,6 +163,30 @@ def active(cursor: sqlite3.Cursor, user: str | None) -> list[SessionRecord]:
     of_user, values = ("", ()) if user is None else (" AND user = ?", (_text(user),))
     rows = cursor.execute(f"{_OPEN}{of_user}", values)
     return [_record(row) for row in rows]
+
+
+def owe(cursor: sqlite3.Cursor, record: SessionRecord, owner: str) -> bool:
+    """Insert a record that is over, and that `owner` owes; whether it is owed by that one."""
+    began, name = record.beginning, _text(owner)
+    cursor.execute(
+        _INSERT_OVER,
+        (
+            _text(record.id),
+            _kind(record.type, record.tier),
+            name,
+            NEVER,
+            record.ended_ns,
+            record.status,
+            record.end_reason,
+            encode_beginning(began),
+            encode_totals(record.totals),
+        ),
+    )
+    if cursor.rowcount:
+        _show(cursor, owner, record.ended_ns or began.started_ns)
+        return True
+    taken = cursor.execute("SELECT ended_ns, owner FROM session WHERE id = ?", (_text(record.id),)).fetchone()
+    return taken is not None and taken[0] is not None and taken[1] == name
 
 
 def exported(cursor: sqlite3.Cursor, session_ids: Collection[str]) -> None:

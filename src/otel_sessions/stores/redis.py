@@ -308,6 +308,23 @@ class RedisStore:
         self._secret = self._run("secret", self._secret)
         return self._secret
 
+    def owe(self, record: SessionRecord, owner: str) -> bool:
+        """Store a record that is over already, and whose export `owner` owes; False if another has its id."""
+        return bool(
+            self._run(
+                "owe",
+                form.encode(record.id),
+                form.encode(owner),
+                form.dump_beginning(record.beginning),
+                form.stamp(record.totals.last_activity_ns),
+                form.dumps(record.totals.to_dict()),
+                form.dumps([record.status, record.end_reason, record.ended_ns]),
+                form.stamp(record.ended_ns or 0),
+                max(self._retention_ms, int(_OWED * 1000)),
+                sessions=[record.id],
+            )
+        )
+
     def exported(self, session_ids: Collection[str]) -> None:
         """The ends of these sessions have been exported: nobody owes them any more."""
         for chunk in _chunks(list(session_ids), _CHUNK):

@@ -153,6 +153,10 @@ class SQLiteStore:
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
+    def owe(self, record: SessionRecord, owner: str) -> bool:
+        """Store a record that is over already, and whose export `owner` owes; False if another has its id."""
+        return self._database.write(rows.owe, record, owner)
+
     def exported(self, session_ids: Collection[str]) -> None:
         """The ends of these sessions have been exported: nobody owes them any more."""
         if session_ids:
