@@ -40,6 +40,10 @@ ATTRIBUTES: Final[dict[str, tuple[str, str]]] = {
     sc.TOPOLOGY: (_SPAN, "`scoped` or `durable`."),
     sc.PLATFORM: (_SPAN, "Where it was used last: `web`, `mobile`, `api`, ..."),
     sc.PARENT_ID: (_SPAN, "The session in which it was started."),
+    sc.PART_NUMBER: (
+        "session span",
+        "The number of the part, from 1, if `max_span_duration` is set and the session is durable.",
+    ),
     sc.REQUEST_COUNT: (_END, "Requests, if there were any or it was durable."),
     sc.EVENT_COUNT: (_END, "Events, errors included."),
     sc.EVENT_DROPPED_COUNT: (_END, "Events that a durable session had too many of to keep for its span."),

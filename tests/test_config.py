@@ -29,6 +29,7 @@ DEFAULTS: Mapping[str, Any] = {
     "store": "memory://",
     "idle_timeout": 1800.0,
     "max_duration": 86_400.0,
+    "max_span_duration": None,
     "crash_timeout": 30.0,
     "retention": None,
     "active_gap": 60.0,
@@ -68,6 +69,8 @@ VARIABLES = [
     ("idle_timeout", "none", None),
     ("max_duration", "3600", 3600.0),
     ("max_duration", "None", None),
+    ("max_span_duration", "600", 600.0),
+    ("max_span_duration", "none", None),
     ("crash_timeout", "5", 5.0),
     ("retention", "86400", 86_400.0),
     ("active_gap", "5", 5.0),
@@ -95,6 +98,8 @@ ARGUMENTS = [
     ("idle_timeout", None),
     ("max_duration", 1e9),
     ("max_duration", None),
+    ("max_span_duration", 600),
+    ("max_span_duration", None),
     ("crash_timeout", 0.1),
     ("retention", 1),
     ("active_gap", 0.1),
@@ -123,7 +128,15 @@ WRONG_ARGUMENTS = [
     ("store", 5, "use a URL, or an object that fulfils"),
     *(
         (name, value, "use a positive number of seconds")
-        for name in ("idle_timeout", "max_duration", "crash_timeout", "retention", "active_gap", "flush_interval")
+        for name in (
+            "idle_timeout",
+            "max_duration",
+            "max_span_duration",
+            "crash_timeout",
+            "retention",
+            "active_gap",
+            "flush_interval",
+        )
         for value in (0, -1, True, "60", float("nan"), float("inf"))
     ),
     *((name, None, "use a positive number of seconds") for name in ("crash_timeout", "active_gap", "flush_interval")),
@@ -151,11 +164,27 @@ WRONG_VARIABLES = [
     *((name, "none", "use true or false") for name in ("framework_session", "credential")),
     *(
         (name, "soon", "use a number")
-        for name in ("idle_timeout", "max_duration", "crash_timeout", "active_gap", "flush_interval", "history")
+        for name in (
+            "idle_timeout",
+            "max_duration",
+            "max_span_duration",
+            "crash_timeout",
+            "active_gap",
+            "flush_interval",
+            "history",
+        )
     ),
     *(
         (name, raw, "use a positive number of seconds")
-        for name in ("idle_timeout", "max_duration", "crash_timeout", "retention", "active_gap", "flush_interval")
+        for name in (
+            "idle_timeout",
+            "max_duration",
+            "max_span_duration",
+            "crash_timeout",
+            "retention",
+            "active_gap",
+            "flush_interval",
+        )
         for raw in ("-5", "0", "nan", "inf")
     ),
     ("active_gap", "none", "use a number"),
@@ -356,6 +385,8 @@ class TestSummary:
         assert {
             "app_session.config.idle_timeout": "none",
             "app_session.config.max_duration": 86_400.0,
+            "app_session.config.max_span_duration": "none",
+            "app_session.config.max_span_duration": "none",
             "app_session.config.events": "both",
             "app_session.config.stamp": True,
             "app_session.config.web_type": "web",

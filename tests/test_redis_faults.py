@@ -21,7 +21,7 @@ import pytest
 
 from otel_sessions import StoreError
 from otel_sessions.stores.redis import RedisStore
-from otel_sessions.typing import Totals
+from otel_sessions.typing import SessionRecord, Totals
 
 from . import redis_server
 from .redis_server import RedisServer
@@ -471,6 +471,7 @@ class TestUnanswered:
         store.merge({"a": delta(requests=1)})
         # Scripts that the server does not have yet cannot be carried out late.
         assert close(store, "unknown") is None
+        assert not store.owe(SessionRecord(beginning("a"), Totals(START), ended_ns=START), "p")
         server.pause()
         yield server, store
         store.shutdown()
@@ -524,6 +525,18 @@ class TestUnanswered:
         redis_server.until(lambda: other.find("l"))
         assert store.create(beginning("b", key="l")) is None
         assert store.create(beginning("b", key="l")) is not None
+        other.shutdown()
+
+    def test_owe(self, stopped: tuple[RedisServer, RedisStore], clock: Clock) -> None:
+        """Who asks again whether it owes a part does; nobody else."""
+        server, store = stopped
+        over = SessionRecord(beginning("a#part=1", part=1), Totals(START), ended_ns=START)
+        self.give_up(clock, lambda: store.owe(over, "p"))
+        other = RedisStore(server.url, timeout=5)
+        server.resume()
+        redis_server.until(lambda: other.get(over.id))
+        assert not other.owe(over, "q")
+        assert store.owe(over, "p")
         other.shutdown()
 
     def test_take_over(self, start: Callable[..., RedisServer], clock: Clock) -> None:
@@ -615,7 +628,7 @@ class TestKilledClient:
             store.create(beginning(f"s{number}"))
             code = dedent(f"""
                 from otel_sessions.stores.redis import RedisStore
-                from otel_sessions.typing import Totals
+                from otel_sessions.typing import SessionRecord, Totals
                 store = RedisStore({redis_server.shared().url!r}, prefix={prefix!r}, timeout=10)
                 count = 0
                 while True:
