@@ -386,7 +386,6 @@ class TestSummary:
             "app_session.config.idle_timeout": "none",
             "app_session.config.max_duration": 86_400.0,
             "app_session.config.max_span_duration": "none",
-            "app_session.config.max_span_duration": "none",
             "app_session.config.events": "both",
             "app_session.config.stamp": True,
             "app_session.config.web_type": "web",
