@@ -11,7 +11,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Final
 
@@ -24,6 +24,7 @@ from ._guard import guarded, log, swallow
 from ._ledger import Failed, Ledger
 from ._live import Live
 from ._models import Attributes, Beginning, SessionRecord, Totals
+from ._outflow import AT_ONCE, Outflow
 from ._recorder import Recorder
 from ._recovery import Recovery
 from ._telemetry import Telemetry
@@ -31,7 +32,6 @@ from .security.pseudonyms import Pseudonyms
 from .typing import Clock
 
 _NS: Final = 1_000_000_000
-_AT_ONCE: Final = 1_000
 
 
 class SystemClock:
@@ -63,6 +63,7 @@ class Lifecycle:
             timeout=settings.crash_timeout,
             in_thread=settings.background,
         )
+        self._outflow = Outflow(telemetry.flush, in_thread=settings.background)
         self.recorder = Recorder(ledger, telemetry, clock, settings.redact)
         self._idle_ns = None if settings.idle_timeout is None else int(settings.idle_timeout * _NS)
         self._longest_ns = None if settings.max_duration is None else int(settings.max_duration * _NS)
@@ -348,23 +349,32 @@ class Lifecycle:
             self.recovery.round()
 
     def _expire(self, now: int) -> None:
-        """End what the store says is due: some at a time, for there may be a million."""
+        """End what the store says is due: some at a time, for there may be a million. The rest waits for a round."""
         due = iter(self.ledger.call("due", self.store.due, now, failed=()))
-        while records := self.ledger.call("due", lambda: list(itertools.islice(due, _AT_ONCE)), failed=[]):
+        while records := self.ledger.call("due", lambda: list(itertools.islice(due, AT_ONCE)), failed=[]):
             self.endings.expire(records, now)
+            if len(records) == AT_ONCE and not self._outflow.keeps_up():
+                return
 
     def shutdown(self) -> None:
         """End what cannot outlive this process: scoped sessions, and durable ones if nobody else sees the store."""
         self.endings.end_left_behind()
-        for live in [*self.ledger.open.values(), *self.ledger.unstored.values()]:
-            self.end(live, "cancelled", "shutdown")
+        self._end_all([*self.ledger.open.values(), *self.ledger.unstored.values()])
         self.ledger.flush()
         if not self.store.shared:
-            for record in self.ledger.call("active", self.store.active, failed=[]):
-                self.end(self.ledger.recent.of(record), "cancelled", "shutdown")
+            records = self.ledger.call("active", self.store.active, failed=[])
+            self._end_all(self.ledger.recent.of(record) for record in records)
         self.endings.give_up()
         self.recovery.retire()
         self.ledger.shutdown()
+
+    def _end_all(self, lives: Iterable[Live]) -> None:
+        """End them because the process does, at the pace of the exporter; if that is none, without waiting again."""
+        keeps_up = True
+        for number, live in enumerate(lives, 1):
+            self.end(live, "cancelled", "shutdown")
+            if number % AT_ONCE == 0 and keeps_up:
+                keeps_up = self._outflow.keeps_up(at_exit=True)
 
     def after_fork(self) -> None:
         """Start afresh in a child process: what was open belongs to the parent."""
@@ -372,6 +382,7 @@ class Lifecycle:
         self.used = False
         self.endings.after_fork()
         self.ledger.after_fork()
+        self._outflow.after_fork()
         self.recovery.after_fork()
         self.telemetry.after_fork()
 
