@@ -15,18 +15,18 @@ from otel_sessions import session
 from otel_sessions._outflow import Outflow
 from otel_sessions.testing import record_sessions
 
-MANY = 4_000
-"""Twice what the SDK's queue takes."""
+MANY = 5_000
+"""More than twice what the SDK's queue takes."""
 
 
 class SlowExporter(SpanExporter):
-    """One that takes 150 milliseconds for every batch."""
+    """One that takes 300 milliseconds for every batch."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        time.sleep(0.15)
+        time.sleep(0.3)
         self.names += [span.name for span in spans]
         return SpanExportResult.SUCCESS
 
