@@ -15,7 +15,7 @@ from benchmarks.scenario import ScenarioError, run
 
 LINE = Line("a call", "decorators:all_signals", "decorated", "by hand", goal=1.2)
 
-MANY = Scale("memory", 1_000_000, 480, 1, 2, 3, 4, 0.1, 12.3)
+MANY = Scale("memory", 1_000_000, 480, 1, 2, 3, 4, 0.1, 12.3, 1.5)
 
 
 def measured(*ratios: float) -> Measured:

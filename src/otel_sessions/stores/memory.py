@@ -18,7 +18,10 @@ from ._packed import pack, unpack
 
 _TICK_NS: Final = 1_000_000_000
 _SECRET_BYTES: Final = 32
-_AT_ONCE: Final = 200
+_AT_ONCE: Final = 100
+
+Chunk = tuple[str, ...] | list[str]
+"""Some ids of one bucket: a list while others are added, then a tuple, which the garbage collector leaves alone."""
 
 
 class MemoryStore:
@@ -41,7 +44,7 @@ class MemoryStore:
         self._active: dict[str, bytes] = {}
         self._counts: Counter[tuple[str, str | None]] = Counter()
         self._by_key: dict[str, str] = {}
-        self._wheel: dict[int, list[str]] = {}
+        self._wheel: dict[int, list[Chunk]] = {}
         self._ticks: list[int] = []
         self._ended: OrderedDict[str, SessionRecord] = OrderedDict()
         self._last_by_key: dict[str, str] = {}
@@ -186,19 +189,24 @@ class MemoryStore:
         tick = deadline_ns // _TICK_NS
         bucket = self._wheel.get(tick)
         if bucket is None:
-            self._wheel[tick] = [session_id]
+            self._wheel[tick] = [[session_id]]
             heapq.heappush(self._ticks, tick)
+            return
+        last = bucket[-1]
+        if isinstance(last, list):
+            last.append(session_id)
+            if len(last) == _AT_ONCE:
+                bucket[-1] = tuple(last)
         else:
-            bucket.append(session_id)
+            bucket.append([session_id])
 
-    def _next_sessions(self, tick: int) -> list[str] | None:
+    def _next_sessions(self, tick: int) -> Chunk | None:
         """Some of the oldest bucket that is due at `tick`: few enough that nobody waits long for the lock."""
         with self._lock:
             if not self._ticks or self._ticks[0] > tick:
                 return None
             bucket = self._wheel[self._ticks[0]]
-            taken = bucket[-_AT_ONCE:]
-            del bucket[-_AT_ONCE:]
+            taken = bucket.pop()
             if not bucket:
                 del self._wheel[heapq.heappop(self._ticks)]
             return taken
