@@ -88,7 +88,8 @@ def measure(name: str, store: Store, sessions: int) -> Scale:
     left = sessions - len(ended)
     later = _START + sessions * 1_000 + 2 * _IDLE * _SECOND
     # A list of a million texts is something that the garbage collector goes through.
-    del ids, used
+    ids.clear()
+    used.clear()
     ticks = [0.0]
     expire = _each(left, lambda: _expire(store, later, ticks))
     in_process = memory / sessions if name == "memory" else None

@@ -150,7 +150,7 @@ class TestPage:
         peer_times = Measured({"by hand": [20e3, 20e3], "peer": [80e3, 80e3], "session": [40e3, 40e3]})
         rows = [Row.of(LINE, measured(1.5, 1.5, 1.5))]
         text = page([(table, rows)], [PeerRow.of("Peer `@x`", peer_times)], ["Other: no such version"], [MANY], 15)
-        assert "| memory | 1,000,000 | 480 | 1.0 | 2.0 | 3.0 | 4.0 | 0.1 ms | +12 ms |" in text
+        assert "| memory | 1,000,000 | 480 | 1.0 | 2.0 | 3.0 | 4.0 | 1.5 ms | 0.1 ms | +12 ms |" in text
         assert "| a call | 2.0 | 3.0 | 1.50 (1.50 to 1.50) | 1.0 | 1.20, missed |" in text
         assert "| Peer `@x` | 80.0 | 4.00 | 40.0 | 0.50 |" in text
         assert "Other: no such version" in text
