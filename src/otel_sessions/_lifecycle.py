@@ -127,8 +127,13 @@ class Lifecycle:
         platform: str | None = None,
         attributes: Attributes | None = None,
         previous_id: str | None = None,
+        *,
+        stored: bool = True,
     ) -> Live:
-        """Begin a session that lives in this process, with a live span; the caller attaches `context`."""
+        """Begin a session that lives in this process, with a live span; the caller attaches `context`.
+
+        With `stored=False` the caller has `Ledger.store_scoped` done, too: that may have to wait for the store.
+        """
         if not self.used:
             self.on_first_use()
         now = self.clock.time_ns()
@@ -147,7 +152,7 @@ class Lifecycle:
                 live.beginning = beginning._replace(owner=self.ledger.owner, reservation=reservation)
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
             swallow("start the span of a session", exc)
-        self.ledger.begin(live)
+        self.ledger.begin(live, stored=stored)
         self.telemetry.started(beginning, lambda: live.context)
         return live
 
