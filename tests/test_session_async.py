@@ -455,6 +455,25 @@ class TestDefinition:
         asyncio.run(main())
         assert [("cancelled", "cancelled"), ("success", "completed")] == outcomes(recorded)
 
+    def test_switched_off_meanwhile(self, store: FailingStore, recorded: RecordedSessions) -> None:
+        """When the library is switched off while the first session prepares itself, that is no session."""
+        gate = held_by(store, "beat")
+
+        async def main() -> None:
+            with record_sessions(enabled=False):
+                await held_up(gate, task)
+
+        async def begin() -> None:
+            async with session("job") as handle:
+                assert not handle.is_active
+
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(begin())
+        loop.run_until_complete(gate.reached())
+        loop.run_until_complete(main())
+        loop.close()
+        assert [] == recorded.session_spans
+
     def test_left_without_being_entered(self, recorded: RecordedSessions) -> None:
         """Leaving what was not entered does nothing."""
         asyncio.run(session("job").__aexit__(None, None, None))

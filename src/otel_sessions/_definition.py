@@ -51,7 +51,10 @@ class Definition:
         self._entered: Session | None = None
 
     def begin(self, *, stored: bool = True) -> Session:
-        """Begin a session of this definition; it is not attached yet. Without a runtime it is no session."""
+        """Begin a session of this definition; it is not attached yet. Without a runtime it is no session.
+
+        With `stored=False` the store is not told of it: that is for `Session._store_async`.
+        """
         runtime = _runtime.current or _runtime.get()
         if not runtime.enabled:
             return NO_SESSION
@@ -63,7 +66,9 @@ class Definition:
             if user is not None or callable(self.user) or self.user is None:
                 self._resolved = held
         user = self._user_of(lifecycle) if callable(self.user) else held[1]
-        live = lifecycle.begin_scoped(self.type, user, self.tier, self.platform, held[2], stored=stored)
+        live = lifecycle.begin_scoped(self.type, user, self.tier, self.platform, held[2])
+        if stored and lifecycle.ledger.shared is not None:
+            lifecycle.ledger.store_scoped(live)
         return Session(lifecycle, live)
 
     async def begin_async(self) -> Session:
@@ -137,9 +142,12 @@ class Definition:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        handle, self._entered = self._entered, None
-        if handle is not None:
-            await handle.__aexit__(exc_type, exc, tb)
+        handle = self._entered
+        if handle is None or not handle._may_block():
+            self.__exit__(exc_type, exc, tb)
+            return
+        self._entered = None
+        await handle.__aexit__(exc_type, exc, tb)
 
 
 def pseudonym(lifecycle: Lifecycle, user: UserSource) -> str | None:

@@ -107,14 +107,12 @@ class Ledger:
                 delta.requests += requests
         self.mark(live)
 
-    def begin(self, live: Live, *, stored: bool = True) -> None:
-        """Enter a scoped session that begins here; with `stored=False` somebody else calls `store_scoped`."""
+    def begin(self, live: Live) -> None:
+        """Enter a scoped session that begins here."""
         self.open[live.beginning.id] = live
-        if stored and self.shared is not None:
-            self.store_scoped(live)
 
     def store_scoped(self, live: Live) -> None:
-        """Tell a store that others see of a scoped session that begins here."""
+        """Tell a store that others see of a scoped session that has begun here."""
         if self.shared is not None:
             stored = self.call("create", self.shared.create, live.beginning, failed=Failed.FAILED)
             if stored is Failed.FAILED:

@@ -127,12 +127,10 @@ class Lifecycle:
         platform: str | None = None,
         attributes: Attributes | None = None,
         previous_id: str | None = None,
-        *,
-        stored: bool = True,
     ) -> Live:
-        """Begin a session that lives in this process, with a live span; the caller attaches `context`.
+        """Begin a session that lives in this process, with a live span.
 
-        With `stored=False` the caller has `Ledger.store_scoped` done, too: that may have to wait for the store.
+        The caller attaches `context`, and has `Ledger.store_scoped` done: that may have to wait.
         """
         if not self.used:
             self.on_first_use()
@@ -152,7 +150,7 @@ class Lifecycle:
                 live.beginning = beginning._replace(owner=self.ledger.owner, reservation=reservation)
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
             swallow("start the span of a session", exc)
-        self.ledger.begin(live, stored=stored)
+        self.ledger.begin(live)
         self.telemetry.started(beginning, lambda: live.context)
         return live
 
@@ -322,10 +320,9 @@ class Lifecycle:
         if not self.end(live, "success", "rotated"):
             return live.latest
         if began.topology == "scoped":
-            return self._succeed(
-                live,
-                self.begin_scoped(began.type, live.user, began.tier, live.platform, began.attributes, began.id),
-            )
+            next_one = self.begin_scoped(began.type, live.user, began.tier, live.platform, began.attributes, began.id)
+            self.ledger.store_scoped(next_one)
+            return self._succeed(live, next_one)
         successor = began._replace(
             id=self.mint(),
             started_ns=self.clock.time_ns(),

@@ -381,12 +381,9 @@ class Session(SessionView):
     def _may_block(self) -> bool:
         """Whether `_finish` may have to wait for a store: it ends here, and others are to see that."""
         live = self._live
-        return (
-            live is not None
-            and live.ended is None
-            and live.beginning.topology == "scoped"
-            and self._lifecycle.ledger.shared is not None
-        )
+        if live is None or self._lifecycle.ledger.shared is None:
+            return False
+        return live.ended is None and live.beginning.topology == "scoped"
 
     def _left(self, exc: BaseException | None, *, last: bool, outermost: bool) -> None:
         """A method of an object whose life is this session has returned; `last` says that it ends the session.
