@@ -121,9 +121,9 @@ def _inside(cls: type, name: str, method: Any, *, last: bool) -> Any:
             with handle._step():
                 result = await bound(self)(*args, **kwargs)
         except BaseException as exc:
-            handle._left(exc, last=last, outermost=outermost)
+            await handle._left_async(exc, last=last, outermost=outermost)
             raise
-        handle._left(None, last=last, outermost=outermost)
+        await handle._left_async(None, last=last, outermost=outermost)
         return result
 
     @functools.wraps(method)

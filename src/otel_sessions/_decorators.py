@@ -156,6 +156,10 @@ def _coroutine(function: Callable[..., Awaitable[Any]], definition: Definition) 
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        runtime = _runtime.current
+        if runtime is None or runtime.may_block:
+            async with await definition.begin_async():
+                return await function(*args, **kwargs)
         handle = begin()
         if handle is NO_SESSION:
             return await function(*args, **kwargs)
@@ -236,7 +240,7 @@ def _stepping(generator: Generator[Any, Any, Any], steps: _Steps) -> Generator[A
 def _async_generator(function: Callable[..., AsyncGenerator[Any, Any]], definition: Definition) -> Callable[..., Any]:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        steps = _Steps(definition.begin())
+        steps = _Steps(await definition.begin_async())
         try:
             with steps:
                 generator = function(*args, **kwargs)
@@ -255,9 +259,9 @@ def _async_generator(function: Callable[..., AsyncGenerator[Any, Any]], definiti
                 else:
                     step = functools.partial(generator.asend, sent)
         except StopAsyncIteration:
-            steps.handle._finish(None)
+            await steps.handle._finish_async(None)
         except BaseException as exc:
-            steps.handle._finish(exc)
+            await steps.handle._finish_async(exc)
             raise
 
     return wrapper

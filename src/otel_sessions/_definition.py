@@ -50,8 +50,11 @@ class Definition:
         self._resolved: tuple[Lifecycle, str | None, Attributes | None] | None = None
         self._entered: Session | None = None
 
-    def begin(self) -> Session:
-        """Begin a session of this definition; it is not attached yet. Without a runtime it is no session."""
+    def begin(self, *, stored: bool = True) -> Session:
+        """Begin a session of this definition; it is not attached yet. Without a runtime it is no session.
+
+        With `stored=False` the store is not told of it: that is for `Session._store_async`.
+        """
         runtime = _runtime.current or _runtime.get()
         if not runtime.enabled:
             return NO_SESSION
@@ -64,7 +67,34 @@ class Definition:
                 self._resolved = held
         user = self._user_of(lifecycle) if callable(self.user) else held[1]
         live = lifecycle.begin_scoped(self.type, user, self.tier, self.platform, held[2])
+        if stored and lifecycle.ledger.shared is not None:
+            lifecycle.ledger.store_scoped(live)
         return Session(lifecycle, live)
+
+    async def begin_async(self) -> Session:
+        """`begin`, and the event loop does not wait for a store. What is cancelled meanwhile has ended."""
+        runtime = _runtime.current or _runtime.get()
+        if not runtime.may_block:
+            return self.begin()
+        await self._prepare(runtime.lifecycle)
+        handle = self.begin(stored=False)
+        try:
+            await handle._store_async()
+        except GeneratorExit as closed:
+            handle._finish(closed)
+            raise
+        except BaseException as exc:
+            await handle._finish_async(exc)
+            raise
+        return handle
+
+    async def _prepare(self, lifecycle: Lifecycle) -> None:
+        """Wait for what the first session needs of the store."""
+        if not lifecycle.used:
+            await lifecycle.threads.call(lifecycle.on_first_use)
+        has_user = self.user is not None or lifecycle.settings.detect_user
+        if has_user and "pseudonyms" not in vars(lifecycle):
+            await lifecycle.threads.call(getattr, lifecycle, "pseudonyms")
 
     def _user_of(self, lifecycle: Lifecycle) -> str | None:
         with guarded("find out the user of a session"):
@@ -75,14 +105,17 @@ class Definition:
         return _values.attributes(self._attributes, lifecycle.settings.redact) if self._attributes else None
 
     def __enter__(self) -> Session:
+        self._check_closed()
+        handle = self.begin()
+        self._entered = handle.__enter__()
+        return handle
+
+    def _check_closed(self) -> None:
         if self._entered is not None:
             raise InvalidValueError(
                 f"this session({self.type!r}) is open already: call session(...) in each `with`, "
                 "or decorate a function with it"
             )
-        handle = self.begin()
-        self._entered = handle.__enter__()
-        return handle
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
@@ -92,12 +125,29 @@ class Definition:
             handle.__exit__(exc_type, exc, tb)
 
     async def __aenter__(self) -> Session:
-        return self.__enter__()
+        runtime = _runtime.current
+        if runtime is not None and not runtime.may_block:
+            return self.__enter__()
+        self._check_closed()
+        # Until there is one: another task may try meanwhile.
+        self._entered = NO_SESSION
+        try:
+            handle = await self.begin_async()
+        except BaseException:
+            self._entered = None
+            raise
+        self._entered = handle.__enter__()
+        return handle
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self.__exit__(exc_type, exc, tb)
+        handle = self._entered
+        if handle is None or not handle._may_block():
+            self.__exit__(exc_type, exc, tb)
+            return
+        self._entered = None
+        await handle.__aexit__(exc_type, exc, tb)
 
 
 def pseudonym(lifecycle: Lifecycle, user: UserSource) -> str | None:

@@ -110,6 +110,9 @@ class Ledger:
     def begin(self, live: Live) -> None:
         """Enter a scoped session that begins here."""
         self.open[live.beginning.id] = live
+
+    def store_scoped(self, live: Live) -> None:
+        """Tell a store that others see of a scoped session that has begun here."""
         if self.shared is not None:
             stored = self.call("create", self.shared.create, live.beginning, failed=Failed.FAILED)
             if stored is Failed.FAILED:

@@ -6,14 +6,15 @@ it is the emitter's job, and where it is kept is the store's.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel_context
 
@@ -30,6 +31,9 @@ from ._recovery import Recovery
 from ._telemetry import Telemetry
 from .security.pseudonyms import Pseudonyms
 from .typing import Clock
+
+if TYPE_CHECKING:
+    from ._threads import Threads
 
 _NS: Final = 1_000_000_000
 
@@ -76,6 +80,14 @@ class Lifecycle:
         # Not the module's generator: an application that seeds it for its own purposes must not repeat our ids.
         self._random = random.Random(os.urandom(32))  # noqa: S311 - an id is unique, not secret; what clients hold is
         self._sweeping = threading.Lock()
+        vars(self).pop("threads", None)
+
+    @cached_property
+    def threads(self) -> Threads:
+        """Where async code has the store waited for."""
+        from ._threads import Threads  # noqa: PLC0415 - asyncio loads on use
+
+        return Threads()
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
@@ -116,7 +128,10 @@ class Lifecycle:
         attributes: Attributes | None = None,
         previous_id: str | None = None,
     ) -> Live:
-        """Begin a session that lives in this process, with a live span; the caller attaches `context`."""
+        """Begin a session that lives in this process, with a live span.
+
+        The caller attaches `context`, and has `Ledger.store_scoped` done: that may have to wait.
+        """
         if not self.used:
             self.on_first_use()
         now = self.clock.time_ns()
@@ -305,10 +320,9 @@ class Lifecycle:
         if not self.end(live, "success", "rotated"):
             return live.latest
         if began.topology == "scoped":
-            return self._succeed(
-                live,
-                self.begin_scoped(began.type, live.user, began.tier, live.platform, began.attributes, began.id),
-            )
+            next_one = self.begin_scoped(began.type, live.user, began.tier, live.platform, began.attributes, began.id)
+            self.ledger.store_scoped(next_one)
+            return self._succeed(live, next_one)
         successor = began._replace(
             id=self.mint(),
             started_ns=self.clock.time_ns(),
@@ -356,25 +370,49 @@ class Lifecycle:
             if len(records) == AT_ONCE and not self._outflow.keeps_up():
                 return
 
-    def shutdown(self) -> None:
-        """End what cannot outlive this process: scoped sessions, and durable ones if nobody else sees the store."""
+    def settle(self) -> None:
+        """Tell the store what it does not know yet."""
+        self.endings.settle()
+        self.ledger.flush()
+
+    def export(self) -> None:
+        """Wait until what was emitted has been exported, as far as the SDK can say."""
+        if self.ledger.shared is None:
+            self.telemetry.flush()
+        else:
+            self.recovery.export()
+
+    def open_here(self) -> Iterator[Live]:
+        """What cannot outlive this process: scoped sessions, and durable ones if nobody else sees the store."""
         self.endings.end_left_behind()
-        self._end_all([*self.ledger.open.values(), *self.ledger.unstored.values()])
+        yield from [*self.ledger.open.values(), *self.ledger.unstored.values()]
         self.ledger.flush()
         if not self.store.shared:
-            records = self.ledger.call("active", self.store.active, failed=[])
-            self._end_all(self.ledger.recent.of(record) for record in records)
+            for record in self.ledger.call("active", self.store.active, failed=[]):
+                yield self.ledger.recent.of(record)
+
+    def end_here(self, keeps_up: Callable[[], bool], *, but: Collection[str] = ()) -> None:
+        """End what cannot outlive this process, `but` these ids, at the pace of the exporter.
+
+        Args:
+            keeps_up: waits for the exporter; once it has been in vain, nobody waits again.
+            but: the ids of sessions that go on.
+        """
+        waits = True
+        for number, live in enumerate(self.open_here(), 1):
+            if live.beginning.id not in but:
+                self.end(live, "cancelled", "shutdown")
+            if number % AT_ONCE == 0 and waits:
+                waits = keeps_up()
+
+    def shutdown(self) -> None:
+        """End what cannot outlive this process, and everything else."""
+        self.end_here(functools.partial(self._outflow.keeps_up, at_exit=True))
         self.endings.give_up()
         self.recovery.retire()
         self.ledger.shutdown()
-
-    def _end_all(self, lives: Iterable[Live]) -> None:
-        """End them because the process does, at the pace of the exporter; if that is none, without waiting again."""
-        keeps_up = True
-        for number, live in enumerate(lives, 1):
-            self.end(live, "cancelled", "shutdown")
-            if number % AT_ONCE == 0 and keeps_up:
-                keeps_up = self._outflow.keeps_up(at_exit=True)
+        if "threads" in vars(self):
+            self.threads.close()
 
     def after_fork(self) -> None:
         """Start afresh in a child process: what was open belongs to the parent."""

@@ -35,20 +35,22 @@ class Outflow:
         """Wait for nobody in a child process."""
         self._under_way: threading.Thread | None = None
 
-    def keeps_up(self, *, at_exit: bool = False) -> bool:
+    def keeps_up(self, *, seconds: float | None = None, at_exit: bool = False) -> bool:
         """Wait until what was emitted has been exported; False if the exporter takes too long for that.
 
         Args:
+            seconds: how long that is; 5 if not given.
             at_exit: whether the interpreter ends: then no thread can be started.
         """
+        patience = _PATIENCE_SECONDS if seconds is None else seconds
         if at_exit or not self._in_thread:
             began = time.monotonic()
             self._export()
-            return time.monotonic() - began < _PATIENCE_SECONDS
+            return time.monotonic() - began < patience
         if self._under_way is None or not self._under_way.is_alive():
             self._under_way = threading.Thread(target=self._export, name="otel-sessions-outflow", daemon=True)
             self._under_way.start()
-        self._under_way.join(_PATIENCE_SECONDS)
+        self._under_way.join(patience)
         return not self._under_way.is_alive()
 
     def _export(self) -> None:

@@ -49,6 +49,8 @@ class Runtime:
         ledger.bind(self.telemetry, clock, active_gap=settings.active_gap, observed=settings.enabled)
         self.lifecycle: Lifecycle = Lifecycle(settings, ledger, self.telemetry, clock)
         self.lifecycle.on_first_use = self._on_first_use
+        self.may_block = settings.enabled and ledger.shared is not None
+        """Whether the beginning and the end of a session may have to wait for a store outside of this process."""
         self.background = Background(self.lifecycle.sweep, settings.flush_interval)
         if successor_of is not None and successor_of.lifecycle.used:
             self._on_first_use()

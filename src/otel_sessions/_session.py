@@ -297,7 +297,13 @@ class Session(SessionView):
     async def __aexit__(
         self, exc_type: builtins.type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self.__exit__(exc_type, exc, tb)
+        # A coroutine that is closed cannot wait any more.
+        if self._token is None or isinstance(exc, GeneratorExit) or not self._may_block():
+            self.__exit__(exc_type, exc, tb)
+            return
+        token, self._token = self._token, None
+        otel_context.detach(token)
+        await self._finish_async(exc)
 
     # -- for the decorators and the middleware of this package --------------------------------------------------------
 
@@ -360,6 +366,25 @@ class Session(SessionView):
             self._lifecycle.recorder.error(live, exc, None, {})
         self._lifecycle.end(live, status, reason)
 
+    async def _store_async(self) -> None:
+        """Have the store told of a scoped session that began without that, and the event loop does not wait for it."""
+        if self._may_block():
+            await self._lifecycle.threads.call(self._lifecycle.ledger.store_scoped, self._live)
+
+    async def _finish_async(self, exc: BaseException | None) -> None:
+        """`_finish`, and the event loop does not wait for a store."""
+        if self._may_block():
+            await self._lifecycle.threads.call(self._finish, exc)
+        else:
+            self._finish(exc)
+
+    def _may_block(self) -> bool:
+        """Whether `_finish` may have to wait for a store: it ends here, and others are to see that."""
+        live = self._live
+        if live is None or self._lifecycle.ledger.shared is None:
+            return False
+        return live.ended is None and live.beginning.topology == "scoped"
+
     def _left(self, exc: BaseException | None, *, last: bool, outermost: bool) -> None:
         """A method of an object whose life is this session has returned; `last` says that it ends the session.
 
@@ -370,6 +395,13 @@ class Session(SessionView):
             self._finish(exc)
         elif outermost and isinstance(exc, Exception) and not isinstance(exc, _ENDS_ITERATION) and self.is_active:
             self._lifecycle.recorder.error(live, exc, None, {})
+
+    async def _left_async(self, exc: BaseException | None, *, last: bool, outermost: bool) -> None:
+        """`_left`, and the event loop does not wait for a store."""
+        if last and not isinstance(exc, GeneratorExit):
+            await self._finish_async(exc)
+        else:
+            self._left(exc, last=last, outermost=outermost)
 
     def _abandon(self) -> None:
         """Nobody holds it any more, and nobody has ended it."""

@@ -194,14 +194,6 @@ class WebSessions:
                 others,
             )
 
-    def settle(self) -> None:
-        """Tell a store outside of this process all that it does not know yet."""
-        runtime = _runtime.current
-        if runtime is not None and runtime.lifecycle.used and runtime.lifecycle.ledger.shared is not None:
-            with guarded("merge what is pending when a server stops"):
-                runtime.lifecycle.endings.settle()
-                runtime.lifecycle.ledger.flush()
-
     def attribute(self, session: Session, find_user: Callable[[], str | None]) -> None:
         """Note whose session it is, if the framework knows."""
         try:

@@ -12,13 +12,13 @@ authenticated user. It works inside any server span, whoever opened it, and with
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
 from . import _context, _values
 from ._guard import guarded, swallow
+from ._serving import serving
 from ._session import Session
 from ._web import Client, Evidence, WebSessions, keep_token, may_carry_cookie, read_cookie, set_cookie_value
 
@@ -64,7 +64,7 @@ class SessionMiddleware:
             or _SEEN in scope
             or self._sessions.excludes(scope.get("path", ""))
         ):
-            await self.app(scope, receive, self._settling(send) if scope["type"] == "lifespan" else send)
+            await (self._run_lifespan if scope["type"] == "lifespan" else self.app)(scope, receive, send)
             return
         try:
             exchange = _Exchange(self._sessions, scope)
@@ -75,15 +75,20 @@ class SessionMiddleware:
             return
         await exchange.run(self.app, receive, send)
 
-    def _settling(self, send: Send) -> Send:
-        """Servers may end by the signal that stopped them, and then Python's own end does not come."""
+    async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application from its startup to its shutdown."""
+        application = object()
 
-        async def settle_and_send(message: Message) -> None:
+        async def stop_and_send(message: Message) -> None:
             if message["type"] in _STOPPED:
-                await asyncio.to_thread(self._sessions.settle)
+                await serving.stop(application)
             await send(message)
 
-        return settle_and_send
+        serving.start(application)
+        try:
+            await self.app(scope, receive, stop_and_send)
+        finally:
+            serving.leave(application)
 
 
 class _Exchange:
@@ -126,12 +131,21 @@ class _Exchange:
         client = self._client
         if client is None:
             return
-        open_session = self._sessions.open
-        session = (
-            await asyncio.to_thread(open_session, client) if self._sessions.may_block(client) else open_session(client)
-        )
+        may_block = self._sessions.may_block(client)
+        session = await self._opened(client) if may_block else self._sessions.open(client)
         self._slot.session = session
         self._sessions.join(session)
+
+    async def _opened(self, client: Client) -> Session:
+        opened: list[Session] = []
+        try:
+            await self._sessions.runtime.lifecycle.threads.call(lambda: opened.append(self._sessions.open(client)))
+        except BaseException:
+            # The request was cancelled meanwhile: it must not be under way for ever.
+            for session in opened:
+                self._sessions.finish(session, None, None)
+            raise
+        return opened[0]
 
     async def run(self, app: App, receive: Receive, send: Send) -> None:
         self._send = send

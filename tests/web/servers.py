@@ -151,7 +151,11 @@ class _PromptServer(uvicorn.Server):
 
 @contextmanager
 def serve_asgi(app: ASGIApp, **options: Any) -> Iterator[Server]:
-    """Serve `app` with uvicorn."""
+    """Serve `app` with uvicorn; without its lifespan unless asked for `lifespan="on"`.
+
+    With it the sessions would end when the application stops, and most tests want to see what becomes of them then.
+    """
+    options = {"lifespan": "off", **options}
     traffic = Traffic()
 
     async def watching(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:

@@ -18,9 +18,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from otel_sessions.asgi import SessionMiddleware
-from otel_sessions.testing import RecordedSessions, record_sessions
+from otel_sessions.testing import RecordedSessions
 
-from ..shared_memory_store import SharedMemoryStore
 from .exchanges import answer, call, current_id, ended, http, nothing
 from .servers import serve_asgi
 
@@ -58,24 +57,9 @@ class TestProtocol:
             return PlainTextResponse(str(request.state.answer))
 
         app = Starlette(routes=[Route("/", root)], middleware=[Middleware(SessionMiddleware)], lifespan=lifespan)
-        with serve_asgi(app) as server:
+        with serve_asgi(app, lifespan="on") as server:
             assert "42" == server.get("/").text
         assert [("startup", ""), ("shutdown", "")] == seen
-
-    def test_stopped(self) -> None:
-        """When the server has stopped, a shared store knows of every request: the process may end without more ado."""
-        store = SharedMemoryStore()
-
-        async def root(request: Request) -> PlainTextResponse:
-            return PlainTextResponse(current_id())
-
-        app = Starlette(routes=[Route("/", root)], middleware=[Middleware(SessionMiddleware)])
-        with record_sessions(store=store):
-            with serve_asgi(app) as server:
-                session_id = server.get("/").text
-            record = store.get(session_id)
-        assert record is not None
-        assert 1 == record.totals.requests
 
     @pytest.mark.parametrize(
         "scope", [{"type": "http", "path": "/"}, {"type": "websocket", "path": "/"}, {"type": "http", "headers": None}]
