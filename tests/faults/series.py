@@ -24,7 +24,7 @@ from .verdict import Verdict, judge
 
 _FOREVER_NS = 2**62
 _HASTY = 0.2
-"""In how many of the batches all workers die young."""
+"""In how many of the batches after the first all workers die young."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ class Batch:
         self._intervals: dict[int, float] = {}
         self._drawing = threading.Lock()
         chance = random.Random(f"{seed}:{first}")
-        self._draw = draw_hasty if chance.random() < _HASTY else draw
+        # Not in the first one: a short series is to have sessions at all.
+        self._draw = draw_hasty if chance.random() < _HASTY and first else draw
         self._kinds = [
             Kind(chance.choice((0.05, 0.2, 1.0)), chance.choice((5, 50, 500)), preload) for preload in (False, True)
         ]
