@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -452,6 +454,34 @@ class TestExit:
             receiver,
         )
         assert [("a", "cancelled", "shutdown"), ("b", "cancelled", "shutdown")] == ends(receiver)
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+    @pytest.mark.parametrize(
+        "pool",
+        [
+            "multiprocessing.get_context('fork').Pool(3, set_up_sdk, maxtasksperchild=1)",
+            "concurrent.futures.ProcessPoolExecutor(3, multiprocessing.get_context('fork'), set_up_sdk)",
+        ],
+    )
+    def test_process_of_a_pool(self, pool: str, tmp_path: Path, receiver: OTLPReceiver) -> None:
+        """What the processes of a pool did is merged and sent: `multiprocessing` calls no exit handlers there."""
+        printed = run(
+            f"""
+            import concurrent.futures
+            import multiprocessing
+            otel_sessions.configure(store="sqlite:///{tmp_path}/sessions.db", pseudonym_key="{"k" * 32}")
+            def work(_):
+                with otel_sessions.start("chat", id="a") as chat, session("job"):
+                    chat.message("user")
+            pool = {pool}
+            list(pool.map(work, "one"))
+            pool.shutdown() if hasattr(pool, "shutdown") else (pool.close(), pool.join())
+            print(json.dumps([record.totals.messages for record in otel_sessions.active()]))
+            """,
+            receiver,
+        )
+        assert [{"user": 3}] == json.loads(printed)
+        assert ["session job"] * 3 == [span.name for span in receiver.spans]
 
     def test_nothing_used(self, receiver: OTLPReceiver) -> None:
         """A process that only imports and configures ends without a word."""

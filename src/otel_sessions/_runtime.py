@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
@@ -60,7 +61,7 @@ class Runtime:
             if self.lifecycle.used:
                 return
             self.lifecycle.used = True
-            atexit.register(shutdown)
+            _shut_down_at_exit()
         with guarded("start"):
             self.telemetry.bind()
             self.lifecycle.recovery.announce()
@@ -182,6 +183,18 @@ def shutdown() -> None:
         atexit.unregister(shutdown)
     if old is not None:
         old.stop()
+
+
+def _shut_down_at_exit() -> None:
+    """Have `shutdown` called when this process ends."""
+    atexit.register(shutdown)
+    # A process that `multiprocessing` has forked ends without those; it calls finalizers of its own instead. The least
+    # priority goes last, as the first registered does, so that what the application registers can end its sessions.
+    if "multiprocessing.util" in sys.modules:
+        from multiprocessing import parent_process, util  # noqa: PLC0415 - whoever does not use it does not load it
+
+        if parent_process() is not None:
+            util.Finalize(None, shutdown, exitpriority=0)
 
 
 def swap(runtime: Runtime | None) -> Runtime | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
+import statistics
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,7 +15,7 @@ from otel_sessions.stores.redis import RedisStore
 from otel_sessions.testing import OTLPReceiver, ReceivedPoint
 from tests.redis_server import RedisServer, until
 
-from .extent import FULL, extent
+from .extent import FULL, extent, say
 from .load import Answer, Load, ask, cookie, under_load
 from .processes import BINARIES, running
 
@@ -86,11 +88,24 @@ class Outage(NamedTuple):
     began: float
     ended: float
 
+    def seconds(self, began: float, ended: float) -> list[float]:
+        """How long the requests took that were under way between two times."""
+        return [one.seconds for one in self.answers if one.began + one.seconds >= began and one.began <= ended]
+
     def slowest(self) -> float:
         """Of the requests that were under way meanwhile."""
-        return max(
-            one.seconds for one in self.answers if one.began + one.seconds >= self.began and one.began <= self.ended
-        )
+        return max(self.seconds(self.began, self.ended))
+
+    def say_figures(self) -> None:
+        """How long requests took before, during and after it."""
+        for when, began, ended in (
+            ("before", 0.0, self.began),
+            ("during", self.began, self.ended),
+            ("after", self.ended, math.inf),
+        ):
+            seconds = self.seconds(began, ended)
+            median, slowest = statistics.median(seconds) * 1_000, max(seconds) * 1_000
+            say(f"{when}: {len(seconds)} requests, median {median:.1f} ms, slowest {slowest:.0f} ms")
 
 
 def go_through(redis: RedisServer, how: str, url: str, known: list[dict[str, str]], ended: dict[str, str]) -> Outage:
@@ -135,6 +150,7 @@ class TestRedis:
             outage = go_through(redis, case.outage, process.url(), known, ended)
             answers = [*before, *outage.answers]
             assert {200} == {answer.status for answer in answers}
+            outage.say_figures()
             assert outage.slowest() < TIMEOUT_SECONDS + SLACK_SECONDS
             receiver.wait_for(lambda: self.spans(receiver), PATIENCE_SECONDS)
             counted = self.spans(receiver)[0]
