@@ -429,10 +429,53 @@ class TestStoreFails:
         otel_sessions.start("chat", id="poison").event("step")
         other = otel_sessions.start("chat", id="a")
         other.event("step")
-        otel_sessions.sweep()
+        recorded.advance(1)
         record = store.get("a")
         assert record is not None
         assert 1 == record.totals.events
+
+    def test_asked_once_a_round(self, store: FailingStore, recorded: RecordedSessions) -> None:
+        """However many wait to be stored: a store that does not take one is not asked for the next."""
+        store.failing = EVERYTHING
+        for _ in range(5):
+            otel_sessions.start("chat")
+        store.calls.clear()
+        recorded.advance(1)
+        assert 1 == store.calls.count("create")
+        store.failing = ()
+        recorded.advance(1)
+        assert 6 == store.calls.count("create")
+        assert 5 == len(store.active())
+
+    def test_refused(self, store: FailingStore, recorded: RecordedSessions) -> None:
+        """A session that the store never takes does not keep those from being stored that wait with it."""
+        store.failing = EVERYTHING
+        for name in ("poison", "a", "b"):
+            otel_sessions.start("chat", id=name)
+        store.failing, store.refused = (), {"poison"}
+        recorded.advance(1)
+        recorded.advance(1)
+        assert {"a", "b"} == {record.id for record in store.active()}
+
+    def test_newcomer_waits_for_one(self, store: FailingStore, recorded: RecordedSessions) -> None:
+        """While many are stored late, a session that begins is stored in between."""
+        store.failing = EVERYTHING
+        for _ in range(500):
+            otel_sessions.start("chat")
+        store.failing = ()
+        reached = threading.Event()
+        store.before["create"] = reached.set
+
+        def begin() -> None:
+            reached.wait(10)
+            otel_sessions.start("newcomer")
+
+        newcomer = threading.Thread(target=begin)
+        newcomer.start()
+        recorded.advance(1)
+        newcomer.join()
+        types = [record.type for record in map(store.get, store._inner._active) if record is not None]
+        assert types.index("newcomer") < 400
 
     def test_process_ends_without_store(self) -> None:
         """What the store never heard of ends with the process, as far as it is known here."""

@@ -349,6 +349,14 @@ class TestCancellation:
         assert [("expired", "idle_timeout")] == outcomes(recorded)
 
 
+class TestFirstRequest:
+    def test_key_of_the_pseudonyms(self, store: FailingStore, recorded: RecordedSessions) -> None:
+        """The event loop turns while the store is asked for the key by which clients are recognised."""
+        gate = held_by(store, "secret")
+        asyncio.run(held_up(gate, SessionMiddleware(nothing, cookie=True)(http(), nothing, nothing)))
+        assert 1 == recorded.metric("app_session.requests")
+
+
 class TestClosed:
     """Coroutines that are closed, not cancelled: by hand, or because an event loop has gone."""
 

@@ -31,6 +31,7 @@ F = TypeVar("F")
 _NS: Final = 1_000_000_000
 _MAX_SERIES: Final = 1_000
 _MAX_UNSTORED: Final = 10_000
+_REST_SECONDS: Final = 0.0001
 _MAX_UNEXPORTED: Final = 100_000
 
 
@@ -165,8 +166,6 @@ class Ledger:
     def flush(self) -> None:
         """Merge everything into the store. A session that turns out to have ended elsewhere is forgotten."""
         with self.merging:
-            for live in list(self.unstored.values()):
-                self.store_late(live)
             # What the store does not know yet cannot be merged either, and keeps nobody else waiting.
             dirty = {name: live for name, live in self._dirty.copy().items() if self._can_be_told_of(live)}
             for session_id in dirty:
@@ -211,14 +210,32 @@ class Ledger:
         else:
             dropped(sc.Drop.STORE_UNAVAILABLE)
 
+    def store_all_late(self) -> None:
+        """Store what could not be stored when it started, as long as the store takes it.
+
+        One at a time: a request that begins a session meanwhile waits for one of them, not for all.
+        """
+        for live in list(self.unstored.values()):
+            with self.merging:
+                if live.beginning.id in self.unstored and self._create_late(live) is Failed.FAILED:
+                    # To the end of the queue: should the store refuse just this one, the others come next time.
+                    self.unstored[live.beginning.id] = self.unstored.pop(live.beginning.id)
+                    return
+            # Who has just released a lock gets it again before those who wait for it, unless it rests.
+            time.sleep(_REST_SECONDS)
+
     def store_late(self, live: Live) -> bool:
         """Store a session that could not be stored when it started; False if it still cannot be."""
+        return self._create_late(live) is None
+
+    def _create_late(self, live: Live) -> SessionRecord | Failed | None:
         stored = self.call("create", self.store.create, live.beginning, failed=Failed.FAILED)
-        if stored is Failed.FAILED or (stored is not None and stored.id != live.beginning.id):
-            # In the second case its key was taken meanwhile: it remains one that only this process knows.
-            return False
-        self.unstored.pop(live.beginning.id, None)
-        return True
+        if isinstance(stored, SessionRecord) and stored.id == live.beginning.id:
+            stored = None
+        if stored is None:
+            self.unstored.pop(live.beginning.id, None)
+        # If its key was taken meanwhile, it remains one that only this process knows.
+        return stored
 
     def _take_back(self, dirty: dict[str, Live], deltas: dict[str, Totals]) -> None:
         """The store did not take them."""
@@ -316,6 +333,10 @@ class Ledger:
             self.store.name,
             redact(str(error)),
         )
+
+    def resign(self) -> None:
+        """Report nothing of a shared store, until it is this process's turn again."""
+        self.leads = self.shared is None
 
     def shutdown(self) -> None:
         """Close the store.

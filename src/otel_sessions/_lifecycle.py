@@ -354,6 +354,7 @@ class Lifecycle:
             if self._makeshift:
                 self._replace_makeshift()
             self.endings.settle()
+            self.ledger.store_all_late()
             for live in list(self.ledger.entered.values()):
                 self.ledger.touch(live)
             self.ledger.flush()
@@ -373,6 +374,7 @@ class Lifecycle:
     def settle(self) -> None:
         """Tell the store what it does not know yet."""
         self.endings.settle()
+        self.ledger.store_all_late()
         self.ledger.flush()
 
     def export(self) -> None:

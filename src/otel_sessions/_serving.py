@@ -58,7 +58,13 @@ class Serving:
 
 def _finish(lifecycle: Lifecycle, before: frozenset[str], patience: float) -> None:
     deadline = time.monotonic() + patience
-    outflow = Outflow(lifecycle.export, in_thread=True)
+
+    def export() -> None:
+        lifecycle.export()
+        # The last figures of a process that ends now are those that a backend goes on showing.
+        lifecycle.telemetry.flush_metrics()
+
+    outflow = Outflow(export, in_thread=True)
 
     def keeps_up() -> bool:
         return outflow.keeps_up(seconds=max(0.0, deadline - time.monotonic()))
@@ -68,6 +74,7 @@ def _finish(lifecycle: Lifecycle, before: frozenset[str], patience: float) -> No
             lifecycle.end_here(keeps_up, but=before)
         else:
             lifecycle.settle()
+            lifecycle.ledger.resign()
         keeps_up()
 
 

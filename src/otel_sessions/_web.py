@@ -114,6 +114,17 @@ class WebSessions:
                 log.warn("identity", "identify() returned a %s: return a text or None.", type(identity).__name__)
         return None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether no client needs anything of a store to be recognised."""
+        runtime = self.runtime
+        return not runtime.may_block or "pseudonyms" in vars(runtime.lifecycle)
+
+    async def prepare(self) -> None:
+        """Ask the store for the key of the pseudonyms; the event loop does not wait for it."""
+        lifecycle = self.runtime.lifecycle
+        await lifecycle.threads.call(getattr, lifecycle, "pseudonyms")
+
     def recognise(self, evidence: Evidence) -> Client | None:
         """Who it is, by what there is already; None if nothing in the request says so."""
         runtime = self.runtime

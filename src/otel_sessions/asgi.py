@@ -67,6 +67,8 @@ class SessionMiddleware:
             await (self._run_lifespan if scope["type"] == "lifespan" else self.app)(scope, receive, send)
             return
         try:
+            if not self._sessions.is_ready:
+                await self._sessions.prepare()
             exchange = _Exchange(self._sessions, scope)
             await exchange.begin()
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this runs for every request

@@ -93,8 +93,8 @@ class Outage(NamedTuple):
         return [one.seconds for one in self.answers if one.began + one.seconds >= began and one.began <= ended]
 
     def slowest(self) -> float:
-        """Of the requests that were under way meanwhile."""
-        return max(self.seconds(self.began, self.ended))
+        """Of the requests that were under way meanwhile, or began afterwards."""
+        return max(self.seconds(self.began, math.inf))
 
     def say_figures(self) -> None:
         """How long requests took before, during and after it."""

@@ -53,7 +53,12 @@ class TestUvicorn:
         """In a store that others see the session goes on, with all of its requests."""
         url = f"sqlite:///{tmp_path}/sessions.db"
         command = [*UVICORN, "--workers", str(workers)]
-        settings = {"OTEL_SESSIONS_STORE": url, "OTEL_SESSIONS_FLUSH_INTERVAL": "60"}
+        settings = {
+            "OTEL_SESSIONS_STORE": url,
+            "OTEL_SESSIONS_FLUSH_INTERVAL": "60",
+            "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process",
+            "OTEL_METRIC_EXPORT_INTERVAL": "200",
+        }
         with running(command, receiver, **settings) as process:
             Load(process.url(), [cookie()], count=REQUESTS).start().join()
             process.terminate()
@@ -64,6 +69,14 @@ class TestUvicorn:
         finally:
             store.shutdown()
         assert [] == sessions(receiver)
+        # What each process says last is what a backend goes on showing.
+        last = {
+            (point.name, point.resource["process.pid"]): point.value
+            for point in receiver.points
+            if point.name in {"app_session.active", "app_session.requests"}
+        }
+        assert 0 == sum(value for (name, _), value in last.items() if name == "app_session.active")
+        assert REQUESTS == sum(value for (name, _), value in last.items() if name == "app_session.requests")
 
     def test_collector_that_does_not_answer(self) -> None:
         """A collector that takes what it is sent, and says nothing, delays the end by a few seconds at most."""

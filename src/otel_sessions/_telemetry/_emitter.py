@@ -73,6 +73,7 @@ class Telemetry:
         self._logger = _logs.get_logger(sc.SCOPE_NAME, __version__, logger_provider, sc.SCHEMA_URL)
         self._enabled = getattr(self._logger, "enabled", None)
         self._has_tracer = self._has_logger = self._can_reserve = False
+        self._meter_provider = meter_provider
         self.metrics = _instruments(meter_provider)
 
     def bind(self) -> None:
@@ -259,6 +260,12 @@ class Telemetry:
         # All of them, whatever the first says.
         done = [provider.force_flush() for provider in providers if hasattr(provider, "force_flush")]
         return all(done)
+
+    def flush_metrics(self) -> None:
+        """Have the SDK collect and export the metrics now."""
+        provider = self._meter_provider or metrics.get_meter_provider()
+        if hasattr(provider, "force_flush"):
+            provider.force_flush()
 
     def _complete(self, span: _spans.LiveSpan, record: SessionRecord, summary: Attributes) -> None:
         span.set_attributes(summary)
