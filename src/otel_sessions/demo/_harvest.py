@@ -101,14 +101,19 @@ def program(signal: ReceivedSpan | ReceivedLog | ReceivedPoint) -> str:
     return str(signal.resource.get("service.name"))
 
 
+def _process(point: ReceivedPoint) -> tuple[str, str]:
+    """Which of the processes of a program sent it."""
+    return program(point), str(point.resource.get("service.instance.id"))
+
+
 def seconds(nanoseconds: int) -> str:
     """A duration for people."""
     return f"{nanoseconds / 1e9:.2f} s"
 
 
 def _latest(points: Sequence[ReceivedPoint]) -> list[ReceivedPoint]:
-    """Cumulative series come again with each export; the last one of each program counts."""
-    last = {(program(point), point.name, frozenset(point.attributes.items())): point for point in points}
+    """Cumulative series come again with each export; the last one of each process counts."""
+    last = {(*_process(point), point.name, frozenset(point.attributes.items())): point for point in points}
     return list(last.values())
 
 
