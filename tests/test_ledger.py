@@ -200,6 +200,19 @@ class TestMerge:
             assert 1 == recorded.metric("app_session.dropped", app_session__drop__reason="session_ended")
             assert handle.id != otel_sessions.start("chat", id="a").id
 
+    def test_nothing_to_lose(self) -> None:
+        """A request that is left after its session has ended elsewhere has nothing that would be lost."""
+        store = FailingStore(shared=True)
+        with record_sessions(store=store) as recorded:
+            handle = otel_sessions.start("chat", id="a")
+            with handle:
+                recorded.advance(1)
+                store.close(handle.id, status="success", reason="completed", ended_ns=recorded.clock.time_ns())
+                recorded.clock.advance(1)
+            recorded.advance(1)
+            assert not handle.is_active
+            assert 0 == recorded.metric("app_session.dropped")
+
 
 class TestManyHandles:
     """One session, several handles: taken at different times, by different requests."""

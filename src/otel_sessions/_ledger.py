@@ -179,7 +179,7 @@ class Ledger:
                 self._take_back(dirty, deltas)
                 return
         for session_id in missing:
-            self._lost(dirty[session_id])
+            self._lost(dirty[session_id], deltas[session_id])
 
     def _can_be_told_of(self, live: Live) -> bool:
         """Whether the store may hear now what has happened in a session."""
@@ -249,10 +249,11 @@ class Ledger:
             live.delta = delta
         self._dirty[live.beginning.id] = live
 
-    def _lost(self, live: Live) -> None:
+    def _lost(self, live: Live, delta: Totals) -> None:
         if live.ended is None:
             live.ended = "expired", "completed"
-            self._telemetry.metrics.dropped.add(1, sc.Drop.SESSION_ENDED)
+            if not delta.is_empty:
+                self._telemetry.metrics.dropped.add(1, sc.Drop.SESSION_ENDED)
         self.forget(live)
 
     def forget(self, live: Live) -> None:

@@ -192,6 +192,11 @@ class Totals:
     def __init__(self, last_activity_ns: int = 0) -> None:
         self.last_activity_ns = last_activity_ns
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says no more than when the session was active."""
+        return vars(self).keys() <= {"last_activity_ns", "active_ns"}
+
     def add_to(self, sums: Literal["messages", "tokens", "usage", "cost"], name: str, amount: float) -> None:
         """Add `amount` to one named sum."""
         held: dict[str, float] | None = getattr(self, sums)
