@@ -125,6 +125,31 @@ class TestMerge:
             assert record is not None
             assert 1 == record.totals.events
 
+    def test_ends_while_it_begins(self) -> None:
+        """A session that the end of its process overtakes is ended in the store, too: nobody finds it there later."""
+        store = FailingStore(shared=True)
+        with record_sessions(store=store) as recorded:
+            otel_sessions.start("chat").end()
+            begins, stored = threading.Event(), threading.Event()
+
+            def hold() -> None:
+                begins.set()
+                stored.wait(10)
+
+            store.before["create"] = hold
+            beginning = threading.Thread(target=otel_sessions.session("job").__enter__)
+            beginning.start()
+            assert begins.wait(10)
+            ending = threading.Thread(target=otel_sessions.shutdown)
+            ending.start()
+            ending.join(0.2)
+            stored.set()
+            beginning.join()
+            ending.join()
+            [span] = [span for span in recorded.session_spans if span.name == "session job"]
+            assert "shutdown" == portrait.attributes(span)["app_session.end_reason"]
+            assert [] == store.active()
+
     def test_pending_is_counted(self, store: FailingStore, recorded: RecordedSessions) -> None:
         """How many sessions have something unmerged is a metric."""
         handles = [otel_sessions.start("chat") for _ in range(3)]

@@ -114,7 +114,10 @@ class Ledger:
 
     def store_scoped(self, live: Live) -> None:
         """Tell a store that others see of a scoped session that has begun here."""
-        if self.shared is not None:
+        if self.shared is None:
+            return
+        # Who ends it meanwhile, because the process does, waits: the store cannot close what it does not know yet.
+        with live.lock:
             stored = self.call("create", self.shared.create, live.beginning, failed=Failed.FAILED)
             if stored is Failed.FAILED:
                 self.keep_unstored(live)
