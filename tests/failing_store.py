@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from otel_sessions import StoreError
 from otel_sessions.stores import MemoryStore
-from otel_sessions.typing import Beginning, EndReason, SessionRecord, Status, Totals
+from otel_sessions.typing import (
+    Admission,
+    Beginning,
+    Bucket,
+    Charge,
+    EndReason,
+    Level,
+    LimitStore,
+    SessionRecord,
+    Standing,
+    Status,
+    Totals,
+)
 
 from .shared_memory_store import SharedMemoryStore
 
@@ -29,6 +41,7 @@ EVERYTHING = frozenset(
         "take_over",
         "retire",
         "purge",
+        "limits",
     }
 )
 
@@ -161,6 +174,10 @@ class FailingStore:
         self._reach("shutdown")
         self._inner.shutdown()
 
+    @property
+    def limits(self) -> LimitStore:
+        return _FailingLimits(self._reach, self._inner.limits)
+
     def _reach(self, verb: str) -> None:
         self.calls.append(verb)
         happening = self.before.pop(verb, None)
@@ -168,3 +185,27 @@ class FailingStore:
             happening()
         if verb in self.failing:
             raise StoreError(f"{verb}: the line is cut")
+
+
+class _FailingLimits:
+    """The limits behind that line; to it they are one verb, `limits`."""
+
+    def __init__(self, reach: Callable[[str], None], inner: LimitStore) -> None:
+        self._reach = reach
+        self._inner = inner
+
+    def admit(self, charges: Sequence[Charge], now_us: int | None = None) -> Admission:
+        self._reach("limits")
+        return self._inner.admit(charges, now_us)
+
+    def levels(self, buckets: Sequence[Bucket], now_us: int | None = None) -> Sequence[Level]:
+        self._reach("limits")
+        return self._inner.levels(buckets, now_us)
+
+    def renew(self, slots: Sequence[Charge], now_us: int | None = None) -> Sequence[bool]:
+        self._reach("limits")
+        return self._inner.renew(slots, now_us)
+
+    def standings(self, buckets: Sequence[Bucket], now_us: int | None = None) -> Sequence[Standing]:
+        self._reach("limits")
+        return self._inner.standings(buckets, now_us)

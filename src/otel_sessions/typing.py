@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from ._counting.buckets import Admission, Bucket, Charge, Level, Pace, Standing
 from ._models import (
     Attributes,
     AttributeValue,
@@ -19,15 +20,22 @@ from ._models import (
 )
 
 __all__ = [
+    "Admission",
     "AttributeValue",
     "Attributes",
     "Beginning",
+    "Bucket",
+    "Charge",
     "Clock",
     "EndReason",
     "Event",
+    "Level",
+    "LimitStore",
+    "Pace",
     "Role",
     "SessionRecord",
     "SharedStore",
+    "Standing",
     "Status",
     "Store",
     "Topology",
@@ -45,6 +53,28 @@ class Clock(Protocol):
         """Nanoseconds from an arbitrary origin, never going back: for durations."""
 
 
+class LimitStore(Protocol):
+    """Where quotas, rates and leases are counted. Every verb is atomic and safe to call from any thread.
+
+    Times are microseconds since the epoch; None stands for the store's own clock. Any verb may raise `StoreError`.
+    """
+
+    def admit(self, charges: Sequence[Charge], now_us: int | None = None) -> Admission:
+        """Put all charges into their buckets, or none, if an enforced one has no room for its own.
+
+        The charges are of different buckets. What is over at that time does not count.
+        """
+
+    def levels(self, buckets: Sequence[Bucket], now_us: int | None = None) -> Sequence[Level]:
+        """How buckets stand, without putting anything in."""
+
+    def renew(self, slots: Sequence[Charge], now_us: int | None = None) -> Sequence[bool]:
+        """Hold each slot for another length; one that was lost is taken again, if there is room. Which are held."""
+
+    def standings(self, buckets: Sequence[Bucket], now_us: int | None = None) -> Sequence[Standing]:
+        """How the groups stand that these buckets are of. Which of them are nearly full may lag behind by one use."""
+
+
 @runtime_checkable
 class Store(Protocol):
     """Where the records of sessions live. Every verb is atomic and safe to call from any thread.
@@ -57,6 +87,10 @@ class Store(Protocol):
 
     shared: bool
     """Whether other processes see the same records."""
+
+    @property
+    def limits(self) -> LimitStore:
+        """The counts of limits, in the same place."""
 
     def create(self, beginning: Beginning) -> SessionRecord | None:
         """Store a new session and return None, unless there is one already.

@@ -27,11 +27,12 @@ _inherited: list[object] = []
 
 
 class Script:
-    """A script, with what stands before every one, and the name Redis knows it by."""
+    """A script, with what stands before every one of its directory, and the name Redis knows it by."""
 
     def __init__(self, name: str) -> None:
-        directory = files(__package__) / "lua"
-        self.source = (directory / "prelude.lua").read_text("utf-8") + (directory / f"{name}.lua").read_text("utf-8")
+        script = files(__package__) / "lua" / f"{name}.lua"
+        prelude = files(__package__) / "lua" / name.rpartition("/")[0] / "prelude.lua"
+        self.source = prelude.read_text("utf-8") + script.read_text("utf-8")
         self.digest = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 

@@ -46,7 +46,22 @@ _FIRST: Final = (
     "INSERT INTO secret VALUES (1, randomblob(32))",
 )
 
-MIGRATIONS: Final = (_FIRST,)
+# Without indexes: a decision reads and writes by name. `ratio` and `full_us` are what was known when it was made.
+_LIMITS: Final = (
+    """
+    CREATE TABLE bucket (
+        name TEXT PRIMARY KEY,
+        state TEXT NOT NULL,
+        pace TEXT,
+        expires_us INTEGER NOT NULL,
+        group_name TEXT,
+        ratio REAL,
+        full_us INTEGER
+    ) WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: Final = (_FIRST, _LIMITS)
 """What leads from each version to the next; the first makes a new file."""
 
 VERSION: Final = len(MIGRATIONS)

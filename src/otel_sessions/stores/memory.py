@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
+from ._memory_limits import MemoryLimits
 from ._packed import pack, unpack
 
 _TICK_NS: Final = 1_000_000_000
@@ -37,6 +38,7 @@ class MemoryStore:
     def __init__(self, *, history: int = 10_000) -> None:
         self._history_size = history
         self._secret = secrets.token_bytes(_SECRET_BYTES)
+        self.limits = MemoryLimits()
         self._begin()
 
     def _begin(self) -> None:
@@ -152,6 +154,7 @@ class MemoryStore:
     def after_fork(self) -> None:
         """Start empty in a child process: the sessions in memory are the parent's."""
         self._begin()
+        self.limits.after_fork()
 
     def shutdown(self) -> None:
         """Nothing to release."""

@@ -30,6 +30,7 @@ except ImportError as error:
     raise MissingExtraError(feature="otel_sessions.stores.redis", module="redis", extra="redis") from error
 
 from . import _redis_format as form
+from ._redis_limits import RedisLimits
 from ._redis_line import Line
 from ._redis_url import Address, Options
 from .memory import _deadline
@@ -108,6 +109,7 @@ class RedisStore:
         options = address.options
         self._line = Line(address, pause=options.timeout, clock=clock)
         self._prefix = f"{{{options.prefix}}}:"
+        self.limits = RedisLimits(self._line, self._prefix)
         self._keys = [f"{self._prefix}{name}".encode() for name in _SHARED]
         self._retention_ms = int(options.retention * 1000)
         self._secret = secrets.token_bytes(32)

@@ -17,6 +17,7 @@ from . import _database
 from . import _rows as rows
 from ._database import Database, Synchronous
 from ._schema import NEVER
+from ._sqlite_limits import SQLiteLimits
 
 _NS: Final = 1_000_000_000
 _DAY_SECONDS: Final = 86_400
@@ -61,6 +62,7 @@ class SQLiteStore:
             if not 0 < seconds < _LONGEST_SECONDS:
                 raise ConfigurationError(_not_seconds(name, seconds))
         self._database = Database(path, timeout=timeout, synchronous=synchronous)
+        self.limits = SQLiteLimits(self._database)
         self._retention_ns = int(retention * _NS)
         self._purged_ns: int | None = None
 
