@@ -56,6 +56,18 @@ ATTRIBUTES: Final[dict[str, tuple[str, str]]] = {
     sc.EVENT_NAME: ("metrics", "The name of a built-in event, `_OTHER` for your own."),
     sc.EVENT_MESSAGE: ("events", "The text given with an event, redacted; the log event has it as its body too."),
     sc.MESSAGE_ROLE: ("metrics", "`user`, `assistant`, `system`, `tool`."),
+    sc.LIMIT_KIND: ("limit events, metrics", "`quota`, `rate` or `concurrency`."),
+    sc.LIMIT_NAME: ("limit events, metrics", "The name of the limit: `tokens`, `upload`, ..."),
+    sc.LIMIT_RESULT: ("metrics", "`allowed`, `near_limit` from 75 % on, `rejected`, `shadow_rejected`."),
+    sc.LIMIT_WINDOW: ("limit events, metrics", "The quota's `total`, `day`, `month`, `24 hours`; a rate's in seconds."),
+    sc.LIMIT_SCOPE: ("limit events, metrics", "Whose it is: the `session`'s, `user`'s or `tenant`'s."),
+    sc.LIMIT_AMOUNT: ("`app_session.limit.rejected`", "How much was asked for."),
+    sc.LIMIT_USED: ("limit events", "How much was used at that time."),
+    sc.LIMIT_CAPACITY: ("limit events", "How much there is."),
+    sc.LIMIT_THRESHOLD: ("`app_session.limit.threshold`", "The share that was crossed: 0.75 or 0.9."),
+    sc.LIMIT_SHADOW: ("`app_session.limit.rejected`", "True: it was allowed nevertheless, the limit is not enforced."),
+    sc.OPERATION: ("`app_session.limit.rejected`", "What it was asked for, as `use(..., operation=)` was told."),
+    sc.QUOTA_BAND: ("metrics", "`below` 75 %, `warning`, `critical` from 90 % on, `exhausted`."),
     sc.FINDING_KIND: ("`app_session.finding`, metrics", "What `suspicious()` was told."),
     sc.FINDING_SCORE: ("`app_session.finding`", "How sure it is, 0 to 1."),
     sc.FINDING_SEVERITY: ("`app_session.finding`, metrics", "`info`, `warn` from 0.5, `error` from 0.8."),
@@ -82,6 +94,8 @@ EVENTS: Final[dict[str, str]] = {
     sc.EVENT_EXCEPTION: "An error, handled or not.",
     sc.EVENT_PROGRESS: "How far a session has come: `progress()`.",
     sc.EVENT_PLATFORM_SWITCH: "A session moved to another platform: `switch_platform()`.",
+    sc.EVENT_LIMIT_THRESHOLD: "A use crossed 75 % or 90 % of a quota. Always a log event.",
+    sc.EVENT_LIMIT_REJECTED: "A limit refused something, or would have. Always a log event.",
     sc.EVENT_FINDING: "Suspicious activity: `suspicious()`. Always a log event, so that it survives trace sampling.",
     sc.EVENT_STARTUP: "The library runs in this process; carries the main settings. A log event only.",
 }
@@ -96,7 +110,7 @@ DROPS: Final[dict[str, str]] = {
 }
 
 _NOT_SIGNALS: Final = frozenset({sc.SCOPE_NAME, sc.SCHEMA_URL, sc.OTHER, sc.USAGE_PREFIX, sc.CONFIG_PREFIX})
-_PLAIN_TYPES: Final = {"Redactor": "Callable[[str], str]", "EventMode": "str"}
+_PLAIN_TYPES: Final = {"Redactor": "Callable[[str], str]", "EventMode": "str", "LimitFailure": "str"}
 
 
 def settings() -> str:

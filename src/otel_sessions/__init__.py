@@ -12,12 +12,19 @@
 from ._api import active, configure, end, get, recover, resume, shutdown, start, sweep
 from ._context import BoundExecutor, bind
 from ._decorators import session
+from ._lease import Lease
+from ._limiter import QuotaStatus
 from ._session import Session, current_session
 from ._turn import Turn
 from .exceptions import (
+    ConcurrencyExceededError,
     ConfigurationError,
     InvalidValueError,
+    LimitExceededError,
+    LimitUnknownError,
     MissingExtraError,
+    QuotaExceededError,
+    RateLimitedError,
     SessionNotFoundError,
     SessionsError,
     StoreError,
@@ -26,9 +33,16 @@ from .version import __version__
 
 __all__ = [
     "BoundExecutor",
+    "ConcurrencyExceededError",
     "ConfigurationError",
     "InvalidValueError",
+    "Lease",
+    "LimitExceededError",
+    "LimitUnknownError",
     "MissingExtraError",
+    "QuotaExceededError",
+    "QuotaStatus",
+    "RateLimitedError",
     "Session",
     "SessionNotFoundError",
     "SessionsError",

@@ -6,13 +6,15 @@ import dataclasses
 import inspect
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, get_args
 
 from . import _semconv as sc
 from ._models import Attributes
 from ._values import label
 from .exceptions import ConfigurationError, InvalidValueError
+from .limits.tiers import tiers as all_tiers
 from .security.redaction import Redactor, redact
 from .typing import Store
 
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
+    from .limits.tiers import Tier
     from .typing import Clock
 
 EventMode = Literal["both", "log", "span"]
+LimitFailure = Literal["open", "closed"]
 
 ENV_PREFIX: Final = "OTEL_SESSIONS_"
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
@@ -59,6 +63,10 @@ class Options(TypedDict, total=False):
     stamp: bool
     detect_user: bool
     pseudonym_key: str | None
+    tiers: Iterable[Tier] | str | Path
+    default_tier: str | None
+    tenant_attribute: str
+    limit_failure: LimitFailure
     redact: Redactor
     clock: Clock | None
     web_type: str
@@ -122,6 +130,14 @@ class Settings:
         "The secret under which user names become pseudonyms: at least 16 characters, equal for all processes.",
         shown=False,
     )
+    tiers: tuple[Tier, ...] | str = _setting(
+        (), "Tiers of your own, beside `free`, `basic`, `pro` and `enterprise`: `Tier` objects, or a TOML or YAML file."
+    )
+    default_tier: str | None = _setting(None, "The tier of the sessions that are started without one.")
+    tenant_attribute: str = _setting("tenant", "The attribute of a session, given at its start, that names its tenant.")
+    limit_failure: LimitFailure = _setting(
+        "open", "When the store cannot be asked about a limit: `open` allows, `closed` refuses."
+    )
     redact: Redactor = _setting(redact, "What takes secrets out of messages and texts: `str -> str`.", env=False)
     clock: Clock | None = _setting(None, "Where time comes from; the system's clocks if not given.", env=False)
     web_type: str = _setting("web", "The type of the sessions that the middleware opens.")
@@ -159,6 +175,7 @@ class Settings:
         if inspect.iscoroutinefunction(self.identify):
             raise ConfigurationError(f"identify={self.identify!r}: use a plain function, a coroutine is not awaited")
         self._check_values()
+        self._check_limits()
         self._check_web()
         self._check_objects()
 
@@ -172,6 +189,23 @@ class Settings:
             # Never the value: it may be most of a secret.
             given = f"{len(key)} characters" if isinstance(key, str) else type(key).__name__
             raise ConfigurationError(f"pseudonym_key is {given}: use a text of at least {_MIN_KEY} random characters")
+
+    def _check_limits(self) -> None:
+        if self.limit_failure not in get_args(LimitFailure):
+            raise ConfigurationError(
+                f"limit_failure={self.limit_failure!r}: use one of {', '.join(get_args(LimitFailure))}"
+            )
+        if not isinstance(self.tenant_attribute, str) or not self.tenant_attribute:
+            raise ConfigurationError(f"tenant_attribute={self.tenant_attribute!r}: use the name of an attribute")
+        if isinstance(self.tiers, Path):
+            object.__setattr__(self, "tiers", str(self.tiers))
+        elif not isinstance(self.tiers, str):
+            object.__setattr__(self, "tiers", tuple(self.tiers))
+        known = all_tiers(self.tiers)
+        if self.default_tier is not None and self.default_tier not in known:
+            raise ConfigurationError(
+                f"default_tier={self.default_tier!r}: there is no such tier; there are {', '.join(known)}"
+            )
 
     def _check_web(self) -> None:
         try:

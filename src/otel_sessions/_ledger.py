@@ -301,6 +301,11 @@ class Ledger:
         self.flush()
         return self.call("get", self.store.get, session_id, failed=None) or self._ended(session_id)
 
+    def used(self, live: Live, name: str) -> float:
+        """How much of something a session has used itself."""
+        record = self.get(live.beginning.id)
+        return 0.0 if record is None else (record.totals.usage or {}).get(name, 0)
+
     def active(self, user: str | None = None) -> list[SessionRecord]:
         """The active sessions, oldest first."""
         self.flush()

@@ -23,6 +23,8 @@ from ._config import Settings
 from ._endings import Endings
 from ._guard import guarded, log, swallow
 from ._ledger import Failed, Ledger
+from ._limit_gauges import LimitGauges
+from ._limiter import Limiter
 from ._live import Live
 from ._models import Attributes, Beginning, SessionRecord, Totals
 from ._outflow import AT_ONCE, Outflow
@@ -69,6 +71,16 @@ class Lifecycle:
         )
         self._outflow = Outflow(telemetry.flush, in_thread=settings.background)
         self.recorder = Recorder(ledger, telemetry, clock, settings.redact)
+        self.limiter = Limiter(
+            settings,
+            ledger,
+            telemetry,
+            clock,
+            self.recorder,
+            pseudonyms=lambda: self.pseudonyms,
+            outside=self._outside,
+        )
+        self._gauges = LimitGauges(ledger, telemetry, self.limiter)
         self._idle_ns = None if settings.idle_timeout is None else int(settings.idle_timeout * _NS)
         self._longest_ns = None if settings.max_duration is None else int(settings.max_duration * _NS)
         self._max_span_ns = None if settings.max_span_duration is None else int(settings.max_span_duration * _NS)
@@ -81,6 +93,13 @@ class Lifecycle:
         self._random = random.Random(os.urandom(32))  # noqa: S311 - an id is unique, not secret; what clients hold is
         self._sweeping = threading.Lock()
         vars(self).pop("threads", None)
+
+    async def _outside(self, function: Callable[[], None]) -> None:
+        """Call something that may have to wait for the store, and the event loop does not."""
+        if self.ledger.shared is None:
+            function()
+        else:
+            await self.threads.call(function)
 
     @cached_property
     def threads(self) -> Threads:
@@ -362,6 +381,7 @@ class Lifecycle:
             self.endings.expire_unstored(now)
             self._expire(now)
             self.recovery.round()
+            self.limiter.renew()
 
     def _expire(self, now: int) -> None:
         """End what the store says is due: some at a time, for there may be a million. The rest waits for a round."""
@@ -411,6 +431,7 @@ class Lifecycle:
         """End what cannot outlive this process, and everything else."""
         self.end_here(functools.partial(self._outflow.keeps_up, at_exit=True))
         self.endings.give_up()
+        self.limiter.release_all()
         self.recovery.retire()
         self.ledger.shutdown()
         if "threads" in vars(self):
@@ -424,6 +445,7 @@ class Lifecycle:
         self.ledger.after_fork()
         self._outflow.after_fork()
         self.recovery.after_fork()
+        self.limiter.after_fork()
         self.telemetry.after_fork()
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 from opentelemetry.context import Context
@@ -12,6 +12,10 @@ from opentelemetry.trace import set_span_in_context
 
 from ._models import Beginning, EndReason, SessionRecord, Status, Totals
 from ._telemetry import LiveSpan
+
+if TYPE_CHECKING:
+    from ._allowances import Allowances
+    from .limits.policy import Limit
 
 _GENERATION_NS: Final = 60 * 1_000_000_000
 
@@ -22,10 +26,12 @@ class Live:
     __slots__ = (
         "__weakref__",
         "_context",
+        "allowances",
         "beginning",
         "delta",
         "ended",
         "last_ns",
+        "limits",
         "lock",
         "operations",
         "outer",
@@ -57,6 +63,10 @@ class Live:
         self.successor: Live | None = None
         self.user = beginning.user
         self.platform = beginning.platform
+        self.allowances: Allowances | None = None
+        """The limits that apply to it, once it is asked for one."""
+        self.limits: Mapping[tuple[str, str], Limit] | None = None
+        """Its own limits, by kind and name; they go before those of its tier."""
         self.span: LiveSpan | None = None
         self.outer = outer
         """Where a scoped session began."""

@@ -157,7 +157,7 @@ def _tuples(value: Any) -> AttributeValue:
 
 
 _COUNTS = ("requests", "events", "errors", "turns", "turn_ns", "active_ns", "dropped_events")
-_SUMS = ("messages", "tokens", "usage", "cost")
+_SUMS = ("messages", "tokens", "usage", "operations", "cost")
 _LATEST = ("user", "platform", "error")
 _ALL = (*_COUNTS, *_SUMS, *_LATEST, "last_activity_ns", "last_message_ns", "recent", "attributes")
 
@@ -180,6 +180,8 @@ class Totals:
     messages: dict[str, float] | None = None
     tokens: dict[str, float] | None = None
     usage: dict[str, float] | None = None
+    operations: dict[str, float] | None = None
+    """What was used by which operation: the amounts by `<operation>|<name>`."""
     cost: dict[str, float] | None = None
     user: str | None = None
     platform: str | None = None
@@ -197,7 +199,9 @@ class Totals:
         """Whether it says no more than when the session was active."""
         return vars(self).keys() <= {"last_activity_ns", "active_ns"}
 
-    def add_to(self, sums: Literal["messages", "tokens", "usage", "cost"], name: str, amount: float) -> None:
+    def add_to(
+        self, sums: Literal["messages", "tokens", "usage", "operations", "cost"], name: str, amount: float
+    ) -> None:
         """Add `amount` to one named sum."""
         held: dict[str, float] | None = getattr(self, sums)
         if held is None:
@@ -220,7 +224,7 @@ class Totals:
                 setattr(self, name, getattr(self, name) + added)
         for sums in _SUMS:
             for name, amount in (getattr(delta, sums) or {}).items():
-                self.add_to(sums, name, amount)  # type: ignore[arg-type]  # _SUMS holds just those four names
+                self.add_to(sums, name, amount)  # type: ignore[arg-type]  # _SUMS holds just those names
         newer = delta.last_activity_ns >= self.last_activity_ns
         self.last_activity_ns = max(self.last_activity_ns, delta.last_activity_ns)
         self.last_message_ns = max(self.last_message_ns, delta.last_message_ns)

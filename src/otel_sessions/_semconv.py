@@ -47,6 +47,18 @@ COST_CURRENCY: Final = "app_session.cost.currency"
 EVENT_NAME: Final = "app_session.event.name"
 EVENT_MESSAGE: Final = "app_session.event.message"
 MESSAGE_ROLE: Final = "app_session.message.role"
+LIMIT_KIND: Final = "app_session.limit.kind"
+LIMIT_NAME: Final = "app_session.limit.name"
+LIMIT_RESULT: Final = "app_session.limit.result"
+LIMIT_WINDOW: Final = "app_session.limit.window"
+LIMIT_SCOPE: Final = "app_session.limit.scope"
+LIMIT_AMOUNT: Final = "app_session.limit.amount"
+LIMIT_USED: Final = "app_session.limit.used"
+LIMIT_CAPACITY: Final = "app_session.limit.capacity"
+LIMIT_THRESHOLD: Final = "app_session.limit.threshold"
+LIMIT_SHADOW: Final = "app_session.limit.shadow"
+OPERATION: Final = "app_session.operation.name"
+QUOTA_BAND: Final = "app_session.quota.band"
 FINDING_KIND: Final = "app_session.finding.kind"
 FINDING_SCORE: Final = "app_session.finding.score"
 FINDING_SEVERITY: Final = "app_session.finding.severity"
@@ -78,9 +90,18 @@ EVENT_STARTUP: Final = "app_session.startup"
 EVENT_PROGRESS: Final = "app_session.progress"
 EVENT_PLATFORM_SWITCH: Final = "app_session.platform_switch"
 EVENT_FINDING: Final = "app_session.finding"
+EVENT_LIMIT_THRESHOLD: Final = "app_session.limit.threshold"
+EVENT_LIMIT_REJECTED: Final = "app_session.limit.rejected"
 
 BUILT_IN_EVENTS: Final = frozenset(
-    {EVENT_EXCEPTION, EVENT_PROGRESS, EVENT_PLATFORM_SWITCH, EVENT_FINDING},
+    {
+        EVENT_EXCEPTION,
+        EVENT_PROGRESS,
+        EVENT_PLATFORM_SWITCH,
+        EVENT_FINDING,
+        EVENT_LIMIT_THRESHOLD,
+        EVENT_LIMIT_REJECTED,
+    },
 )
 
 OTHER: Final = "_OTHER"
@@ -176,6 +197,54 @@ COST: Final = Metric(
     "Money spent in sessions, in the unit of the currency attribute.",
     (TYPE, COST_CURRENCY, GEN_AI_REQUEST_MODEL),
 )
+LIMIT_DECISIONS: Final = Metric(
+    "app_session.limit.decisions",
+    "counter",
+    "{decision}",
+    "What limits decided: `allowed`, `near_limit` (from 75 % on), `rejected`; `shadow_rejected` if not enforced.",
+    (LIMIT_KIND, LIMIT_NAME, LIMIT_RESULT, TIER),
+)
+QUOTA_USAGE: Final = Metric(
+    "app_session.quota.usage", "counter", "{unit}", "What sessions used of what has quotas.", (LIMIT_NAME, TIER)
+)
+QUOTA_LIMIT: Final = Metric(
+    "app_session.quota.limit",
+    "observable_gauge",
+    "{unit}",
+    "How much one actor may use.",
+    (LIMIT_NAME, TIER, LIMIT_WINDOW, LIMIT_SCOPE),
+)
+QUOTA_UTILIZATION_RATIO: Final = Metric(
+    "app_session.quota.utilization_ratio",
+    "observable_gauge",
+    "1",
+    "The share of its quota that the actor has used who has used most of it.",
+    (LIMIT_NAME, TIER, LIMIT_WINDOW, LIMIT_SCOPE),
+)
+QUOTA_ACTORS: Final = Metric(
+    "app_session.quota.actors",
+    "observable_gauge",
+    "{actor}",
+    "How many actors have used so much of their quota: `below` 75 %, `warning`, `critical` from 90 % on, `exhausted`.",
+    (LIMIT_NAME, TIER, LIMIT_WINDOW, LIMIT_SCOPE, QUOTA_BAND),
+)
+QUOTA_TIME_TO_EXHAUSTION: Final = Metric(
+    "app_session.quota.time_to_exhaustion",
+    "observable_gauge",
+    "s",
+    "When the next actor will have used up its quota, at its present rate; absent if none will.",
+    (LIMIT_NAME, TIER, LIMIT_WINDOW, LIMIT_SCOPE),
+)
+LEASE_ACTIVE: Final = Metric(
+    "app_session.lease.active",
+    "observable_up_down_counter",
+    "{lease}",
+    "Leases that this process holds.",
+    (LIMIT_NAME, TIER),
+)
+LEASE_LIMIT: Final = Metric(
+    "app_session.lease.limit", "observable_gauge", "{lease}", "How many leases one actor may hold.", (LIMIT_NAME, TIER)
+)
 PLATFORM_SWITCH_DURATION: Final = Metric(
     "app_session.platform_switch.duration",
     "histogram",
@@ -224,5 +293,7 @@ UP: Final = Metric("app_session.up", "observable_gauge", "{instance}", "1 while 
 
 METRICS: Final = (
     STARTS, ACTIVE, DURATION, REQUESTS, EVENTS, ERRORS, TURN_DURATION, MESSAGES, ENGAGEMENT_RATIO, TOKEN_USAGE, COST,
-    PLATFORM_SWITCH_DURATION, FINDINGS, ACCESS_FAILURES, STORE_OPERATION_DURATION, STORE_PENDING, DROPPED, UP,
+    LIMIT_DECISIONS, QUOTA_USAGE, QUOTA_LIMIT, QUOTA_UTILIZATION_RATIO, QUOTA_ACTORS, QUOTA_TIME_TO_EXHAUSTION,
+    LEASE_ACTIVE, LEASE_LIMIT, PLATFORM_SWITCH_DURATION, FINDINGS,
+    ACCESS_FAILURES, STORE_OPERATION_DURATION, STORE_PENDING, DROPPED, UP,
 )  # fmt: skip

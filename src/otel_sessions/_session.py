@@ -14,11 +14,11 @@ from opentelemetry import trace
 
 from . import _context, _values
 from . import _semconv as sc
-from ._guard import guarded, log
+from ._guard import guarded
 from ._handoff import Handoff
+from ._limited_session import LimitedSession
 from ._models import EndReason, Role, Status
 from ._turn import Turn
-from ._view import SessionView
 from .exceptions import InvalidValueError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _ENDINGS: Final[dict[Status, EndReason]] = {
 _ENDS_ITERATION: Final = (StopIteration, StopAsyncIteration)
 
 
-class Session(SessionView):
+class Session(LimitedSession):
     """A session, as user code holds it.
 
     Every method may be called from any thread. None raises because of telemetry; `InvalidValueError` says that the call
@@ -407,21 +407,6 @@ class Session(SessionView):
         """Nobody holds it any more, and nobody has ended it."""
         if self._live is not None:
             self._lifecycle.end(self._live, "cancelled", "cancelled")
-
-    def _usable(self, doing: str) -> Live | None:
-        live = self._now()
-        if live is not None and live.ended is not None:
-            log.warn(
-                "ended",
-                "%s() did nothing: the session %s (%s) has ended as %s.",
-                doing,
-                live.beginning.id,
-                live.beginning.type,
-                live.ended[0],
-            )
-            self._lifecycle.telemetry.metrics.dropped.add(1, sc.Drop.SESSION_ENDED)
-            return None
-        return live
 
 
 NO_SESSION: Final = Session(None, None)

@@ -36,6 +36,7 @@ _MAX_TEXT: Final = 4_096
 _MARGIN: Final = 1_024
 _MAX_ITEMS: Final = 128
 _MAX_SECONDS: Final = 1e10
+_MAX_QUANTITY: Final = 2**53 - 1  # the integers that a floating-point number holds exactly
 _MAX_INT: Final = 2**63  # OTLP carries signed 64-bit integers
 
 
@@ -127,6 +128,29 @@ def amount(what: str, value: float) -> float:
     if not usable or not 0 <= number < _MAX_INT:
         raise InvalidValueError(f"{_shown(value)} cannot be {what}: use a finite number that is not negative")
     return float(number) if isinstance(number, float) else int(number)
+
+
+def quantity(name: str, value: float) -> float:
+    """Check how much of a quota is asked for: a finite number, not negative, that every store counts exactly.
+
+    Raises:
+        InvalidValueError: it is something else.
+    """
+    checked = amount(f"an amount of {name}", value)
+    if checked > _MAX_QUANTITY:
+        raise InvalidValueError(f"{_shown(value)} cannot be an amount of {name}: use at most {_MAX_QUANTITY}")
+    return checked
+
+
+def times(name: str, value: int) -> int:
+    """Check how often something is done: a whole number, one or more.
+
+    Raises:
+        InvalidValueError: it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _MAX_QUANTITY:
+        raise InvalidValueError(f"{_shown(value)} cannot be a cost of {name}: use a whole number from 1 on")
+    return int(value)
 
 
 def seconds(what: str, value: float) -> float:

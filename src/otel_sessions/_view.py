@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext
 
+from . import _semconv as sc
+from ._guard import log
 from ._models import EndReason, SessionRecord, Status
 
 if TYPE_CHECKING:
@@ -128,3 +130,18 @@ class SessionView:
 
     def __repr__(self) -> str:
         return f"<Session {self.id} type={self.type} status={self.status}>" if self._live else "<no session>"
+
+    def _usable(self, doing: str) -> Live | None:
+        live = self._now()
+        if live is not None and live.ended is not None:
+            log.warn(
+                "ended",
+                "%s() did nothing: the session %s (%s) has ended as %s.",
+                doing,
+                live.beginning.id,
+                live.beginning.type,
+                live.ended[0],
+            )
+            self._lifecycle.telemetry.metrics.dropped.add(1, sc.Drop.SESSION_ENDED)
+            return None
+        return live

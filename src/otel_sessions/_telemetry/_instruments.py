@@ -84,8 +84,13 @@ class Instruments:
         self.token_usage = self._tally(sc.TOKEN_USAGE)
         self.cost = self._tally(sc.COST)
         self.findings = self._tally(sc.FINDINGS)
+        self.quota_usage = self._tally(sc.QUOTA_USAGE)
         self.access_failures = self._tally(sc.ACCESS_FAILURES)
         self.dropped = self._tally(sc.DROPPED)
+        # Not a tally: its exemplars lead from a refusal to the trace in which it came.
+        self.limit_decisions = meter.create_counter(
+            sc.LIMIT_DECISIONS.name, sc.LIMIT_DECISIONS.unit, sc.LIMIT_DECISIONS.description
+        )
         self.duration = self._histogram(sc.DURATION)
         self.turn_duration = self._histogram(sc.TURN_DURATION)
         self.engagement_ratio = self._histogram(sc.ENGAGEMENT_RATIO)

@@ -1,0 +1,114 @@
+"""What one session may use: the limits of its tier and its own, with the buckets in which its use is counted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from ._counting.buckets import Bucket
+from .exceptions import InvalidValueError
+from .limits.policy import Concurrency, Limit, Quota, Rate, Scope, window_name
+
+if TYPE_CHECKING:
+    from ._live import Live
+    from .limits.tiers import Tier
+
+Actor: TypeAlias = "tuple[str | None, str | None]"
+"""The session's user and its tenant."""
+
+_FOREVER_US: Final = 2**62
+
+
+class Gauge(NamedTuple):
+    """One limit, as it is for one session: what is asked of a store."""
+
+    limit: Limit
+    bucket: Bucket
+    window: str
+
+
+class Allowances:
+    """The limits of one session. It is made anew when the session's user changes."""
+
+    __slots__ = ("_gauges", "_live", "_tenant", "_until_us", "own", "tier", "user")
+
+    def __init__(self, live: Live, tier: Tier | None, tenant: str | None, own: Mapping[tuple[str, str], Limit]) -> None:
+        self.tier = tier
+        self.user = live.user
+        self._live = live
+        self._tenant = tenant
+        self.own = own
+        self._gauges: dict[tuple[str, str], tuple[Gauge, ...]] = {}
+        self._until_us = _FOREVER_US
+
+    def of(self, kind: str, name: str, now_us: int) -> tuple[Gauge, ...]:
+        """The limits of that kind and name; none if it is not limited."""
+        if now_us >= self._until_us:
+            # A period of the calendar is over.
+            self._gauges.clear()
+            self._until_us = _FOREVER_US
+        found = self._gauges.get((kind, name))
+        if found is None:
+            found = self._gauges[kind, name] = tuple(self._make(kind, name, now_us))
+        return found
+
+    def quotas(self, now_us: int) -> Mapping[str, tuple[Gauge, ...]]:
+        """All quotas of the session, by name."""
+        names = [] if self.tier is None else [*self.tier.quotas]
+        names += [name for kind, name in self.own if kind == "quota" and name not in names]
+        return {name: self.of("quota", name, now_us) for name in names}
+
+    def _make(self, kind: str, name: str, now_us: int) -> Iterable[Gauge]:
+        for limit in self._limits(kind, name):
+            actor = self._actor(limit.scope)
+            if isinstance(limit, Quota):
+                group = None
+                if self.tier is not None and (kind, name) not in self.own:
+                    group = group_of(self.tier, limit)
+                if limit.per in {"minute", "hour", "day", "month"}:
+                    self._until_us = min(self._until_us, limit.period(now_us)[1])
+                yield Gauge(limit, limit.bucket(f"{name}|{limit.per}|{actor}", now_us, group), limit.per)
+            elif isinstance(limit, Rate):
+                for bucket, (_, seconds) in zip(limit.buckets(f"{name}|{actor}"), limit.windows, strict=True):
+                    yield Gauge(limit, bucket, window_name(limit, seconds))
+            else:
+                yield Gauge(limit, limit.bucket(f"{name}|{actor}"), "")
+
+    def _limits(self, kind: str, name: str) -> Iterable[Limit]:
+        own = self.own.get((kind, name))
+        if own is not None:
+            return (own,)
+        if self.tier is None:
+            return ()
+        if kind == "quota":
+            return self.tier.quotas.get(name, ())
+        found = (self.tier.rates if kind == "rate" else self.tier.concurrency).get(name)
+        return () if found is None else (found,)
+
+    def _actor(self, scope: Scope) -> str:
+        """Whose use is counted; a session without a user or a tenant counts for itself."""
+        if scope == "user" and self.user is not None:
+            return f"user|{self.user}"
+        if scope == "tenant" and self._tenant is not None:
+            return f"tenant|{self._tenant}"
+        # The client's key outlives the session: an idle hour is no way to a new allowance.
+        if scope != "session":
+            return f"client|{self._live.key}"
+        return f"session|{self._live.beginning.id}"
+
+
+def group_of(tier: Tier, quota: Quota) -> str:
+    """What a store calls the use of one quota by all who have it."""
+    return json.dumps([tier.name, quota.name, quota.per, quota.scope])
+
+
+def kind_of(limit: Limit) -> str:
+    """What a limit is called in signals."""
+    if isinstance(limit, Quota):
+        return "quota"
+    if isinstance(limit, Rate):
+        return "rate"
+    if isinstance(limit, Concurrency):
+        return "concurrency"
+    raise InvalidValueError(f"{limit!r} is no limit: use Quota, Rate or Concurrency of otel_sessions.limits")

@@ -1,0 +1,85 @@
+"""A slot among those that may be held at once."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from .exceptions import InvalidValueError
+
+if TYPE_CHECKING:
+    from ._counting.buckets import Charge
+    from ._limiter import Limiter
+    from ._live import Live
+
+
+class Lease:
+    """A slot, held from entering the block until it is left, or from `acquire` until `release`.
+
+    While this process lives the slot is renewed in the background; when the process is killed it comes back by itself
+    after the limit's time to live. A lease that nobody holds a reference to is not renewed either.
+
+    Raises:
+        ConcurrencyExceededError: on entering, all slots are taken.
+    """
+
+    __slots__ = ("__weakref__", "_limiter", "_live", "charges", "holder", "is_lost", "name", "tier")
+
+    def __init__(self, limiter: Limiter | None, live: Live | None, name: str, tier: str | None = None) -> None:
+        self._limiter = limiter
+        self._live = live
+        self.name = name
+        self.tier = tier
+        self.holder = secrets.token_hex(8)
+        self.charges: Sequence[Charge] = ()
+        """The slots that it holds, one for each limit of that name."""
+        self.is_lost = False
+        """Whether the slot went to somebody else, because it could not be renewed in time."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is held, as far as this process knows."""
+        return bool(self.charges) and not self.is_lost
+
+    def acquire(self) -> None:
+        """Take a slot.
+
+        Raises:
+            ConcurrencyExceededError: all are taken.
+            LimitUnknownError: the store could not be asked, and the setting `limit_failure` says `closed`.
+            InvalidValueError: it is held already, or nothing is known of such a limit.
+        """
+        if self.charges:
+            raise InvalidValueError(f"the lease {self.name!r} is held already: make another one for another slot")
+        if self._limiter is not None and self._live is not None:
+            self._limiter.admit(self._live, leases=[self])
+
+    def release(self) -> None:
+        """Give the slot back; nothing happens if it is not held."""
+        if self._limiter is not None and self.charges:
+            self._limiter.release(self)
+
+    def __enter__(self) -> Lease:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.release()
+
+    async def __aenter__(self) -> Lease:
+        if self._limiter is not None:
+            await self._limiter.outside(self.acquire)
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        # A coroutine that is closed cannot wait any more.
+        if self._limiter is None or isinstance(exc, GeneratorExit):
+            self.release()
+        else:
+            await self._limiter.outside(self.release)

@@ -1,0 +1,103 @@
+"""The metrics that say how limits stand, for all actors together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from . import _semconv as sc
+from ._allowances import group_of
+from ._counting.buckets import Bucket, Standing
+from ._ledger import Ledger
+from ._limiter import Limiter
+from ._telemetry import Telemetry
+from .limits.policy import Quota
+from .limits.tiers import Tier
+
+Values: TypeAlias = "Mapping[tuple[str | None, ...], float]"
+
+Row: TypeAlias = "tuple[tuple[str, ...], float, Standing]"
+
+_FRESH_SECONDS: Final = 0.5
+"""One look into the store is enough for the gauges of one collection."""
+
+
+class LimitGauges:
+    """Reads from the store how limits stand; of many processes one does."""
+
+    def __init__(self, ledger: Ledger, telemetry: Telemetry, limiter: Limiter) -> None:
+        self._ledger = ledger
+        self._limiter = limiter
+        self._quotas = [
+            (tier, quota) for tier in limiter.known.values() for each in tier.quotas.values() for quota in each
+        ]
+        self._seen: set[tuple[str, ...]] = set()
+        self._read_at: float | None = None
+        self._standings: list[Row] = []
+        for metric, read in {
+            sc.QUOTA_LIMIT: self._limits,
+            sc.QUOTA_UTILIZATION_RATIO: self._utilization,
+            sc.QUOTA_ACTORS: self._actors,
+            sc.QUOTA_TIME_TO_EXHAUSTION: self._exhaustion,
+            sc.LEASE_ACTIVE: limiter.leases,
+            sc.LEASE_LIMIT: self._lease_limits,
+        }.items():
+            telemetry.observe(metric, read)
+
+    def _read(self) -> list[Row]:
+        """How the quotas stand that anybody has used: by name, tier, window and scope."""
+        now = time.monotonic()
+        if self._read_at is None or now - self._read_at > _FRESH_SECONDS:
+            self._standings = self._ask() if self._ledger.leads else []
+            self._read_at = now
+        return self._standings
+
+    def _ask(self) -> list[Row]:
+        limited = [(tier, quota) for tier, quota in self._quotas if quota.limit is not None]
+        buckets = [self._bucket(tier, quota) for tier, quota in limited]
+        standings = self._ledger.call("standings", self._limiter.standings, buckets, failed=None)
+        if standings is None:
+            return []
+        found: list[Row] = []
+        for (tier, quota), standing in zip(limited, standings, strict=True):
+            key = quota.name, tier.name, quota.per, quota.scope
+            if standing.highest or key in self._seen:
+                # What was seen once is reported as zero from then on: a series that just stops keeps its last value.
+                self._seen.add(key)
+                found.append((key, quota.limit or 0, standing))
+        return found
+
+    def _bucket(self, tier: Tier, quota: Quota) -> Bucket:
+        return quota.bucket("", self._limiter.now_us(), group_of(tier, quota))
+
+    def _limits(self) -> Values:
+        return {key: limit for key, limit, _ in self._read()}
+
+    def _utilization(self) -> Values:
+        return {key: standing.highest for key, _, standing in self._read()}
+
+    def _actors(self) -> Values:
+        return {
+            (*key, band): count
+            for key, _, standing in self._read()
+            for band, count in (
+                ("below", standing.below),
+                ("warning", standing.warning),
+                ("critical", standing.critical),
+                ("exhausted", standing.exhausted),
+            )
+        }
+
+    def _exhaustion(self) -> Values:
+        return {key: standing.seconds for key, _, standing in self._read() if standing.seconds is not None}
+
+    def _lease_limits(self) -> Values:
+        active = self._limiter.leases()
+        found: dict[tuple[str | None, ...], float] = {}
+        for name, tier in active:
+            known = self._limiter.known.get(tier or "")
+            limit = None if known is None else known.concurrency.get(name or "")
+            if limit is not None:
+                found[name, tier] = limit.limit
+        return found

@@ -1,0 +1,492 @@
+"""Limits, enforced: what a session asks for is decided in the store, counted, and said."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import WeakValueDictionary
+
+from opentelemetry._logs import SeverityNumber
+
+from . import _semconv as sc
+from ._allowances import Allowances, Gauge, kind_of
+from ._counting.buckets import CRITICAL, WARNING, Admission, Bucket, Charge, Level, Standing
+from ._counting.forecast import UNKNOWN, Forecast, forecast
+from ._guard import guarded, log
+from ._lease import Lease
+from ._ledger import Failed, Ledger
+from ._live import Live
+from ._models import Attributes
+from ._recorder import Recorder
+from ._telemetry import Telemetry
+from .exceptions import (
+    ConcurrencyExceededError,
+    InvalidValueError,
+    LimitExceededError,
+    LimitUnknownError,
+    QuotaExceededError,
+    RateLimitedError,
+)
+from .limits.policy import Limit, Quota
+from .limits.tiers import Tier, tiers
+
+if TYPE_CHECKING:
+    from ._config import Settings
+    from .security.pseudonyms import Pseudonyms
+    from .typing import Clock
+
+_ERRORS: Final[Mapping[str, type[LimitExceededError]]] = {
+    "quota": QuotaExceededError,
+    "rate": RateLimitedError,
+    "concurrency": ConcurrencyExceededError,
+}
+_RENEWALS: Final = 3
+"""How often a lease is renewed in its time to live."""
+
+
+class QuotaStatus(NamedTuple):
+    """How a quota stands, for one session."""
+
+    name: str
+    used: float | None
+    """None: the store could not be asked."""
+    limit: float | None
+    """None: there is none, and it is only counted."""
+    window: str
+    scope: str
+    resets_at: dt.datetime | None
+    """When what is used begins to go down, or begins anew; None if it does not by itself."""
+    forecast: Forecast
+    """When it will be used up, at the present rate."""
+
+    @property
+    def remaining(self) -> float | None:
+        """How much can still be used; None if there is no limit, or nobody knows."""
+        return None if self.limit is None or self.used is None else max(0, self.limit - self.used)
+
+    @property
+    def percentage(self) -> float | None:
+        """How much of it is used, in percent; None if there is no limit, or nobody knows."""
+        if self.limit is None or self.used is None:
+            return None
+        return 100.0 * self.used / self.limit if self.limit else 100.0
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON-compatible values."""
+        return {
+            "name": self.name,
+            "used": self.used,
+            "limit": self.limit,
+            "remaining": self.remaining,
+            "percentage": self.percentage,
+            "window": self.window,
+            "scope": self.scope,
+            "resets_at": None if self.resets_at is None else self.resets_at.isoformat(),
+            "rate": self.forecast.rate,
+            "seconds_to_exhaustion": self.forecast.seconds,
+        }
+
+
+class _Asked(NamedTuple):
+    """What a session asks for, of one limit's name."""
+
+    kind: str
+    name: str
+    amount: float
+    gauges: Sequence[Gauge]
+    charges: Sequence[Charge]
+
+
+class Limiter:
+    """The limits of one process's sessions."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        telemetry: Telemetry,
+        clock: Clock,
+        recorder: Recorder,
+        *,
+        pseudonyms: Callable[[], Pseudonyms],
+        outside: Callable[[Callable[[], None]], Awaitable[None]],
+    ) -> None:
+        self._ledger = ledger
+        self._telemetry = telemetry
+        self._recorder = recorder
+        self._store = ledger.store.limits
+        self._clock = clock
+        self._given_clock = settings.clock is not None
+        self._pseudonyms = pseudonyms
+        self._tiers = tiers(settings.tiers)
+        self._default_tier = settings.default_tier
+        self._tenant_attribute = settings.tenant_attribute
+        self._closed = settings.limit_failure == "closed"
+        self._names = _names(self._tiers)
+        self._seen: set[tuple[str, str | None]] = set()
+        self.outside = outside
+        """Calls something that may have to wait for the store, and the event loop does not."""
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """The leases of the parent process are the parent's to renew."""
+        self._held: WeakValueDictionary[str, Lease] = WeakValueDictionary()
+        self._renewed_ns: dict[str, int] = {}
+
+    # -- what is asked ------------------------------------------------------------------------------------------------
+
+    def admit(
+        self,
+        live: Live,
+        *,
+        uses: Mapping[str, float] | None = None,
+        rates: Mapping[str, int] | None = None,
+        leases: Sequence[Lease] = (),
+        operation: str | None = None,
+    ) -> None:
+        """Decide everything that a session asks for, together: all of it, or nothing.
+
+        Raises:
+            LimitExceededError: of those that refused, the one that takes longest to have room.
+            LimitUnknownError: the store could not be asked, and nothing is allowed then.
+            InvalidValueError: nothing is known of such a limit, or of the session's tier.
+        """
+        now_us = self.now_us()
+        allowances = self._allowances(live)
+        asked = [self._ask(allowances, "quota", name, amount, now_us) for name, amount in (uses or {}).items()]
+        asked += [self._ask(allowances, "rate", name, amount, now_us) for name, amount in (rates or {}).items()]
+        asked += [self._ask(allowances, "concurrency", each.name, 1, now_us, each.holder) for each in leases]
+        if len({lease.name for lease in leases}) < len(leases):
+            raise InvalidValueError("two leases of one name cannot be asked for together: acquire them one by one")
+        charges = [charge for each in asked for charge in each.charges]
+        levels: Sequence[Level | None] = [None] * len(charges)
+        if charges:
+            admission = self._decide(charges)
+            if admission is not None:
+                levels = admission.levels
+                if not admission.admitted:
+                    raise self._refused(live, asked, admission)
+        at = 0
+        for each in asked:
+            self._allowed(live, each, levels[at : at + len(each.charges)], operation)
+            at += len(each.charges)
+        for lease, each in zip(leases, asked[len(asked) - len(leases) :], strict=True):
+            lease.charges = each.charges
+            if each.charges:
+                self._held[lease.holder] = lease
+                self._renewed_ns[lease.holder] = self._clock.monotonic_ns()
+
+    def count(self, live: Live, name: str, amount: float, operation: str | None) -> None:
+        """Count what was used already: nothing is refused any more, but it counts for what comes."""
+        self._checked("quota", name, self._allowances(live))
+        now_us = self.now_us()
+        found = self._ask(self._allowances(live), "quota", name, amount, now_us)
+        charges = [
+            charge._replace(bucket=charge.bucket._replace(enforced=False), amount=amount) for charge in found.charges
+        ]
+        levels: Sequence[Level | None] = [None] * len(charges)
+        if charges:
+            admission = self._store_call("admit", charges)
+            levels = levels if admission is None else admission.levels
+        self._used(live, found._replace(charges=charges), levels, operation)
+
+    def release(self, lease: Lease) -> None:
+        """Give the slots of a lease back."""
+        charges, lease.charges = lease.charges, ()
+        self._held.pop(lease.holder, None)
+        self._renewed_ns.pop(lease.holder, None)
+        self._store_call("release", [charge._replace(amount=-1) for charge in charges])
+
+    def renew(self) -> None:
+        """Renew the leases of this process that are due."""
+        now = self._clock.monotonic_ns()
+        due = []
+        for lease in list(self._held.values()):
+            charges = lease.charges
+            shortest = min((charge.bucket.length_us or 0 for charge in charges), default=0)
+            if charges and now - self._renewed_ns.get(lease.holder, 0) >= shortest * 1000 // _RENEWALS:
+                due.append((lease, charges))
+        for holder in self._renewed_ns.keys() - self._held.keys():
+            self._renewed_ns.pop(holder, None)
+        if not due:
+            return
+        slots = [charge for _, charges in due for charge in charges]
+        held = self._ledger.call("renew", self._store.renew, slots, self._time(), failed=None)
+        if held is None:
+            return
+        answers = iter(held)
+        for lease, charges in due:
+            self._renewed_ns[lease.holder] = now
+            # All of its answers, for the next one's come after them.
+            renewed = [next(answers) for _ in charges]
+            if not all(renewed) and lease.charges is charges:
+                lease.is_lost = True
+                log.warn("lease", "A lease %r could not be renewed in time: somebody else has its slot.", lease.name)
+
+    def release_all(self) -> None:
+        """Give everything back, because the process ends."""
+        for lease in list(self._held.values()):
+            self.release(lease)
+
+    # -- what is known ------------------------------------------------------------------------------------------------
+
+    def quotas(self, live: Live, name: str | None = None) -> list[QuotaStatus]:
+        """How the session's quotas stand: those of one name, or all.
+
+        Raises:
+            InvalidValueError: nothing is known of such a quota.
+        """
+        allowances = self._allowances(live)
+        now_us = self.now_us()
+        if name is not None:
+            self._checked("quota", name, allowances)
+            gauges = list(allowances.of("quota", name, now_us))
+        else:
+            gauges = [gauge for each in allowances.quotas(now_us).values() for gauge in each]
+        levels: Sequence[Level | None] = [None] * len(gauges)
+        if gauges:
+            found = self._ledger.call(
+                "levels", self._store.levels, [gauge.bucket for gauge in gauges], self._time(), failed=None
+            )
+            levels = levels if found is None else found
+        return [_status(gauge, level, now_us) for gauge, level in zip(gauges, levels, strict=True)]
+
+    def set_limit(self, live: Live, limit: Limit) -> None:
+        """Give the session a limit of its own, in place of its tier's."""
+        with live.lock:
+            live.limits = {**(live.limits or {}), (kind_of(limit), limit.name): limit}
+            live.allowances = None
+
+    # -- how ----------------------------------------------------------------------------------------------------------
+
+    def _allowances(self, live: Live) -> Allowances:
+        found = live.allowances
+        if found is None or found.user != live.user:
+            name = live.beginning.tier or self._default_tier
+            tier = None if name is None else self._tiers.get(name)
+            if tier is None and name is not None:
+                raise InvalidValueError(
+                    f"the tier {name!r} of the session is not defined: there are {', '.join(self._tiers)}; "
+                    "give your own to otel_sessions.configure(tiers=[...])"
+                )
+            tenant = (live.beginning.attributes or {}).get(self._tenant_attribute)
+            pseudonym = None if tenant is None else self._pseudonyms().client("tenant", str(tenant))
+            found = live.allowances = Allowances(live, tier, pseudonym, live.limits or {})
+        return found
+
+    def _checked(self, kind: str, name: str, allowances: Allowances) -> None:
+        if name not in self._names[kind] and (kind, name) not in allowances.own:
+            known = ", ".join(sorted(self._names[kind])) or "none"
+            raise InvalidValueError(
+                f"no {kind} limit is called {name!r}: those of the tiers are {known}; define it in a tier, "
+                "or give it to the session with limit(...)"
+            )
+
+    def _ask(
+        self, allowances: Allowances, kind: str, name: str, amount: float, now_us: int, holder: str = ""
+    ) -> _Asked:
+        gauges = allowances.of(kind, name, now_us)
+        if not gauges:
+            self._checked(kind, name, allowances)
+        return _Asked(kind, name, amount, gauges, [Charge(gauge.bucket, amount, holder) for gauge in gauges])
+
+    def _time(self) -> int | None:
+        """The time of a clock that the user gave; otherwise the store's own clock is the better one."""
+        return self.now_us() if self._given_clock else None
+
+    def _decide(self, charges: Sequence[Charge]) -> Admission | None:
+        admission = self._store_call("admit", charges)
+        if admission is None and self._closed:
+            raise LimitUnknownError(
+                f"the {self._ledger.store.name} store cannot be asked about a limit, and the setting limit_failure is "
+                "'closed': nothing is allowed meanwhile"
+            )
+        return admission
+
+    def _store_call(self, operation: str, charges: Sequence[Charge]) -> Admission | None:
+        found = self._ledger.call(operation, self._store.admit, charges, self._time(), failed=Failed.FAILED)
+        return None if found is Failed.FAILED else found
+
+    # -- what is said -------------------------------------------------------------------------------------------------
+
+    def _allowed(self, live: Live, asked: _Asked, levels: Sequence[Level | None], operation: str | None) -> None:
+        with guarded("count what was allowed"):
+            result = "allowed"
+            for gauge, level in zip(asked.gauges, levels, strict=True):
+                if level is not None and not level.fits:
+                    result = "shadow_rejected"
+                    self._say_rejected(live, asked, gauge, level, operation, shadow=True)
+                elif level is not None and result == "allowed" and _share(gauge, level) >= WARNING:
+                    result = "near_limit"
+            self._decided(live, asked, result)
+            if asked.kind == "quota":
+                self._used(live, asked, levels, operation)
+            else:
+                self._ledger.touch(live)
+
+    def _used(self, live: Live, asked: _Asked, levels: Sequence[Level | None], operation: str | None) -> None:
+        with live.lock:
+            live.delta.add_to("usage", asked.name, asked.amount)
+            if operation is not None:
+                live.delta.add_to("operations", f"{operation}|{asked.name}", asked.amount)
+        self._telemetry.metrics.quota_usage.add(asked.amount, asked.name, self._tier_of(live))
+        self._ledger.touch(live)
+        for gauge, level in zip(asked.gauges, levels, strict=True):
+            if level is not None:
+                self._cross(live, asked, gauge, level)
+
+    def _cross(self, live: Live, asked: _Asked, gauge: Gauge, level: Level) -> None:
+        """Say that a threshold was crossed: by this very use, so nobody else says it."""
+        after = _share(gauge, level)
+        before = _share(gauge, level._replace(used=level.used - asked.amount))
+        for threshold in (WARNING, CRITICAL):
+            if before < threshold <= after:
+                self._recorder.event(
+                    live,
+                    sc.EVENT_LIMIT_THRESHOLD,
+                    None,
+                    {**_described(asked, gauge, level), sc.LIMIT_THRESHOLD: threshold},
+                    severity=SeverityNumber.WARN,
+                    always_log=True,
+                )
+
+    def _refused(self, live: Live, asked: Sequence[_Asked], admission: Admission) -> LimitExceededError:
+        worst: LimitExceededError | None = None
+        levels = iter(admission.levels)
+        for each in asked:
+            refused = False
+            for gauge, charge in zip(each.gauges, each.charges, strict=True):
+                level = next(levels)
+                if level.fits or not charge.bucket.enforced:
+                    continue
+                refused = True
+                error = _error(each, gauge, level, admission.now_us)
+                with guarded("report a refusal"):
+                    self._say_rejected(live, each, gauge, level, None, shadow=False)
+                if worst is None or _wait(error) > _wait(worst):
+                    worst = error
+            if refused:
+                with guarded("count a refusal"):
+                    self._decided(live, each, "rejected")
+        if worst is None:
+            raise AssertionError("a store refused, and all limits had room")
+        return worst
+
+    def _say_rejected(
+        self, live: Live, asked: _Asked, gauge: Gauge, level: Level, operation: str | None, *, shadow: bool
+    ) -> None:
+        found: dict[str, object] = {**_described(asked, gauge, level), sc.LIMIT_AMOUNT: asked.amount}
+        if operation is not None:
+            found[sc.OPERATION] = operation
+        if shadow:
+            found[sc.LIMIT_SHADOW] = True
+        self._recorder.event(live, sc.EVENT_LIMIT_REJECTED, None, found, severity=SeverityNumber.WARN, always_log=True)
+
+    def _decided(self, live: Live, asked: _Asked, result: str) -> None:
+        found = {sc.LIMIT_KIND: asked.kind, sc.LIMIT_NAME: asked.name, sc.LIMIT_RESULT: result}
+        tier = self._tier_of(live)
+        if tier is not None:
+            found[sc.TIER] = tier
+        self._telemetry.metrics.limit_decisions.add(1, found, context=live.context)
+
+    def _tier_of(self, live: Live) -> str | None:
+        return live.beginning.tier or self._default_tier
+
+    # -- what is observed ---------------------------------------------------------------------------------------------
+
+    @property
+    def known(self) -> Mapping[str, Tier]:
+        """The tiers, by name."""
+        return self._tiers
+
+    def now_us(self) -> int:
+        """The time, in microseconds since the epoch."""
+        return self._clock.time_ns() // 1000
+
+    def standings(self, buckets: Sequence[Bucket]) -> Sequence[Standing]:
+        """How the groups stand that these buckets are of.
+
+        Raises:
+            StoreError: the store could not be asked.
+        """
+        return self._store.standings(buckets, self._time())
+
+    def leases(self) -> Mapping[tuple[str | None, ...], float]:
+        """How many leases this process holds, by name and tier; none of what it held once."""
+        held = Counter((lease.name, lease.tier) for lease in list(self._held.values()) if lease.is_held)
+        self._seen |= held.keys()
+        return {kind: held[kind] for kind in self._seen}
+
+    def lease(self, live: Live, name: str) -> Lease:
+        """A slot, not taken yet.
+
+        Raises:
+            InvalidValueError: nothing is known of such a limit.
+        """
+        self._checked("concurrency", name, self._allowances(live))
+        return Lease(self, live, name, self._tier_of(live))
+
+
+def _names(known: Mapping[str, Tier]) -> Mapping[str, frozenset[str]]:
+    """The names of all limits, by kind."""
+    return {
+        "quota": frozenset(name for tier in known.values() for name in tier.quotas),
+        "rate": frozenset(name for tier in known.values() for name in tier.rates),
+        "concurrency": frozenset(name for tier in known.values() for name in tier.concurrency),
+    }
+
+
+def _share(gauge: Gauge, level: Level) -> float:
+    capacity = gauge.bucket.capacity
+    if capacity is None:
+        return 0.0
+    return level.used / capacity if capacity else 1.0
+
+
+def _described(asked: _Asked, gauge: Gauge, level: Level) -> Attributes:
+    return {
+        sc.LIMIT_KIND: asked.kind,
+        sc.LIMIT_NAME: asked.name,
+        sc.LIMIT_WINDOW: gauge.window,
+        sc.LIMIT_SCOPE: gauge.limit.scope,
+        sc.LIMIT_USED: level.used,
+        sc.LIMIT_CAPACITY: gauge.bucket.capacity or 0,
+    }
+
+
+def _error(asked: _Asked, gauge: Gauge, level: Level, now_us: int) -> LimitExceededError:
+    return _ERRORS[asked.kind](
+        asked.name,
+        amount=asked.amount,
+        used=level.used,
+        limit=gauge.bucket.capacity or 0,
+        window=gauge.window,
+        scope=gauge.limit.scope,
+        retry_after=None if level.retry_us is None else max(0.0, (level.retry_us - now_us) / 1e6),
+        reset_at=_moment(level.resets_us),
+    )
+
+
+def _wait(error: LimitExceededError) -> float:
+    return float("inf") if error.retry_after is None else error.retry_after
+
+
+def _moment(time_us: int | None) -> dt.datetime | None:
+    return None if time_us is None else dt.datetime.fromtimestamp(time_us / 1e6, dt.timezone.utc)
+
+
+def _status(gauge: Gauge, level: Level | None, now_us: int) -> QuotaStatus:
+    limit = gauge.limit
+    if not isinstance(limit, Quota):
+        raise TypeError(f"{limit!r} is no quota")
+    return QuotaStatus(
+        limit.name,
+        None if level is None else level.used,
+        limit.limit,
+        gauge.window,
+        limit.scope,
+        None if level is None else _moment(level.resets_us),
+        UNKNOWN if level is None else forecast(gauge.bucket, level, now_us),
+    )

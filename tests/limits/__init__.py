@@ -1,0 +1,1 @@
+"""Limits: the values, the arithmetic, and what sessions make of them."""
