@@ -75,6 +75,8 @@ class Options(TypedDict, total=False):
     framework_session: bool
     credential: bool
     identify: Callable[[Any], str | None] | None
+    tier_of: Callable[[Any], str | None] | None
+    web_limits: Sequence[str]
     excluded_urls: Sequence[str]
     tracer_provider: TracerProvider | None
     meter_provider: MeterProvider | None
@@ -151,6 +153,14 @@ class Settings:
     identify: Callable[[Any], str | None] | None = _setting(
         None, "Recognises a web client before all else: request (Flask) or scope (ASGI) `-> str | None`.", env=False
     )
+    tier_of: Callable[[Any], str | None] | None = _setting(
+        None,
+        "Says which tier a web client's new session has: request (Flask) or scope (ASGI) `-> str | None`.",
+        env=False,
+    )
+    web_limits: tuple[str, ...] = _setting(
+        (), "Names of limits that each web request is asked for: a quota of requests, a rate, a concurrency limit."
+    )
     excluded_urls: tuple[str, ...] = _setting(
         (), "Regular expressions; requests whose path matches one are left alone. Separated by commas in the variable."
     )
@@ -170,10 +180,12 @@ class Settings:
             _check_type("cookie", self.cookie, bool)
         if not callable(self.redact):
             raise ConfigurationError(f"redact={self.redact!r}: use a callable that takes a text and returns one")
-        if self.identify is not None and not callable(self.identify):
-            raise ConfigurationError(f"identify={self.identify!r}: use a callable")
-        if inspect.iscoroutinefunction(self.identify):
-            raise ConfigurationError(f"identify={self.identify!r}: use a plain function, a coroutine is not awaited")
+        for name in ("identify", "tier_of"):
+            given = getattr(self, name)
+            if given is not None and not callable(given):
+                raise ConfigurationError(f"{name}={given!r}: use a callable")
+            if inspect.iscoroutinefunction(given):
+                raise ConfigurationError(f"{name}={given!r}: use a plain function, a coroutine is not awaited")
         self._check_values()
         self._check_limits()
         self._check_web()
@@ -201,11 +213,35 @@ class Settings:
             object.__setattr__(self, "tiers", str(self.tiers))
         elif not isinstance(self.tiers, str):
             object.__setattr__(self, "tiers", tuple(self.tiers))
+        all_tiers(self.tiers)
+        for name in ("default_tier", *(["web_limits"] if self.web_limits else [])):
+            self._check_labels(name)
+
+    def _check_labels(self, name: str) -> None:
+        value = getattr(self, name)
+        try:
+            for each in value if isinstance(value, list | tuple) else [value]:
+                if each is not None:
+                    label(name, each)
+        except InvalidValueError as error:
+            raise ConfigurationError(f"{name}: {error}") from error
+
+    def check_names(self) -> None:
+        """See that the names of tiers and limits are those of some.
+
+        Raises:
+            ConfigurationError: there is no such tier or limit.
+        """
         known = all_tiers(self.tiers)
         if self.default_tier is not None and self.default_tier not in known:
             raise ConfigurationError(
                 f"default_tier={self.default_tier!r}: there is no such tier; there are {', '.join(known)}"
             )
+        names = {limit.name for tier in known.values() for limit in tier.limits}
+        for name in self.web_limits:
+            if name not in names:
+                there = ", ".join(sorted(names))
+                raise ConfigurationError(f"web_limits: there is no limit {name!r}; those of the tiers are {there}")
 
     def _check_web(self) -> None:
         try:
@@ -261,7 +297,9 @@ def resolve(given: Mapping[str, Any], environ: Mapping[str, str] | None = None) 
         raise ConfigurationError(
             f"no such setting: {', '.join(sorted(unknown))}; there are {', '.join(sorted(FIELDS))}"
         )
-    return Settings(**{**from_environment(os.environ if environ is None else environ), **given})
+    settings = Settings(**{**from_environment(os.environ if environ is None else environ), **given})
+    settings.check_names()
+    return settings
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -295,6 +333,12 @@ def tolerant_from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any
             errors.append(error)
         else:
             found.update(one)
+    try:
+        Settings(**found).check_names()
+    except ConfigurationError as error:
+        errors.append(error)
+        for name in ("default_tier", "web_limits"):
+            found.pop(name, None)
     return found, errors
 
 

@@ -89,6 +89,31 @@ class QuotaStatus(NamedTuple):
         }
 
 
+class LimitStatus(NamedTuple):
+    """How a limit stands after a decision."""
+
+    kind: str
+    name: str
+    used: float
+    limit: float | None
+    window: str
+    window_seconds: float | None
+    resets_after: float | None
+    """In how many seconds what is used begins to go down, or begins anew."""
+
+    @property
+    def policy(self) -> str:
+        """What a client is told that it is called."""
+        return f"{self.name}-{self.window.replace(' ', '')}" if self.window else self.name
+
+    @classmethod
+    def of(cls, error: LimitExceededError) -> LimitStatus:
+        """The limit that refused."""
+        return cls(
+            error.kind, error.name, error.used, error.limit, error.window, error.window_seconds, error.retry_after
+        )
+
+
 class _Asked(NamedTuple):
     """What a session asks for, of one limit's name."""
 
@@ -145,8 +170,11 @@ class Limiter:
         rates: Mapping[str, int] | None = None,
         leases: Sequence[Lease] = (),
         operation: str | None = None,
-    ) -> None:
+    ) -> list[LimitStatus]:
         """Decide everything that a session asks for, together: all of it, or nothing.
+
+        Returns:
+            How its limits stand now; none of those that could not be looked up.
 
         Raises:
             LimitExceededError: of those that refused, the one that takes longest to have room.
@@ -162,6 +190,7 @@ class Limiter:
             raise InvalidValueError("two leases of one name cannot be asked for together: acquire them one by one")
         charges = [charge for each in asked for charge in each.charges]
         levels: Sequence[Level | None] = [None] * len(charges)
+        admission = None
         if charges:
             admission = self._decide(charges)
             if admission is not None:
@@ -177,6 +206,7 @@ class Limiter:
             if each.charges:
                 self._held[lease.holder] = lease
                 self._renewed_ns[lease.holder] = self._clock.monotonic_ns()
+        return [] if admission is None else _statuses(asked, admission)
 
     def count(self, live: Live, name: str, amount: float, operation: str | None) -> None:
         """Count what was used already: nothing is refused any more, but it counts for what comes."""
@@ -401,6 +431,10 @@ class Limiter:
         """The tiers, by name."""
         return self._tiers
 
+    def kinds(self, name: str) -> list[str]:
+        """Of which kinds there is a limit of that name, in any tier."""
+        return [kind for kind, names in self._names.items() if name in names]
+
     def now_us(self) -> int:
         """The time, in microseconds since the epoch."""
         return self._clock.time_ns() // 1000
@@ -456,6 +490,32 @@ def _described(asked: _Asked, gauge: Gauge, level: Level) -> Attributes:
     }
 
 
+def _statuses(asked: Sequence[_Asked], admission: Admission) -> list[LimitStatus]:
+    gauges = [(each, gauge) for each in asked for gauge in each.gauges]
+    return [
+        LimitStatus(
+            each.kind,
+            each.name,
+            level.used,
+            gauge.bucket.capacity,
+            gauge.window,
+            _window_seconds(gauge),
+            _after(level.resets_us, admission.now_us),
+        )
+        for (each, gauge), level in zip(gauges, admission.levels, strict=True)
+    ]
+
+
+def _window_seconds(gauge: Gauge) -> float | None:
+    # The time to live of a slot is no window.
+    length = None if gauge.bucket.strategy == "slots" else gauge.bucket.length_us
+    return None if length is None else length / 1e6
+
+
+def _after(time_us: int | None, now_us: int) -> float | None:
+    return None if time_us is None else max(0.0, (time_us - now_us) / 1e6)
+
+
 def _error(asked: _Asked, gauge: Gauge, level: Level, now_us: int) -> LimitExceededError:
     return _ERRORS[asked.kind](
         asked.name,
@@ -463,8 +523,9 @@ def _error(asked: _Asked, gauge: Gauge, level: Level, now_us: int) -> LimitExcee
         used=level.used,
         limit=gauge.bucket.capacity or 0,
         window=gauge.window,
+        window_seconds=_window_seconds(gauge),
         scope=gauge.limit.scope,
-        retry_after=None if level.retry_us is None else max(0.0, (level.retry_us - now_us) / 1e6),
+        retry_after=_after(level.retry_us, now_us),
         reset_at=_moment(level.resets_us),
     )
 

@@ -7,19 +7,22 @@ A token that is malformed counts as none; a well-formed one that belongs to no a
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple, TypeGuard
 from uuid import UUID
 
 from opentelemetry import trace
 
-from . import _process, _runtime
+from . import _process, _runtime, _values
 from ._guard import guarded, log, swallow
+from ._lease import Lease
+from ._limiter import LimitStatus
 from ._recorder import exception_type
 from ._session import Session
 
@@ -63,11 +66,28 @@ class Client(NamedTuple):
         return self.framework_token is not None or self.cookie_token is not None
 
 
+class Passage(NamedTuple):
+    """What a request was allowed."""
+
+    statuses: Sequence[LimitStatus] = ()
+    """How the limits stand that it was asked for."""
+    leases: Sequence[Lease] = ()
+    """The slots that it holds until it is over."""
+
+    def release(self) -> None:
+        """Give its slots back."""
+        for lease in self.leases:
+            lease.release()
+
+
 class WebSessions:
     """The sessions of web clients, with the settings of the running process."""
 
-    def __init__(self, *, session_type: str | None = None, cookie: bool = True) -> None:
+    def __init__(
+        self, *, session_type: str | None = None, cookie: bool = True, limits: Sequence[str] | None = None
+    ) -> None:
         self._type = session_type
+        self._limits = None if limits is None else tuple(_values.label("limit", name) for name in limits)
         self._cookie_by_default = cookie
         self._excluded: tuple[object, re.Pattern[str] | None] = (None, None)
         self._looks = _LOOKS
@@ -176,19 +196,60 @@ class WebSessions:
         lifecycle = self.runtime.lifecycle
         return lifecycle.ledger.shared is not None and not lifecycle.has_at_hand(client.key)
 
-    def open(self, client: Client) -> Session:
+    @property
+    def limits(self) -> Sequence[str]:
+        """The names of the limits that each request is asked for."""
+        return self.runtime.settings.web_limits if self._limits is None else self._limits
+
+    def admit(self, session: Session) -> Passage:
+        """Ask the limits for one request: one of each quota, once for each rate, and a slot of each concurrency limit.
+
+        Raises:
+            LimitExceededError: one refused.
+            LimitUnknownError: they could not be asked, and nothing is allowed then.
+        """
+        live = session._live
+        if live is None:
+            return Passage()
+        limiter = session._lifecycle.limiter
+        names: dict[str, list[str]] = {"quota": [], "rate": [], "concurrency": []}
+        for name in self.limits:
+            kinds = limiter.kinds(name)
+            if not kinds:
+                log.once(logging.ERROR, f"limit {name}", "No tier has a limit %r: requests are not asked for it.", name)
+            for kind in kinds:
+                names[kind].append(name)
+        leases = [limiter.lease(live, name) for name in names["concurrency"]]
+        statuses = limiter.admit(
+            live, uses=dict.fromkeys(names["quota"], 1), rates=dict.fromkeys(names["rate"], 1), leases=leases
+        )
+        return Passage(statuses, leases)
+
+    def tier(self, request: object) -> str | None:
+        """What the user's `tier_of` says of a request; its failure is reported, and it then is the default one."""
+        tier_of = self.runtime.settings.tier_of
+        if tier_of is not None:
+            with guarded("find out the tier of a client"):
+                tier = tier_of(request)
+                return None if tier is None else _values.label("tier", tier)
+        return None
+
+    def open(self, client: Client, request: object = None) -> Session:
         """The client's session, resumed or new, entered, with the request counted; `finish` leaves it."""
         runtime = self.runtime
         lifecycle = runtime.lifecycle
         session_type = self._type or runtime.settings.web_type
         if self._looks and not client.is_new and not lifecycle.has_at_hand(client.key):
             self._look_for_workers(runtime)
-        live = lifecycle.start(session_type, key=client.key, platform="web")
+        start = functools.partial(
+            lifecycle.start, session_type, key=client.key, platform="web", tier=self.tier(request)
+        )
+        live = start()
         for _ in range(_MAX_ENDINGS):
             if lifecycle.enter(live, requests=1):
                 break
             # It ended in this very moment; the next one is a new one.
-            live = lifecycle.start(session_type, key=client.key, platform="web")
+            live = start()
         runtime.telemetry.metrics.requests.add(1, live.beginning.type)
         return Session(lifecycle, live)
 

@@ -13,14 +13,16 @@ authenticated user. It works inside any server span, whoever opened it, and with
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from . import _context, _values
+from ._answers import Answer, answer, fields
 from ._guard import guarded, swallow
 from ._serving import serving
 from ._session import Session
-from ._web import Client, Evidence, WebSessions, keep_token, may_carry_cookie, read_cookie, set_cookie_value
+from ._web import Client, Evidence, Passage, WebSessions, keep_token, may_carry_cookie, read_cookie, set_cookie_value
+from .exceptions import LimitExceededError, LimitUnknownError
 
 __all__ = ["SessionMiddleware"]
 
@@ -34,6 +36,7 @@ _SEEN: Final = "otel_sessions"
 _FORBIDDEN: Final = 403
 # Policy violation is how a WebSocket is refused, 1011 how a server fails (RFC 6455, section 7.4.1).
 _STATUS_OF_CLOSE: Final = {1008: _FORBIDDEN, 1011: 500}
+_TRY_AGAIN_LATER: Final = 1013  # https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
 _DISCONNECTS: Final = frozenset({"WebSocketDisconnect", "ClientDisconnect", "ClientDisconnected"})
 _STOPPED: Final = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
 _SECURE: Final = frozenset({"https", "wss"})
@@ -46,15 +49,26 @@ class SessionMiddleware:
         app: the application.
         type: the type of the sessions; by default the setting `web_type`.
         cookie: whether clients may be given a cookie; the setting `cookie` goes before this.
+        limits: names of limits that each request is asked for, together; by default the setting `web_limits`.
+
+    What a limit refuses, here or anywhere in the application, is answered with 429, unless the application answers it
+    itself.
 
     Raises:
-        InvalidValueError: `type` cannot be a name.
+        InvalidValueError: `type` or one of `limits` cannot be a name.
     """
 
-    def __init__(self, app: App, *, type: str | None = None, cookie: bool = True) -> None:  # noqa: A002 - a session's type
+    def __init__(
+        self,
+        app: App,
+        *,
+        type: str | None = None,  # noqa: A002 - a session's type
+        cookie: bool = True,
+        limits: Sequence[str] | None = None,
+    ) -> None:
         self.app = app
         self._sessions = WebSessions(
-            session_type=None if type is None else _values.label("session type", type), cookie=cookie
+            session_type=None if type is None else _values.label("session type", type), cookie=cookie, limits=limits
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,6 +122,7 @@ class _Exchange:
         self._send: Send = _nowhere
         self._slot = _context.Slot()
         self._client: Client | None = None
+        self._passage = Passage()
         evidence = self._evidence()
         self._client = sessions.recognise(evidence)
         if self._client is None and not _is_preflight(scope):
@@ -134,14 +149,16 @@ class _Exchange:
         if client is None:
             return
         may_block = self._sessions.may_block(client)
-        session = await self._opened(client) if may_block else self._sessions.open(client)
+        session = await self._opened(client) if may_block else self._sessions.open(client, self._scope)
         self._slot.session = session
         self._sessions.join(session)
 
     async def _opened(self, client: Client) -> Session:
         opened: list[Session] = []
         try:
-            await self._sessions.runtime.lifecycle.threads.call(lambda: opened.append(self._sessions.open(client)))
+            await self._sessions.runtime.lifecycle.threads.call(
+                lambda: opened.append(self._sessions.open(client, self._scope))
+            )
         except BaseException:
             # The request was cancelled meanwhile: it must not be under way for ever.
             for session in opened:
@@ -155,17 +172,65 @@ class _Exchange:
         attached = self._slot.attach()
         error: BaseException | None = None
         try:
+            await self._admit()
             await app(self._scope, self._receiving(receive) if websocket else receive, self._sending)
+        except (LimitExceededError, LimitUnknownError) as refusal:
+            if not await self._refuse(refusal):
+                error = refusal
+                raise
         except BaseException as exc:
             error = exc
             raise
         finally:
             _context.detach(attached)
+            if self._passage.leases:
+                await self._release(error)
             session = self._slot.session
             if session is not None:
                 self._end(session, error)
             elif self._client is None and not _is_preflight(self._scope):
                 self._sessions.warn_unrecognised()
+
+    async def _admit(self) -> None:
+        """Ask the limits; the event loop does not wait for a store."""
+        session = self._slot.session
+        if session is None or not self._sessions.limits:
+            return
+        lifecycle = self._sessions.runtime.lifecycle
+
+        def ask() -> None:
+            self._passage = self._sessions.admit(session)
+
+        await lifecycle.limiter.outside(ask)
+
+    async def _release(self, error: BaseException | None) -> None:
+        # A coroutine that is closed cannot wait any more.
+        if isinstance(error, GeneratorExit):
+            self._passage.release()
+        else:
+            await self._sessions.runtime.lifecycle.limiter.outside(self._passage.release)
+
+    async def _refuse(self, refusal: LimitExceededError | LimitUnknownError) -> bool:
+        """Answer what a limit refused; False if the response is under way already."""
+        if self._scope["type"] == "websocket":
+            return await self._refuse_websocket(refusal)
+        if self._status is not None:
+            return False
+        await self._respond(answer(refusal), "http.response")
+        return True
+
+    async def _refuse_websocket(self, refusal: LimitExceededError | LimitUnknownError) -> bool:
+        if not self._accepted and "websocket.http.response" in (self._scope.get("extensions") or {}):
+            await self._respond(answer(refusal), "websocket.http.response")
+        else:
+            # Before it was accepted the server answers with 403; afterwards the client knows when to come again.
+            await self._sending({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
+        return True
+
+    async def _respond(self, reply: Answer, kind: str) -> None:
+        headers = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
+        await self._sending({"type": f"{kind}.start", "status": reply.status, "headers": headers})
+        await self._sending({"type": f"{kind}.body", "body": reply.body})
 
     def _end(self, session: Session, error: BaseException | None) -> None:
         # A disconnect is the client's choice: servers raise an OSError from `send`, frameworks one of these.
@@ -191,6 +256,8 @@ class _Exchange:
             with guarded("mark the response of a session"):
                 self._status = message.get("status", self._status)
                 message = await self._marked(message)
+                if self._passage.statuses:
+                    message = self._with_limits(message)
             self._accepted = self._accepted or kind == "websocket.accept"
         elif kind == "websocket.close" and self._status is None:
             # Before it was accepted the server answers with 403, whatever the code (ASGI, WebSocket, "Close").
@@ -209,6 +276,14 @@ class _Exchange:
         if self._slot.session is not None and "user" in self._scope:
             self._sessions.attribute(self._slot.session, functools.partial(_user, self._scope))
         return message
+
+    def _with_limits(self, message: Message) -> Message:
+        headers = list(message.get("headers") or ())
+        names = {bytes(name).lower() for name, _ in headers}
+        if b"ratelimit" in names:
+            return message
+        told = [(name.lower().encode(), value.encode()) for name, value in fields(self._passage.statuses)]
+        return {**message, "headers": [*headers, *told]}
 
     async def _with_tokens(self, message: Message) -> Message:
         headers = list(message.get("headers") or ())

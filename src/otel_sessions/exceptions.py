@@ -72,6 +72,7 @@ class LimitExceededError(SessionsError):
         used: how much was used of it already.
         limit: how much there is.
         window: of the limit: `day`, `60 s`, `total`; empty for concurrency.
+        window_seconds: how long that is; None if it has no end.
         scope: whose limit it is: the `session`'s, the `user`'s or the `tenant`'s.
         retry_after: in how many seconds the amount would fit; None if it never will.
         reset_at: when what is used begins to go down, or begins anew; None if it does not by itself.
@@ -87,6 +88,7 @@ class LimitExceededError(SessionsError):
         used: float,
         limit: float,
         window: str,
+        window_seconds: float | None,
         scope: str,
         retry_after: float | None,
         reset_at: dt.datetime | None,
@@ -94,7 +96,7 @@ class LimitExceededError(SessionsError):
         super().__init__(name, amount, used, limit, window, scope, retry_after, reset_at)
         self.name = name
         self.amount, self.used, self.limit = amount, used, limit
-        self.window, self.scope = window, scope
+        self.window, self.window_seconds, self.scope = window, window_seconds, scope
         self.retry_after, self.reset_at = retry_after, reset_at
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -112,7 +114,7 @@ class LimitExceededError(SessionsError):
         return f"{self.kind}: {asked}, {self.used:g} of {self.limit:g}{window} used; there will be room {when}"
 
 
-_FIELDS = ("amount", "used", "limit", "window", "scope", "retry_after", "reset_at")
+_FIELDS = ("amount", "used", "limit", "window", "window_seconds", "scope", "retry_after", "reset_at")
 
 
 def _remake(kind: type[LimitExceededError], name: str, fields: dict[str, object]) -> LimitExceededError:

@@ -13,15 +13,16 @@ one.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from . import _context, _values
+from ._answers import answer, fields
 from ._guard import guarded
 from ._session import Session
-from ._web import Client, Evidence, WebSessions, keep_token, may_carry_cookie, read_cookie, set_cookie_value
-from .exceptions import MissingExtraError
+from ._web import Client, Evidence, Passage, WebSessions, keep_token, may_carry_cookie, read_cookie, set_cookie_value
+from .exceptions import LimitExceededError, LimitUnknownError, MissingExtraError
 
 try:
     import flask
@@ -41,6 +42,9 @@ WSGIApp: TypeAlias = "Callable[[Environ, StartResponse], Iterable[bytes]]"
 _EXCHANGE: Final = "otel_sessions.exchange"
 _EXTENSION: Final = "otel-sessions"
 
+REFUSALS: Final = (LimitExceededError, LimitUnknownError)
+"""What `refuse` answers."""
+
 
 class Sessions:
     """The Flask extension: every request belongs to its client's durable session.
@@ -49,14 +53,25 @@ class Sessions:
         app: the application; or leave it out and call `init_app`.
         type: the type of the sessions; by default the setting `web_type`.
         cookie: whether clients may be given a cookie; the setting `cookie` goes before this.
+        limits: names of limits that each request is asked for, together; by default the setting `web_limits`.
+
+    What a limit refuses, here or anywhere in the application, is answered with 429, unless the application has an error
+    handler for it.
 
     Raises:
-        InvalidValueError: `type` cannot be a name.
+        InvalidValueError: `type` or one of `limits` cannot be a name.
     """
 
-    def __init__(self, app: flask.Flask | None = None, *, type: str | None = None, cookie: bool = True) -> None:  # noqa: A002 - a session's type
+    def __init__(
+        self,
+        app: flask.Flask | None = None,
+        *,
+        type: str | None = None,  # noqa: A002 - a session's type
+        cookie: bool = True,
+        limits: Sequence[str] | None = None,
+    ) -> None:
         self._sessions = WebSessions(
-            session_type=None if type is None else _values.label("session type", type), cookie=cookie
+            session_type=None if type is None else _values.label("session type", type), cookie=cookie, limits=limits
         )
         if app is not None:
             self.init_app(app)
@@ -68,6 +83,9 @@ class Sessions:
         app.extensions[_EXTENSION] = self
         app.wsgi_app = self.wrap(app.wsgi_app)  # type: ignore[method-assign,assignment]  # what Flask documents for WSGI middleware
         app.after_request(self.mark)
+        for error in REFUSALS:
+            if error not in app.error_handler_spec[None][None]:
+                app.register_error_handler(error, refuse)
         self.connect(app)
 
     def connect(self, sender: Any = ANY) -> Callable[[], None]:
@@ -108,6 +126,8 @@ class Sessions:
         if isinstance(exchange, _Exchange):
             with guarded("open the session of a request"):
                 exchange.begin()
+            # Outside of the guard: what a limit refuses, Flask's error handlers answer.
+            exchange.admit()
 
     def mark(self, response: Response) -> Response:
         """Give the client of the current request what lets it be recognised again, before Flask saves its session."""
@@ -133,7 +153,8 @@ class _Exchange:
         self._framework: Any = None
         self._secure = False
         self._status: int | None = None
-        self._begun = self._done = self._preflight = False
+        self._begun = self._done = self._preflight = self._asked = False
+        self._passage = Passage()
 
     def run(self, wsgi_app: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *args: Any) -> Any:
@@ -182,14 +203,24 @@ class _Exchange:
             self._open(self._client)
 
     def _open(self, client: Client) -> None:
-        session = self._sessions.open(client)
+        session = self._sessions.open(client, flask.request)
         self.slot.session = session
         self._sessions.join(session)
+
+    def admit(self) -> None:
+        """Ask the limits for this request."""
+        session: Session | None = self.slot.session
+        if self._asked or session is None or not self._sessions.limits:
+            return
+        self._asked = True
+        self._passage = self._sessions.admit(session)
 
     def mark(self, response: Response) -> None:
         """Let the framework's session keep the client's token, and note whose session it is."""
         if not self._begun:
             return
+        if "RateLimit" not in response.headers:
+            response.headers.extend(fields(self._passage.statuses))
         framework = self._framework
         is_new = self._client is None or self._client.is_new
         if framework is not None and is_new and not may_carry_cookie(response.headers.items()):
@@ -216,6 +247,7 @@ class _Exchange:
         if self._done:
             return
         self._done = True
+        self._passage.release()
         # Flask answers an unhandled exception with a response of its own, and says so by a signal.
         error = error or self.error
         session: Session | None = self.slot.session
@@ -260,6 +292,12 @@ class _Stream:
         finally:
             _context.detach(attached)
             self._exchange.finish(None)
+
+
+def refuse(error: LimitExceededError | LimitUnknownError) -> Response:
+    """The answer to a request that a limit refused."""
+    reply = answer(error)
+    return flask.Response(reply.body, reply.status, reply.headers)
 
 
 def _is_file(response: object, environ: Environ) -> bool:

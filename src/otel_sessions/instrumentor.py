@@ -130,7 +130,7 @@ def _class_of(entry: Any) -> type:
 def _instrument_flask() -> list[Callable[[], None]]:
     import flask.app  # noqa: PLC0415 - only where it is installed
 
-    from .flask import Sessions  # noqa: PLC0415 - only where it is used
+    from .flask import REFUSALS, Sessions, refuse  # noqa: PLC0415 - only where it is used
 
     sessions: Sessions = Sessions(cookie=False)
 
@@ -142,11 +142,19 @@ def _instrument_flask() -> list[Callable[[], None]]:
         sessions.mark(args[0] if args else kwargs["response"])
         return wrapped(*args, **kwargs)
 
+    def handle(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        error = args[0] if args else kwargs["e"]
+        # Whoever has a handler for it answers it himself.
+        if isinstance(error, REFUSALS) and instance._find_error_handler(error, flask.request.blueprints) is None:
+            return refuse(error)
+        return wrapped(*args, **kwargs)
+
     cls = flask.app.Flask
     return [
         sessions.connect(),
         _wrap(cls, "wsgi_app", serve),
         _wrap(cls, "process_response", respond),
+        _wrap(cls, "handle_user_exception", handle),
     ]
 
 

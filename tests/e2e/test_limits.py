@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -97,9 +98,23 @@ def _store(url: str) -> Iterator[Store]:
     store.shutdown()
 
 
-def run(code: str, url: str) -> subprocess.Popen[str]:
-    """A process that runs `code`."""
-    return subprocess.Popen([sys.executable, "-c", code, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+Start = Callable[[str], "subprocess.Popen[str]"]
+
+
+@pytest.fixture(name="start")
+def _start(url: str) -> Iterator[Start]:
+    """Starts processes that run some code; they are gone after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(code: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-c", code, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield start
 
 
 def line(process: subprocess.Popen[str]) -> str:
@@ -116,9 +131,9 @@ def go_on(process: subprocess.Popen[str]) -> None:
 
 
 class TestRace:
-    def test_exactly(self, url: str) -> None:
+    def test_exactly(self, url: str, start: Start) -> None:
         """100 threads in each of 4 processes ask for more than there is: they get all of it, and not one more."""
-        processes = [run(RACE, url) for _ in range(PROCESSES)]
+        processes = [start(RACE) for _ in range(PROCESSES)]
         assert ["ready"] * PROCESSES == [line(process) for process in processes]
         for process in processes:
             go_on(process)
@@ -132,9 +147,9 @@ class TestRace:
 
 
 class TestKilled:
-    def test_slots_return(self, url: str, store: Store) -> None:
+    def test_slots_return(self, url: str, store: Store, start: Start) -> None:
         """What a process held that was killed comes back within the time to live; until then it is nobody else's."""
-        process = run(HOLD, url)
+        process = start(HOLD)
         assert "held" == line(process)
         otel_sessions.configure(store=url, pseudonym_key="k" * 32, limit_failure="closed", tiers=[TIER])
         s = otel_sessions.start("other", user="u1", tier="trial")
@@ -156,9 +171,9 @@ class TestKilled:
         (after,) = store.limits.levels([bucket], now + 60_000_000)
         assert (3, 0) == (before.used, after.used)
 
-    def test_end(self, url: str) -> None:
+    def test_end(self, url: str, start: Start) -> None:
         """A process that ends gives back what it holds."""
-        process = run(HOLD, url)
+        process = start(HOLD)
         assert "held" == line(process)
         go_on(process)
         assert 0 == process.wait(30)
