@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import otel_sessions
 from otel_sessions import ConfigurationError, _config, session
 from otel_sessions._config import FIELDS, Options, Settings, resolve
+from otel_sessions.limits import Tier
 from otel_sessions.security.redaction import redact
 from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import ManualClock
@@ -23,6 +25,8 @@ async def identify_later(scope: object) -> str:
     """Recognises a client too late: nobody awaits it."""
     return "client"
 
+
+TIERS_FILE = str(Path(__file__).parent / "limits" / "tiers.toml")
 
 DEFAULTS: Mapping[str, Any] = {
     "enabled": True,
@@ -39,6 +43,10 @@ DEFAULTS: Mapping[str, Any] = {
     "stamp": True,
     "detect_user": True,
     "pseudonym_key": None,
+    "tiers": (),
+    "default_tier": None,
+    "tenant_attribute": "tenant",
+    "limit_failure": "open",
     "redact": redact,
     "clock": None,
     "web_type": "web",
@@ -47,6 +55,8 @@ DEFAULTS: Mapping[str, Any] = {
     "framework_session": True,
     "credential": True,
     "identify": None,
+    "tier_of": None,
+    "web_limits": (),
     "excluded_urls": (),
     "tracer_provider": None,
     "meter_provider": None,
@@ -81,6 +91,11 @@ VARIABLES = [
     ("stamp", "false", False),
     ("detect_user", "false", False),
     ("pseudonym_key", KEY, KEY),
+    ("default_tier", "pro", "pro"),
+    ("tenant_attribute", "customer", "customer"),
+    ("limit_failure", "closed", "closed"),
+    ("tiers", TIERS_FILE, TIERS_FILE),
+    ("web_limits", "api_calls, requests", ("api_calls", "requests")),
     ("web_type", "shop", "shop"),
     ("cookie", "true", True),
     ("cookie", "false", False),
@@ -109,6 +124,11 @@ ARGUMENTS = [
     ("stamp", False),
     ("detect_user", False),
     ("pseudonym_key", KEY),
+    ("tiers", (Tier("trial"),)),
+    ("tiers", TIERS_FILE),
+    ("default_tier", "free"),
+    ("tenant_attribute", "customer"),
+    ("limit_failure", "closed"),
     ("redact", str.upper),
     ("clock", ManualClock()),
     ("web_type", "shop"),
@@ -117,6 +137,8 @@ ARGUMENTS = [
     ("framework_session", False),
     ("credential", False),
     ("identify", str),
+    ("tier_of", str),
+    ("web_limits", ("requests",)),
     ("excluded_urls", ("/health",)),
     ("background", False),
 ]
@@ -155,6 +177,19 @@ WRONG_ARGUMENTS = [
         for value in ("", "a b", "a=b", "a;b", "ä", None, "x" * 65)
     ),
     *(("excluded_urls", value, "use a tuple of regular expressions") for value in ("/health", None, 5)),
+    ("tiers", ("pro",), "is no Tier"),
+    ("tiers", "nowhere.toml", "cannot be read"),
+    ("default_tier", "gold", "there are free, basic, pro, enterprise"),
+    ("default_tier", "my tier", "use a static name"),
+    ("default_tier", 5, "use a static name"),
+    ("tenant_attribute", "", "use the name of an attribute"),
+    ("tenant_attribute", None, "use the name of an attribute"),
+    ("limit_failure", "fail", "use one of open, closed"),
+    ("tier_of", "pro", "use a callable"),
+    ("tier_of", identify_later, "use a plain function"),
+    ("web_limits", ("request",), "those of the tiers are"),
+    ("web_limits", "requests", "use a list of names"),
+    ("web_limits", (5,), "use a static name"),
     ("excluded_urls", ("(",), "is not a regular expression"),
     ("excluded_urls", (5,), "is not a regular expression"),
 ]
@@ -193,6 +228,9 @@ WRONG_VARIABLES = [
     ("events", "none", "use one of both, log, span"),
     ("web_type", "a b", "use a static name"),
     ("cookie_name", "a b", "use 1 to 64 token characters"),
+    ("limit_failure", "maybe", "use one of open, closed"),
+    ("tiers", "nowhere.toml", "cannot be read"),
+    ("web_limits", "my limit", "use a static name"),
     ("excluded_urls", "(", "is not a regular expression"),
 ]
 
@@ -211,7 +249,8 @@ class TestDefaults:
         """Type checkers know every setting that `configure()` takes, and its type."""
         kept = {field.name: field.type for field in dataclasses.fields(Settings)}
         # Any sequence will do where a tuple is kept.
-        expected = {**kept, "excluded_urls": "Sequence[str]"}
+        expected = {**kept, "excluded_urls": "Sequence[str]", "web_limits": "Sequence[str]"}
+        expected["tiers"] = "Iterable[Tier] | str | Path"
         assert expected == {name: hint.__forward_arg__ for name, hint in Options.__annotations__.items()}
 
     def test_documented(self) -> None:

@@ -46,6 +46,18 @@ CATALOGUE = {
     "app_session.engagement_ratio": ("histogram", "1", "app_session_engagement_ratio"),
     "app_session.token.usage": ("counter", "{token}", "app_session_token_usage_total"),
     "app_session.cost": ("counter", "{currency}", "app_session_cost_total"),
+    "app_session.limit.decisions": ("counter", "{decision}", "app_session_limit_decisions_total"),
+    "app_session.quota.usage": ("counter", "{unit}", "app_session_quota_usage_total"),
+    "app_session.quota.limit": ("observable_gauge", "{unit}", "app_session_quota_limit"),
+    "app_session.quota.utilization_ratio": ("observable_gauge", "1", "app_session_quota_utilization_ratio"),
+    "app_session.quota.actors": ("observable_gauge", "{actor}", "app_session_quota_actors"),
+    "app_session.quota.time_to_exhaustion": (
+        "observable_gauge",
+        "s",
+        "app_session_quota_time_to_exhaustion_seconds",
+    ),
+    "app_session.lease.active": ("observable_up_down_counter", "{lease}", "app_session_lease_active"),
+    "app_session.lease.limit": ("observable_gauge", "{lease}", "app_session_lease_limit"),
     "app_session.platform_switch.duration": ("histogram", "s", "app_session_platform_switch_duration_seconds"),
     "app_session.findings": ("counter", "{finding}", "app_session_findings_total"),
     "app_session.access_failures": ("counter", "{attempt}", "app_session_access_failures_total"),
@@ -85,12 +97,12 @@ class TestMetrics:
 
     @METRICS
     def test_number(self, metric: sc.Metric) -> None:
-        """Counters of things are in the plural; gauges and up-down counters are not."""
+        """Counters of things are in the plural; gauges and up-down counters are not, but those that count people."""
         last = re.split(r"[._]", metric.name)[-1]
         if metric.kind == "counter":
             assert last.endswith("s") or last in {"usage", "cost", "dropped"}
         else:
-            assert not last.endswith("s")
+            assert not last.endswith("s") or metric is sc.QUOTA_ACTORS
 
     @METRICS
     def test_description(self, metric: sc.Metric) -> None:
@@ -207,6 +219,8 @@ class TestEvents:
             "app_session.startup",
             "app_session.progress",
             "app_session.platform_switch",
+            "app_session.limit.threshold",
+            "app_session.limit.rejected",
             "app_session.finding",
         } == EVENTS
 

@@ -214,15 +214,15 @@ class Settings:
         elif not isinstance(self.tiers, str):
             object.__setattr__(self, "tiers", tuple(self.tiers))
         all_tiers(self.tiers)
-        for name in ("default_tier", *(["web_limits"] if self.web_limits else [])):
-            self._check_labels(name)
+        if not isinstance(self.web_limits, list | tuple):
+            raise ConfigurationError(f"web_limits={self.web_limits!r}: use a list of names")
+        self._check_labels("default_tier", [] if self.default_tier is None else [self.default_tier])
+        self._check_labels("web_limits", self.web_limits)
 
-    def _check_labels(self, name: str) -> None:
-        value = getattr(self, name)
+    def _check_labels(self, name: str, values: Sequence[str]) -> None:
         try:
-            for each in value if isinstance(value, list | tuple) else [value]:
-                if each is not None:
-                    label(name, each)
+            for value in values:
+                label(name, value)
         except InvalidValueError as error:
             raise ConfigurationError(f"{name}: {error}") from error
 
@@ -355,7 +355,7 @@ def _parse(name: str, raw: str) -> Any:
             return int(raw) if kind == "int" else float(raw)
         except ValueError:
             raise ConfigurationError(f"{raw!r}: use a number") from None
-    if kind.startswith("tuple"):
+    if kind.startswith("tuple") and not kind.endswith("| str"):
         return tuple(part.strip() for part in raw.split(",") if part.strip())
     return raw
 

@@ -432,6 +432,7 @@ class Lifecycle:
         self.end_here(functools.partial(self._outflow.keeps_up, at_exit=True))
         self.endings.give_up()
         self.limiter.release_all()
+        self._gauges.shutdown()
         self.recovery.retire()
         self.ledger.shutdown()
         if "threads" in vars(self):

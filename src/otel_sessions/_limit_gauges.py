@@ -11,7 +11,7 @@ from ._allowances import group_of
 from ._counting.buckets import Bucket, Standing
 from ._ledger import Ledger
 from ._limiter import Limiter
-from ._telemetry import Telemetry
+from ._telemetry import Reader, Telemetry
 from .limits.policy import Quota
 from .limits.tiers import Tier
 
@@ -28,6 +28,7 @@ class LimitGauges:
 
     def __init__(self, ledger: Ledger, telemetry: Telemetry, limiter: Limiter) -> None:
         self._ledger = ledger
+        self._telemetry = telemetry
         self._limiter = limiter
         self._quotas = [
             (tier, quota) for tier in limiter.known.values() for each in tier.quotas.values() for quota in each
@@ -35,15 +36,22 @@ class LimitGauges:
         self._seen: set[tuple[str, ...]] = set()
         self._read_at: float | None = None
         self._standings: list[Row] = []
-        for metric, read in {
+        self._readers: dict[sc.Metric, Reader] = {
             sc.QUOTA_LIMIT: self._limits,
             sc.QUOTA_UTILIZATION_RATIO: self._utilization,
             sc.QUOTA_ACTORS: self._actors,
             sc.QUOTA_TIME_TO_EXHAUSTION: self._exhaustion,
             sc.LEASE_ACTIVE: limiter.leases,
             sc.LEASE_LIMIT: self._lease_limits,
-        }.items():
+        }
+        for metric, read in self._readers.items():
             telemetry.observe(metric, read)
+
+    def shutdown(self) -> None:
+        """Say that nothing is held any more, and look no further."""
+        for metric, read in self._readers.items():
+            last = dict.fromkeys(self._limiter.leases(), 0) if metric is sc.LEASE_ACTIVE else {}
+            self._telemetry.replace_reader(metric, read, last)
 
     def _read(self) -> list[Row]:
         """How the quotas stand that anybody has used: by name, tier, window and scope."""

@@ -205,6 +205,7 @@ class Limiter:
             lease.charges = each.charges
             if each.charges:
                 self._held[lease.holder] = lease
+                self._seen.add((lease.name, lease.tier))
                 self._renewed_ns[lease.holder] = self._clock.monotonic_ns()
         return [] if admission is None else _statuses(asked, admission)
 
@@ -450,7 +451,6 @@ class Limiter:
     def leases(self) -> Mapping[tuple[str | None, ...], float]:
         """How many leases this process holds, by name and tier; none of what it held once."""
         held = Counter((lease.name, lease.tier) for lease in list(self._held.values()) if lease.is_held)
-        self._seen |= held.keys()
         return {kind: held[kind] for kind in self._seen}
 
     def lease(self, live: Live, name: str) -> Lease:

@@ -37,6 +37,7 @@ from otel_sessions import InvalidValueError, session
 from otel_sessions import _semconv as sc
 from otel_sessions._telemetry._instruments import Tally
 from otel_sessions.asgi import SessionMiddleware
+from otel_sessions.limits import Concurrency, Quota, Tier
 from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import OTLPReceiver, RecordedSessions, record_sessions
 from otel_sessions.version import __version__
@@ -138,6 +139,9 @@ def serve(status: int) -> None:
     asyncio.run(SessionMiddleware(app)(scope, receive, send))
 
 
+LIMITED = Tier("pro", Quota("tokens", 10, per="minute"), Concurrency("file", 1))
+
+
 def emit_everything(recorded: RecordedSessions) -> None:
     """Do all that any metric speaks of, with all attributes."""
     for status in (200, 401, 403, 500):
@@ -154,8 +158,11 @@ def emit_everything(recorded: RecordedSessions) -> None:
         s.suspicious("probe", score=0.9)
     otel_sessions.start("chat", tier="free")
     ended = otel_sessions.start("chat", tier="pro")
+    ended.use("tokens")
     recorded.clock.advance(20)
-    ended.message()
+    ended.use("tokens", 8)
+    with ended.lease("file"):
+        ended.message()
     ended.end()
 
 
@@ -173,7 +180,7 @@ class TestCatalogue:
     @pytest.mark.parametrize("metric", sc.METRICS, ids=[metric.name for metric in sc.METRICS])
     def test_is_emitted_as_described(self, meters: Meters, metric: sc.Metric) -> None:
         """Each metric comes with its name, unit, description, kind, buckets and exactly its attributes."""
-        with record_sessions(meter_provider=meters.provider, store=Failing()) as recorded:
+        with record_sessions(meter_provider=meters.provider, store=Failing(), tiers=[LIMITED]) as recorded:
             emit_everything(recorded)
             (stream,) = [stream for stream in meters.streams() if stream.name == metric.name]
         assert (metric.unit, metric.description) == (stream.unit, stream.description)
@@ -186,7 +193,7 @@ class TestCatalogue:
 
     def test_is_complete(self, meters: Meters) -> None:
         """Nothing is emitted that the catalogue does not know."""
-        with record_sessions(meter_provider=meters.provider, store=Failing()) as recorded:
+        with record_sessions(meter_provider=meters.provider, store=Failing(), tiers=[LIMITED]) as recorded:
             emit_everything(recorded)
             assert sorted(metric.name for metric in sc.METRICS) == sorted(stream.name for stream in meters.streams())
 
@@ -196,7 +203,7 @@ class TestValues:
 
     def test_of_a_day(self, meters: Meters) -> None:
         """Every counter and histogram after a known course of events."""
-        with record_sessions(meter_provider=meters.provider) as recorded:
+        with record_sessions(meter_provider=meters.provider, tiers=[LIMITED]) as recorded:
             emit_everything(recorded)
             assert {("web", None): 1, ("job", "pro"): 1, ("chat", "free"): 1, ("chat", "pro"): 1} == meters.values(
                 "app_session.starts"
@@ -216,6 +223,7 @@ class TestValues:
                 ("job", "exception"): 1,
                 ("job", "app_session.platform_switch"): 1,
                 ("job", "app_session.finding"): 1,
+                ("chat", "app_session.limit.threshold"): 2,
             } == meters.values("app_session.events")
             assert {("job", "m"): 3.0} == meters.values("app_session.turn.duration")
             assert {("job", "user"): 1, ("job", "assistant"): 1, ("chat", "user"): 1} == meters.values(
@@ -228,6 +236,23 @@ class TestValues:
             assert {("invalid_attribute",): 1} == meters.values("app_session.dropped")
             assert {("memory",): 1} == meters.values("app_session.up")
             assert {("chat",): 1.0} == meters.values("app_session.engagement_ratio")
+            assert {("tokens", "pro"): 9} == meters.values("app_session.quota.usage")
+            assert {
+                ("quota", "tokens", "allowed", "pro"): 1,
+                ("quota", "tokens", "near_limit", "pro"): 1,
+                ("concurrency", "file", "near_limit", "pro"): 1,
+            } == meters.values("app_session.limit.decisions")
+            tokens = ("tokens", "pro", "minute", "user")
+            assert {tokens: 10} == meters.values("app_session.quota.limit")
+            assert {tokens: 0.9} == meters.values("app_session.quota.utilization_ratio")
+            assert {
+                (*tokens, "below"): 0,
+                (*tokens, "warning"): 0,
+                (*tokens, "critical"): 1,
+                (*tokens, "exhausted"): 0,
+            } == (meters.values("app_session.quota.actors"))
+            assert {("file", "pro"): 0} == meters.values("app_session.lease.active")
+            assert {("file", "pro"): 1} == meters.values("app_session.lease.limit")
 
     def test_engagement(self, meters: Meters) -> None:
         """Pauses up to the gap count as active time, longer ones do not."""
