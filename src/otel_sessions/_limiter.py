@@ -114,6 +114,18 @@ class LimitStatus(NamedTuple):
         )
 
 
+class Passed(NamedTuple):
+    """What was allowed."""
+
+    asked: Sequence[_Asked] = ()
+    admission: Admission | None = None
+    """None if nothing had to be decided, or the store could not be asked."""
+
+    def statuses(self) -> list[LimitStatus]:
+        """How the limits stand now."""
+        return [] if self.admission is None else _statuses(self.asked, self.admission)
+
+
 class _Asked(NamedTuple):
     """What a session asks for, of one limit's name."""
 
@@ -170,11 +182,8 @@ class Limiter:
         rates: Mapping[str, int] | None = None,
         leases: Sequence[Lease] = (),
         operation: str | None = None,
-    ) -> list[LimitStatus]:
+    ) -> Passed:
         """Decide everything that a session asks for, together: all of it, or nothing.
-
-        Returns:
-            How its limits stand now; none of those that could not be looked up.
 
         Raises:
             LimitExceededError: of those that refused, the one that takes longest to have room.
@@ -207,7 +216,7 @@ class Limiter:
                 self._held[lease.holder] = lease
                 self._seen.add((lease.name, lease.tier))
                 self._renewed_ns[lease.holder] = self._clock.monotonic_ns()
-        return [] if admission is None else _statuses(asked, admission)
+        return Passed(asked, admission)
 
     def count(self, live: Live, name: str, amount: float, operation: str | None) -> None:
         """Count what was used already: nothing is refused any more, but it counts for what comes."""
@@ -371,6 +380,8 @@ class Limiter:
     def _cross(self, live: Live, asked: _Asked, gauge: Gauge, level: Level) -> None:
         """Say that a threshold was crossed: by this very use, so nobody else says it."""
         after = _share(gauge, level)
+        if after < WARNING:
+            return
         before = _share(gauge, level._replace(used=level.used - asked.amount))
         for threshold in (WARNING, CRITICAL):
             if before < threshold <= after:

@@ -220,10 +220,10 @@ class WebSessions:
             for kind in kinds:
                 names[kind].append(name)
         leases = [limiter.lease(live, name) for name in names["concurrency"]]
-        statuses = limiter.admit(
+        passed = limiter.admit(
             live, uses=dict.fromkeys(names["quota"], 1), rates=dict.fromkeys(names["rate"], 1), leases=leases
         )
-        return Passage(statuses, leases)
+        return Passage(passed.statuses(), leases)
 
     def tier(self, request: object) -> str | None:
         """What the user's `tier_of` says of a request; its failure is reported, and it then is the default one."""

@@ -33,6 +33,12 @@ class MemoryLimits:
         """Put all charges into their buckets, or none."""
         now = self._clock() // 1000 if now_us is None else now_us
         with self._lock:
+            if len(charges) == 1:
+                charge = charges[0]
+                held = self._held.get(charge.bucket.name)
+                if held is not None and held[0] is charge.bucket:
+                    level = held[1].take(charge, now)
+                    return Admission(level[1] or not charge.bucket.enforced, (level,), now)
             counters = [self._counter(charge.bucket, now) for charge in charges]
             decision = decide(counters, charges, now)
             self._forget(now)
