@@ -13,6 +13,7 @@ from ._api import active, configure, end, get, recover, resume, shutdown, start,
 from ._context import BoundExecutor, bind
 from ._decorators import session
 from ._lease import Lease
+from ._limited import limited
 from ._limiter import QuotaStatus
 from ._session import Session, current_session
 from ._turn import Turn
@@ -55,6 +56,7 @@ __all__ = [
     "current_session",
     "end",
     "get",
+    "limited",
     "recover",
     "resume",
     "session",
