@@ -62,8 +62,13 @@ class _Taking:
 
     def take(self: Counter, charge: Charge, now_us: int) -> Level:
         """Let go of what is over, and put the charge in if it fits or is not enforced: how the bucket then stands."""
-        self.advance(charge.bucket, now_us)
-        return decide((self,), (charge,), now_us).levels[0]
+        bucket = charge.bucket
+        self.advance(bucket, now_us)
+        room = self.has_room(charge, now_us)
+        retry = None if room else self.retry_us(charge, now_us)
+        if room or not bucket.enforced:
+            put(self, charge, now_us)
+        return _made(Level, (self.used(bucket, now_us), room, self.resets_us(bucket), retry, self.pace))
 
 
 class FixedWindow(_Taking):
@@ -160,9 +165,11 @@ class MovingWindow(_Taking):
                 break
             gone += 1
         if gone:
+            self.total -= sum([amount for _, amount in entries[:gone]])
             del entries[:gone]
-            # Added up anew: subtracted, fractions would leave something behind.
-            self.total = sum([amount for _, amount in entries])
+            if not isinstance(self.total, int):
+                # Subtracted, fractions leave something behind.
+                self.total = sum([amount for _, amount in entries])
 
     def used(self, bucket: Bucket, now_us: int) -> float:  # noqa: ARG002 - it does not depend on them
         """The sum of the entries."""
@@ -361,6 +368,14 @@ def paced(pace: Pace | None, amount: float, half_life_us: int, now_us: int) -> P
     return _made(Pace, (max(0.0, decayed + amount), updated, since))
 
 
+def put(counter: Counter, charge: Charge, now_us: int) -> None:
+    """Put a charge in, and note how fast that goes."""
+    counter.add(charge, now_us)
+    half_life = charge.bucket.half_life_us
+    if half_life is not None:
+        counter.pace = paced(counter.pace, charge.amount, half_life, now_us)
+
+
 def level(counter: Counter, bucket: Bucket, now_us: int) -> Level:
     """How a bucket stands; after `advance`."""
     return Level(counter.used(bucket, now_us), True, counter.resets_us(bucket), None, counter.pace)
@@ -375,10 +390,7 @@ def decide(counters: Sequence[Counter], charges: Sequence[Charge], now_us: int) 
     retries = [None if room else pair[0].retry_us(pair[1], now_us) for room, pair in zip(rooms, pairs, strict=True)]
     if admitted:
         for counter, charge in pairs:
-            counter.add(charge, now_us)
-            half_life = charge.bucket.half_life_us
-            if half_life is not None:
-                counter.pace = paced(counter.pace, charge.amount, half_life, now_us)
+            put(counter, charge, now_us)
     levels = [
         Level(counter.used(charge.bucket, now_us), room, counter.resets_us(charge.bucket), retry, counter.pace)
         for (counter, charge), room, retry in zip(pairs, rooms, retries, strict=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from .._counting.buckets import CRITICAL, WARNING, Admission, Bucket, Charge, Level, Pace, Standing
 from .._counting.standing import soonest
-from ._redis_format import decode, encode
+from ._redis_format import decode, dumps, encode
 from ._redis_line import Line
 
 _SETS: Final = ("shares", "ends", "fulls")
 _AT_ONCE: Final = 100
 _SOONEST: Final = 20
+_TOLD: Final = 7
+"""How many numbers are told of each bucket."""
+_NONE: Final = b"-"
 
 
 class RedisLimits:
@@ -58,7 +61,7 @@ class RedisLimits:
         return [self._standing(bucket, now_us) for bucket in buckets]
 
     def _standing(self, bucket: Bucket, now_us: int | None) -> Standing:
-        arguments = [_number(now_us), str(WARNING), str(CRITICAL), str(_SOONEST)]
+        arguments = ["" if now_us is None else str(now_us), str(WARNING), str(CRITICAL), str(_SOONEST)]
         now, highest, *counts, first = self._line.run("limits/standings", self._group_keys(bucket), arguments)
         names = [decode(key)[len(self._bucket_prefix) :] for key in first]
         levels = self.levels([bucket._replace(name=name) for name in names], now_us) if names else []
@@ -68,15 +71,16 @@ class RedisLimits:
 
     def _ask(self, script: str, charges: Sequence[Charge], now_us: int | None) -> Admission:
         keys: list[bytes] = []
-        arguments: list[bytes | str] = [_number(now_us)]
+        arguments: list[bytes | str] = ["" if now_us is None else str(now_us)]
         for charge in charges:
             bucket = charge.bucket
             keys.append(encode(f"{self._bucket_prefix}{bucket.name}"))
             if bucket.group is not None:
                 keys += self._group_keys(bucket)
-            arguments += _arguments(charge)
-        now, admitted, replies = self._line.run(f"limits/{script}", keys, arguments)
-        return Admission(bool(admitted), [_level(reply) for reply in replies], int(float(now)))
+            arguments.append(_argument(charge))
+        now, admitted, *told = self._line.run(f"limits/{script}", keys, arguments).split()
+        levels = [_level(*told[at : at + _TOLD]) for at in range(0, len(told), _TOLD)]
+        return Admission(admitted == b"1", levels, int(float(now)))
 
     @property
     def _bucket_prefix(self) -> str:
@@ -86,32 +90,31 @@ class RedisLimits:
         return [encode(f"{self._prefix}g:{name}:{bucket.group}") for name in _SETS]
 
 
-def _arguments(charge: Charge) -> list[bytes | str]:
-    """What `load` in the scripts' prelude reads."""
+def _argument(charge: Charge) -> str:
+    """What `buckets` in the scripts' prelude reads."""
     bucket = charge.bucket
-    return [
-        bucket.strategy,
-        _number(charge.amount),
-        _number(bucket.capacity),
-        _number(bucket.length_us),
-        _number(bucket.start_us),
-        _number(bucket.step_us),
-        _number(bucket.keep_us),
-        "1" if bucket.enforced else "0",
-        _number(bucket.half_life_us),
-        encode(charge.holder),
-        "0" if bucket.group is None else "1",
-    ]
+    return dumps(
+        [
+            bucket.strategy,
+            charge.amount,
+            charge.holder,
+            bucket.enforced,
+            bucket.group is not None,
+            bucket.capacity,
+            bucket.length_us,
+            bucket.start_us,
+            bucket.step_us,
+            bucket.keep_us,
+            bucket.half_life_us,
+        ]
+    )
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else repr(value)
-
-
-def _level(reply: Sequence[Any]) -> Level:
-    room, used, resets, retry, *pace = reply
-    known = Pace(float(pace[0]), int(float(pace[1])), int(float(pace[2]))) if pace[0] else None
-    return Level(_amount(used), bool(room), _time(resets), _time(retry), known)
+def _level(
+    room: bytes, used: bytes, resets: bytes, retry: bytes, decayed: bytes, updated: bytes, since: bytes
+) -> Level:
+    pace = None if decayed == _NONE else Pace(float(decayed), int(float(updated)), int(float(since)))
+    return Level(_amount(used), room == b"1", _time(resets), _time(retry), pace)
 
 
 def _amount(text: bytes) -> float:
@@ -120,4 +123,4 @@ def _amount(text: bytes) -> float:
 
 
 def _time(text: bytes) -> int | None:
-    return int(float(text)) if text else None
+    return None if text == _NONE else int(float(text))

@@ -1,20 +1,18 @@
 -- Puts all amounts into their buckets, or none.
-local asked, rooms, retries, admitted = {}, {}, {}, 1
+local asked, rooms, retries, admitted = {}, {}, {}, true
 for bucket in buckets() do
   local number = #asked + 1
   asked[number], rooms[number] = bucket, has_room(bucket)
   if not rooms[number] then
     retries[number] = bucket.strategy.retry(bucket.state, bucket)
-    if bucket.enforced then
-      admitted = 0
-    end
+    admitted = admitted and not bucket.enforced
   end
 end
-local replies = {}
+replies[2] = admitted and '1' or '0'
 for number, bucket in ipairs(asked) do
-  if admitted == 1 then
+  if admitted then
     put(bucket)
   end
-  replies[number] = reply(bucket, rooms[number], retries[number])
+  reply(bucket, rooms[number], retries[number])
 end
-return { text(now), admitted, replies }
+return table.concat(replies, ' ')

@@ -5,9 +5,10 @@
 --
 -- KEYS: of each bucket its own, and if it is of a group, three sets of the group: by the share that is used, by the time
 -- when nothing of it counts any more, by the time when it will be full.
--- ARGV: the time or '', then for each bucket SIZE arguments.
-local SIZE = 11
-
+-- ARGV: the time or '', then each bucket as JSON: its strategy, the amount, the holder, whether it is enforced, whether
+-- it is of a group, and capacity, length, start, step, time to keep and half-life, null where there is none.
+-- Replies are one line of numbers, '-' where there is none: the time, whether all was admitted, and for each bucket
+-- whether there was room, what is used, when that begins to go down, when there will be room, and the pace.
 local now
 if ARGV[1] == '' then
   local time = redis.call('TIME')
@@ -17,7 +18,11 @@ else
 end
 
 local function text(number)
-  return number and string.format('%.17g', number) or ''
+  return number and string.format('%.17g', number) or '-'
+end
+
+local function given(number)
+  return number ~= cjson.null and number or nil
 end
 
 local function fits(used, amount, capacity)
@@ -248,20 +253,20 @@ end
 
 -- The buckets that are asked for, one after the other, each as it is then. What another strategy has left counts as none.
 local function buckets()
-  local key, at = 1, 2 - SIZE
+  local key, at = 1, 1
   return function()
-    at = at + SIZE
-    if at > #ARGV then
+    at = at + 1
+    if not ARGV[at] then
       return nil
     end
-    local kind, amount, capacity, length, start, step, keep, enforced, life, holder, group = unpack(ARGV, at, at + SIZE - 1)
+    local kind, amount, holder, enforced, grouped, capacity, length, start, step, keep, life = unpack(cjson.decode(ARGV[at]))
     local bucket = {
-      key = KEYS[key], kind = kind, strategy = STRATEGIES[kind], amount = tonumber(amount), capacity = tonumber(capacity),
-      length = tonumber(length), start = tonumber(start), step = tonumber(step), keep = tonumber(keep),
-      enforced = enforced == '1', life = tonumber(life), holder = holder, state = {}, pace = nil,
+      key = KEYS[key], kind = kind, strategy = STRATEGIES[kind], amount = amount, holder = holder, enforced = enforced,
+      capacity = given(capacity), length = given(length), start = given(start), step = step, keep = keep,
+      life = given(life), state = {}, pace = nil,
     }
     key = key + 1
-    if group == '1' then
+    if grouped then
       bucket.shares, bucket.ends, bucket.fulls = unpack(KEYS, key, key + 2)
       key = key + 3
     end
@@ -277,12 +282,14 @@ local function buckets()
   end
 end
 
+local replies = { text(now), '1' }
+
 local function reply(bucket, room, retry)
   local pace = bucket.pace or {}
-  return {
-    room and 1 or 0, text(bucket.strategy.used(bucket.state, bucket)),
+  replies[#replies + 1] = table.concat({
+    room and '1' or '0', text(bucket.strategy.used(bucket.state, bucket)),
     text(bucket.strategy.resets(bucket.state, bucket)), text(retry), text(pace[1]), text(pace[2]), text(pace[3]),
-  }
+  }, ' ')
 end
 
 local function paced(bucket)
@@ -334,7 +341,7 @@ local function put(bucket)
   end
   local used = bucket.strategy.used(bucket.state, bucket)
   local share = bucket.capacity > 0 and used / bucket.capacity or (used > 0 and 1 or 0)
-  redis.call('ZADD', bucket.shares, text(share), bucket.key)
+  local is_new = redis.call('ZADD', bucket.shares, text(share), bucket.key) == 1
   redis.call('ZADD', bucket.ends, text(expires), bucket.key)
   local left = full(bucket, used)
   if left then
@@ -342,7 +349,10 @@ local function put(bucket)
   else
     redis.call('ZREM', bucket.fulls, bucket.key)
   end
-  for _, set in ipairs({ bucket.shares, bucket.ends, bucket.fulls }) do
-    redis.call('PEXPIRE', set, 366 * 86400 * 1000)
+  -- Nothing lives for ever, not even where nobody comes any more.
+  if is_new or left then
+    for _, set in ipairs({ bucket.shares, bucket.ends, bucket.fulls }) do
+      redis.call('PEXPIRE', set, 366 * 86400 * 1000)
+    end
   end
 end
