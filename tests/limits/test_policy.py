@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
+import enum
 import math
 from typing import Any
 
@@ -14,6 +16,10 @@ from otel_sessions.limits.policy import READY_WINDOWS
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
+
+
+class Few(enum.IntEnum):
+    THREE = 3
 
 
 def moment(text: str) -> int:
@@ -71,7 +77,15 @@ class TestQuota:
         with pytest.raises(InvalidValueError, match="the limit of 'tokens'"):
             Quota("tokens", limit)
 
-    @pytest.mark.parametrize("per", ["", "fortnight", "0 hours", "1.5 hours", "hours", "-1 hours", "Day", None, 3600])
+    @pytest.mark.parametrize(("given", "limit"), [(decimal.Decimal("1.50"), 1.5), (Few.THREE, 3), (7, 7), (None, None)])
+    def test_plain_number(self, given: Any, limit: float | None) -> None:
+        """A decimal, as money is kept, and a member of an enumeration become the plain number that stores can count."""
+        quota = Quota("cost", given)
+        assert (limit, type(limit)) == (quota.limit, type(quota.limit))
+
+    @pytest.mark.parametrize(
+        "per", ["", "fortnight", "0 hours", "1.5 hours", "hours", "-1 hours", "Day", "99999 weeks", None, 3600]
+    )
     def test_wrong_window(self, per: Any) -> None:
         """A window that is none is refused; the message says which there are."""
         with pytest.raises(InvalidValueError, match="'total', 'minute', 'hour', 'day', 'month'"):
@@ -136,10 +150,11 @@ class TestRate:
             Rate("upload", limit)
         assert repr(limit) in str(raised.value)
 
-    def test_wrong_strategy(self) -> None:
+    @pytest.mark.parametrize("strategy", ["leaky-bucket", "moving", None, ["moving-window"]])
+    def test_wrong_strategy(self, strategy: Any) -> None:
         """So is a strategy that is none."""
         with pytest.raises(InvalidValueError, match="moving-window, fixed-window, sliding-window-counter"):
-            Rate("upload", "1/minute", strategy="leaky-bucket")  # type: ignore[arg-type]
+            Rate("upload", "1/minute", strategy=strategy)
 
 
 class TestConcurrency:
@@ -148,6 +163,10 @@ class TestConcurrency:
         """There is a whole number of slots."""
         with pytest.raises(InvalidValueError, match="'file'"):
             Concurrency("file", limit)
+
+    def test_plain_number(self) -> None:
+        """A member of an enumeration becomes the plain number that stores can count."""
+        assert int is type(Concurrency("file", Few.THREE).limit)
 
     @pytest.mark.parametrize("ttl", [0, -1, math.inf, "30"])
     def test_wrong_ttl(self, ttl: Any) -> None:

@@ -77,7 +77,7 @@ class Quota:
     def __post_init__(self) -> None:
         _values.label("quota", self.name)
         if self.limit is not None:
-            _amount(f"the limit of {self.name!r}", self.limit)
+            object.__setattr__(self, "limit", _amount(f"the limit of {self.name!r}", self.limit))
         if self.per not in {TOTAL, "month", *_CALENDAR} and not _rolling(self.per):
             raise InvalidValueError(
                 f"per={self.per!r} of {self.name!r}: use 'total', 'minute', 'hour', 'day', 'month', "
@@ -156,7 +156,7 @@ class Rate:
 
     def __post_init__(self) -> None:
         _values.label("rate limit", self.name)
-        if self.strategy not in _STRATEGIES:
+        if self.strategy not in get_args(RateStrategy):
             raise InvalidValueError(f"strategy={self.strategy!r} of {self.name!r}: use one of {', '.join(_STRATEGIES)}")
         _check(self.name, self.scope, self.shadow)
         object.__setattr__(self, "windows", _parse(self.name, self.limit))
@@ -205,8 +205,10 @@ class Concurrency:
 
     def __post_init__(self) -> None:
         _values.label("concurrency limit", self.name)
-        if not isinstance(_amount(f"the limit of {self.name!r}", self.limit), int):
+        limit = _amount(f"the limit of {self.name!r}", self.limit)
+        if not isinstance(limit, int):
             raise InvalidValueError(f"{self.limit!r} cannot be the limit of {self.name!r}: use a whole number of slots")
+        object.__setattr__(self, "limit", limit)
         _values.seconds(f"ttl of {self.name!r}", self.ttl)
         _check(self.name, self.scope, self.shadow)
 
@@ -237,7 +239,8 @@ def _amount(what: str, value: float) -> float:
 def _rolling(per: object) -> int | None:
     """The microseconds of a window that moves; None if it is something else."""
     found = _ROLLING.fullmatch(per) if isinstance(per, str) else None
-    return int(found[1]) * _UNITS[found[2]] or None if found else None
+    length = int(found[1]) * _UNITS[found[2]] if found else 0
+    return length if 0 < length <= _MAX_SECONDS * _SECOND else None
 
 
 def _parse(name: str, limit: object) -> tuple[tuple[int, int], ...]:
