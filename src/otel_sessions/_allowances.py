@@ -19,6 +19,9 @@ Actor: TypeAlias = "tuple[str | None, str | None]"
 
 _FOREVER_US: Final = 2**62
 
+RENEWALS: Final = 3
+"""How often a slot is renewed in its time to live."""
+
 
 class Gauge(NamedTuple):
     """One limit, as it is for one session: what is asked of a store."""
@@ -29,15 +32,28 @@ class Gauge(NamedTuple):
 
 
 class Allowances:
-    """The limits of one session. It is made anew when the session's user changes."""
+    """The limits of one session. It is made anew when the session's user changes.
 
-    __slots__ = ("_gauges", "_live", "_tenant", "_until_us", "own", "tier", "user")
+    Args:
+        round_us: the time between two rounds of the background, which renews slots.
+    """
 
-    def __init__(self, live: Live, tier: Tier | None, tenant: str | None, own: Mapping[tuple[str, str], Limit]) -> None:
+    __slots__ = ("_gauges", "_live", "_round_us", "_tenant", "_until_us", "own", "tier", "user")
+
+    def __init__(
+        self,
+        live: Live,
+        tier: Tier | None,
+        tenant: str | None,
+        own: Mapping[tuple[str, str], Limit],
+        *,
+        round_us: int,
+    ) -> None:
         self.tier = tier
         self.user = live.user
         self._live = live
         self._tenant = tenant
+        self._round_us = round_us
         self.own = own
         self._gauges: dict[tuple[str, str], tuple[Gauge, ...]] = {}
         self._until_us = _FOREVER_US
@@ -73,7 +89,10 @@ class Allowances:
                 for bucket, (_, seconds) in zip(limit.buckets(f"{name}|{actor}"), limit.windows, strict=True):
                     yield Gauge(limit, bucket, window_name(limit, seconds))
             else:
-                yield Gauge(limit, limit.bucket(f"{name}|{actor}"), "")
+                bucket = limit.bucket(f"{name}|{actor}")
+                # What cannot be renewed in its time would be somebody else's while it is held.
+                length_us = max(bucket.length_us or 0, RENEWALS * self._round_us)
+                yield Gauge(limit, bucket._replace(length_us=length_us), "")
 
     def _limits(self, kind: str, name: str) -> Iterable[Limit]:
         own = self.own.get((kind, name))

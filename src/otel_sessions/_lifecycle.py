@@ -369,6 +369,8 @@ class Lifecycle:
         self.endings.end_left_behind()
         self.telemetry.bind()
         with self._sweeping:
+            # First, because these have to be in time.
+            self.limiter.renew()
             now = self.clock.time_ns()
             if self._makeshift:
                 self._replace_makeshift()
@@ -381,13 +383,13 @@ class Lifecycle:
             self.endings.expire_unstored(now)
             self._expire(now)
             self.recovery.round()
-            self.limiter.renew()
 
     def _expire(self, now: int) -> None:
         """End what the store says is due: some at a time, for there may be a million. The rest waits for a round."""
         due = iter(self.ledger.call("due", self.store.due, now, failed=()))
         while records := self.ledger.call("due", lambda: list(itertools.islice(due, AT_ONCE)), failed=[]):
             self.endings.expire(records, now)
+            self.limiter.renew()
             if len(records) == AT_ONCE and not self._outflow.keeps_up():
                 return
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapp
 from types import TracebackType
 from typing import Any, TypeVar
 
-from . import _values
+from . import _lease, _values
 from ._lease import Lease
 from ._session import current_session
 from .exceptions import InvalidValueError
@@ -45,8 +45,7 @@ class _Passage:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        for lease in self._held:
-            await lease.__aexit__(exc_type, exc, tb)
+        await _lease.release(self._held, exc)
 
 
 def limited(

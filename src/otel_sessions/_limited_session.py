@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from . import _values
+from . import _lease, _values
 from ._allowances import kind_of
 from ._counting.forecast import UNKNOWN
 from ._lease import Lease
@@ -138,7 +138,7 @@ class LimitedSession(SessionView):
         if self._live is None:
             ask()
         else:
-            await self._lifecycle.limiter.outside(ask)
+            await _lease.acquire(self._lifecycle.limiter, leases, ask)
 
     def limit(self, limit: Limit) -> None:
         """Give this session a limit of its own, in place of its tier's of the same kind and name.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from opentelemetry._logs import SeverityNumber
 
+from . import _collector
 from . import _semconv as sc
-from ._allowances import Allowances, Gauge, kind_of
+from ._allowances import RENEWALS, Allowances, Gauge, kind_of
 from ._counting.buckets import CRITICAL, WARNING, Admission, Bucket, Charge, Level, Standing
 from ._counting.forecast import UNKNOWN, Forecast, forecast
 from ._guard import guarded, log
@@ -42,8 +43,6 @@ _ERRORS: Final[Mapping[str, type[LimitExceededError]]] = {
     "rate": RateLimitedError,
     "concurrency": ConcurrencyExceededError,
 }
-_RENEWALS: Final = 3
-"""How often a lease is renewed in its time to live."""
 
 
 class QuotaStatus(NamedTuple):
@@ -162,15 +161,22 @@ class Limiter:
         self._tenant_attribute = settings.tenant_attribute
         self._closed = settings.limit_failure == "closed"
         self._names = _names(self._tiers)
+        self._round_us = int(settings.flush_interval * 1_000_000)
         self._seen: set[tuple[str, str | None]] = set()
         self.outside = outside
         """Calls something that may have to wait for the store, and the event loop does not."""
-        self.after_fork()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._held: WeakValueDictionary[str, Lease] = WeakValueDictionary()
+        self._left_behind: deque[Lease] = deque()
+        """What was given back while the garbage collector was at work."""
 
     def after_fork(self) -> None:
-        """The leases of the parent process are the parent's to renew."""
-        self._held: WeakValueDictionary[str, Lease] = WeakValueDictionary()
-        self._renewed_ns: dict[str, int] = {}
+        """The leases of the parent process are the parent's: it renews them, and it gives them back."""
+        for lease in self._here():
+            lease.charges = ()
+        self._begin()
 
     # -- what is asked ------------------------------------------------------------------------------------------------
 
@@ -188,15 +194,17 @@ class Limiter:
         Raises:
             LimitExceededError: of those that refused, the one that takes longest to have room.
             LimitUnknownError: the store could not be asked, and nothing is allowed then.
-            InvalidValueError: nothing is known of such a limit, or of the session's tier.
+            InvalidValueError: nothing is known of such a limit, or of the session's tier; or a lease is held already.
         """
+        if len({lease.name for lease in leases}) < len(leases):
+            raise InvalidValueError("two leases of one name cannot be asked for together: acquire them one by one")
+        for lease in leases:
+            lease._prepare(self)
         now_us = self.now_us()
         allowances = self._allowances(live)
         asked = [self._ask(allowances, "quota", name, amount, now_us) for name, amount in (uses or {}).items()]
         asked += [self._ask(allowances, "rate", name, amount, now_us) for name, amount in (rates or {}).items()]
         asked += [self._ask(allowances, "concurrency", each.name, 1, now_us, each.holder) for each in leases]
-        if len({lease.name for lease in leases}) < len(leases):
-            raise InvalidValueError("two leases of one name cannot be asked for together: acquire them one by one")
         charges = [charge for each in asked for charge in each.charges]
         levels: Sequence[Level | None] = [None] * len(charges)
         admission = None
@@ -215,7 +223,7 @@ class Limiter:
             if each.charges:
                 self._held[lease.holder] = lease
                 self._seen.add((lease.name, lease.tier))
-                self._renewed_ns[lease.holder] = self._clock.monotonic_ns()
+                lease.renewed_ns = self._clock.monotonic_ns()
         return Passed(asked, admission)
 
     def count(self, live: Live, name: str, amount: float, operation: str | None) -> None:
@@ -234,22 +242,24 @@ class Limiter:
 
     def release(self, lease: Lease) -> None:
         """Give the slots of a lease back."""
+        if _collector.thread is not None and _collector.collecting():
+            # It may have interrupted this very thread in the middle of a call to the store.
+            self._left_behind.append(lease)
+            return
         charges, lease.charges = lease.charges, ()
         self._held.pop(lease.holder, None)
-        self._renewed_ns.pop(lease.holder, None)
-        self._store_call("release", [charge._replace(amount=-1) for charge in charges])
+        self._give_back(charges)
+
+    def _give_back(self, charges: Sequence[Charge]) -> None:
+        if charges:
+            self._store_call("release", [charge._replace(amount=-1) for charge in charges])
 
     def renew(self) -> None:
         """Renew the leases of this process that are due."""
+        while self._left_behind:
+            self.release(self._left_behind.popleft())
         now = self._clock.monotonic_ns()
-        due = []
-        for lease in list(self._held.values()):
-            charges = lease.charges
-            shortest = min((charge.bucket.length_us or 0 for charge in charges), default=0)
-            if charges and now - self._renewed_ns.get(lease.holder, 0) >= shortest * 1000 // _RENEWALS:
-                due.append((lease, charges))
-        for holder in self._renewed_ns.keys() - self._held.keys():
-            self._renewed_ns.pop(holder, None)
+        due = [(lease, lease.charges) for lease in self._here() if _is_due(lease, now)]
         if not due:
             return
         slots = [charge for _, charges in due for charge in charges]
@@ -257,18 +267,28 @@ class Limiter:
         if held is None:
             return
         answers = iter(held)
+        released: list[Charge] = []
         for lease, charges in due:
-            self._renewed_ns[lease.holder] = now
+            lease.renewed_ns = now
             # All of its answers, for the next one's come after them.
             renewed = [next(answers) for _ in charges]
-            if not all(renewed) and lease.charges is charges:
+            if lease.charges is not charges:
+                # It was given back meanwhile, and renewing it may have taken the slot again.
+                released += charges
+            elif not all(renewed):
                 lease.is_lost = True
                 log.warn("lease", "A lease %r could not be renewed in time: somebody else has its slot.", lease.name)
+        self._give_back(released)
 
     def release_all(self) -> None:
         """Give everything back, because the process ends."""
-        for lease in list(self._held.values()):
+        for lease in [*self._here(), *self._left_behind]:
             self.release(lease)
+
+    def _here(self) -> list[Lease]:
+        """The leases that this process holds."""
+        # Not `values()`: other threads take some and give some back meanwhile.
+        return [lease for reference in self._held.valuerefs() if (lease := reference()) is not None]
 
     # -- what is known ------------------------------------------------------------------------------------------------
 
@@ -313,7 +333,7 @@ class Limiter:
                 )
             tenant = (live.beginning.attributes or {}).get(self._tenant_attribute)
             pseudonym = None if tenant is None else self._pseudonyms().client("tenant", str(tenant))
-            found = live.allowances = Allowances(live, tier, pseudonym, live.limits or {})
+            found = live.allowances = Allowances(live, tier, pseudonym, live.limits or {}, round_us=self._round_us)
         return found
 
     def _checked(self, kind: str, name: str, allowances: Allowances) -> None:
@@ -461,7 +481,7 @@ class Limiter:
 
     def leases(self) -> Mapping[tuple[str | None, ...], float]:
         """How many leases this process holds, by name and tier; none of what it held once."""
-        held = Counter((lease.name, lease.tier) for lease in list(self._held.values()) if lease.is_held)
+        held = Counter((lease.name, lease.tier) for lease in self._here() if lease.is_held)
         return {kind: held[kind] for kind in self._seen}
 
     def lease(self, live: Live, name: str) -> Lease:
@@ -481,6 +501,11 @@ def _names(known: Mapping[str, Tier]) -> Mapping[str, frozenset[str]]:
         "rate": frozenset(name for tier in known.values() for name in tier.rates),
         "concurrency": frozenset(name for tier in known.values() for name in tier.concurrency),
     }
+
+
+def _is_due(lease: Lease, now_ns: int) -> bool:
+    lengths = [charge.bucket.length_us or 0 for charge in lease.charges]
+    return bool(lengths) and now_ns - lease.renewed_ns >= min(lengths) * 1000 // RENEWALS
 
 
 def _share(gauge: Gauge, level: Level) -> float:

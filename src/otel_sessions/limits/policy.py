@@ -188,8 +188,8 @@ class Concurrency:
     Args:
         name: of what.
         limit: how much of it.
-        ttl: for how many seconds a slot is held by a process that has died without giving it back. While a process
-            lives it renews its slots.
+        ttl: for how many seconds a slot is held by a process that has died without giving it back; three times the
+            setting `flush_interval` at least. While a process lives it renews its slots.
         scope: whose slots they are.
         shadow: count and report what would be refused, and refuse nothing.
 
