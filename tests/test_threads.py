@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -81,6 +82,23 @@ class TestCall:
             return gate.passed
 
         assert asyncio.run(main())
+
+    def test_cancelled_and_failed(self, threads: Threads, caplog: pytest.LogCaptureFixture) -> None:
+        """What it raises after a cancellation is nobody's business any more, and not logged as an error."""
+
+        async def main() -> None:
+            gate = Gate()
+            waiting = asyncio.create_task(threads.call(lambda: [gate(), 1 / 0]))
+            await gate.reached()
+            waiting.cancel()
+            await asyncio.sleep(0)
+            gate.open()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+
+        asyncio.run(main())
+        gc.collect()
+        assert [] == caplog.records
 
     def test_closed(self, threads: Threads) -> None:
         """A coroutine that is closed while it waits has it done all the same."""

@@ -71,4 +71,7 @@ async def _end_of(job: Future[R]) -> None:
             wait((job,))
             raise
     if cancelled is not None:
+        if not done.cancelled():
+            # Looked at: asyncio would log it as an error that nobody knows of.
+            done.exception()
         raise cancelled
