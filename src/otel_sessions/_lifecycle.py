@@ -358,6 +358,7 @@ class Lifecycle:
             operations, live.operations = live.operations, 0
             if successor.beginning.topology == "durable" and operations:
                 self.ledger.touch(successor, operations=operations)
+            successor.limits = live.limits
             # Last: from here on whoever leaves the old one leaves the new one.
             live.successor = successor
         return successor

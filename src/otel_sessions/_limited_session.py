@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from . import _lease, _values
@@ -55,7 +56,8 @@ class LimitedSession(SessionView):
         Raises:
             InvalidValueError: there is no such quota, or the amount is not one.
         """
-        amount = _values.quantity(name, abs(amount)) * (-1 if amount < 0 else 1)
+        given_back = isinstance(amount, int | float | Decimal) and amount < 0
+        amount = -_values.quantity(name, -amount) if given_back else _values.quantity(name, amount)
         operation = None if operation is None else _values.label("operation", operation)
         live = self._usable("count")
         if live is not None:

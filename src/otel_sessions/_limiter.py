@@ -213,7 +213,7 @@ class Limiter:
             if admission is not None:
                 levels = admission.levels
                 if not admission.admitted:
-                    raise self._refused(live, asked, admission)
+                    raise self._refused(live, asked, admission, operation)
         at = 0
         for each in asked:
             self._allowed(live, each, levels[at : at + len(each.charges)], operation)
@@ -391,7 +391,8 @@ class Limiter:
             live.delta.add_to("usage", asked.name, asked.amount)
             if operation is not None:
                 live.delta.add_to("operations", f"{operation}|{asked.name}", asked.amount)
-        self._telemetry.metrics.quota_usage.add(asked.amount, asked.name, self._tier_of(live))
+        # A counter does not go down: what is given back was used.
+        self._telemetry.metrics.quota_usage.add(max(0, asked.amount), asked.name, self._tier_of(live))
         self._ledger.touch(live)
         for gauge, level in zip(asked.gauges, levels, strict=True):
             if level is not None:
@@ -414,7 +415,9 @@ class Limiter:
                     always_log=True,
                 )
 
-    def _refused(self, live: Live, asked: Sequence[_Asked], admission: Admission) -> LimitExceededError:
+    def _refused(
+        self, live: Live, asked: Sequence[_Asked], admission: Admission, operation: str | None
+    ) -> LimitExceededError:
         worst: LimitExceededError | None = None
         levels = iter(admission.levels)
         for each in asked:
@@ -426,7 +429,7 @@ class Limiter:
                 refused = True
                 error = _error(each, gauge, level, admission.now_us)
                 with guarded("report a refusal"):
-                    self._say_rejected(live, each, gauge, level, None, shadow=False)
+                    self._say_rejected(live, each, gauge, level, operation, shadow=False)
                 if worst is None or _wait(error) > _wait(worst):
                     worst = error
             if refused:

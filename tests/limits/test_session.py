@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -97,7 +98,7 @@ class TestUse:
     def test_refusal_is_told(self, recorded: RecordedSessions) -> None:
         """A refusal is a log event with a warning, and a count; it is no error of the session."""
         with trial() as s, pytest.raises(QuotaExceededError):
-            s.use("tokens", 101)
+            s.use("tokens", 101, operation="inference")
         s.end()
         (event,) = recorded.events("app_session.limit.rejected")
         assert {
@@ -108,6 +109,7 @@ class TestUse:
             "app_session.limit.used": 0,
             "app_session.limit.capacity": 100,
             "app_session.limit.amount": 101,
+            "app_session.operation.name": "inference",
             "session.id": s.id,
             "app_session.type": "web",
             "enduser.pseudo.id": s.user,
@@ -217,6 +219,8 @@ class TestUse:
             s.count("tokens", -40)
             s.use("tokens", 10)
             assert 100 == s.quota("tokens").used
+        # A counter that went down would be taken for one that began anew.
+        assert 140 == recorded.metric("app_session.quota.usage", app_session__limit__name="tokens")
 
     def test_forecast(self, recorded: RecordedSessions) -> None:
         """A status says when the quota will be used up."""
@@ -256,6 +260,16 @@ class TestWrong:
             with pytest.raises(InvalidValueError, match="tokens"):
                 s.use("tokens", amount)
             assert 0 == s.quota("tokens").used
+
+    @pytest.mark.parametrize("amount", [math.nan, -math.inf, True, "5", None, -(2**53), [1]])
+    def test_counted_amount(self, recorded: RecordedSessions, amount: Any) -> None:
+        """What is counted may be negative, and is nothing else but a number either."""
+        with trial() as s:
+            with pytest.raises(InvalidValueError, match="tokens"):
+                s.count("tokens", amount)
+            s.count("tokens", Decimal(2))  # type: ignore[arg-type]  # as money is kept
+            s.count("tokens", Decimal(-1))  # type: ignore[arg-type]  # as above
+            assert 1 == s.quota("tokens").used
 
     @pytest.mark.parametrize("amount", [0, 0.5, 99.5, 1e-9])
     def test_fractions(self, recorded: RecordedSessions, amount: float) -> None:
@@ -327,6 +341,18 @@ class TestRate:
             s.use("pages", 2)
             s.limit(Quota("pages", 1))
             assert (5, 0) == (s.quota("pages").used, s.quota("pages").remaining)
+
+    @pytest.mark.parametrize("topology", ["scoped", "durable"])
+    def test_own_after_rotation(self, recorded: RecordedSessions, topology: str) -> None:
+        """They go on under the new id, as what the user has used does; what the session itself has used does not."""
+        with session("job", user="u1", tier="trial") if topology == "scoped" else trial() as s:
+            s.limit(Rate("upload", "1/minute"))
+            s.check_rate("upload")
+            s.use("api_calls", 10)
+            s.rotate("login")
+            with pytest.raises(RateLimitedError):
+                s.check_rate("upload")
+            s.use("api_calls", 10)
 
 
 class TestTogether:
