@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 import otel_sessions
-from otel_sessions import ConfigurationError, _config, session
+from otel_sessions import ConfigurationError, MissingExtraError, _config, session
 from otel_sessions._config import FIELDS, Options, Settings, resolve
 from otel_sessions.limits import Tier
 from otel_sessions.security.redaction import redact
@@ -178,6 +179,7 @@ WRONG_ARGUMENTS = [
     ),
     *(("excluded_urls", value, "use a tuple of regular expressions") for value in ("/health", None, 5)),
     ("tiers", ("pro",), "is no Tier"),
+    *(("tiers", value, "use a list of Tier objects") for value in (5, None, Tier("trial"))),
     ("tiers", "nowhere.toml", "cannot be read"),
     ("default_tier", "gold", "there are free, basic, pro, enterprise"),
     ("default_tier", "my tier", "use a static name"),
@@ -383,6 +385,35 @@ class TestUnconfigured:
         found, errors = _config.tolerant_from_environment({variable(name): raw, "OTEL_SESSIONS_STORE": "memory://"})
         assert {"store": "memory://"} == found
         assert [True] == [str(error).startswith(variable(name)) and accepted in str(error) for error in errors]
+
+    @pytest.mark.parametrize(
+        ("wrong", "kept"),
+        [
+            ({"default_tier": "gold"}, {"web_limits": ("requests",)}),
+            ({"web_limits": "request"}, {"default_tier": "free"}),
+            ({"default_tier": "gold", "web_limits": "request"}, {}),
+            ({"tiers": "nowhere.toml"}, {"default_tier": "free", "web_limits": ("requests",)}),
+        ],
+    )
+    def test_names(self, wrong: dict[str, str], kept: dict[str, object]) -> None:
+        """Of the names of tiers and limits those are left out that there are none of, each with a word."""
+        given = {"default_tier": "free", "web_limits": "requests", **wrong}
+        found, errors = _config.tolerant_from_environment({variable(name): raw for name, raw in given.items()})
+        assert kept == found
+        assert sorted(map(variable, wrong)) == sorted(str(error).partition(":")[0] for error in errors)
+
+    def test_missing_extra(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """A file that cannot be read without an extra is left out, too, and the word says how to install it."""
+        file = tmp_path / "tiers.yaml"
+        file.write_text("tiers: {}", encoding="utf-8")
+        monkeypatch.setitem(sys.modules, "yaml", None)
+        found, errors = _config.tolerant_from_environment({variable("tiers"): str(file)})
+        assert {} == found
+        assert ["pip install 'otel-sessions[yaml]'"] == [str(error).partition("Run: ")[2] for error in errors]
+        with pytest.raises(ConfigurationError, match=r"^OTEL_SESSIONS_TIERS: .*pip install"):
+            resolve({}, {variable("tiers"): str(file)})
+        with pytest.raises(MissingExtraError):
+            resolve({"tiers": file}, {})
 
     def test_warned(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
         """The first session runs with what could be read; one warning for each wrong variable says what is wrong."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, get_args
 from . import _semconv as sc
 from ._models import Attributes
 from ._values import label
-from .exceptions import ConfigurationError, InvalidValueError
+from .exceptions import ConfigurationError, InvalidValueError, MissingExtraError
 from .limits.tiers import tiers as all_tiers
 from .security.redaction import Redactor, redact
 from .typing import Store
@@ -212,6 +212,10 @@ class Settings:
         if isinstance(self.tiers, Path):
             object.__setattr__(self, "tiers", str(self.tiers))
         elif not isinstance(self.tiers, str):
+            if not isinstance(self.tiers, Iterable):
+                raise ConfigurationError(
+                    f"tiers={self.tiers!r}: use a list of Tier objects, or the path of a TOML or YAML file"
+                )
             object.__setattr__(self, "tiers", tuple(self.tiers))
         all_tiers(self.tiers)
         if not isinstance(self.web_limits, list | tuple):
@@ -316,7 +320,7 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             try:
                 found[name] = _parse(name, raw)
                 Settings(**{name: found[name]})
-            except ConfigurationError as error:
+            except (ConfigurationError, MissingExtraError) as error:
                 raise ConfigurationError(f"{variable}: {error}") from error
     return found
 
@@ -333,12 +337,12 @@ def tolerant_from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any
             errors.append(error)
         else:
             found.update(one)
-    try:
-        Settings(**found).check_names()
-    except ConfigurationError as error:
-        errors.append(error)
-        for name in ("default_tier", "web_limits"):
-            found.pop(name, None)
+    for name in sorted({"default_tier", "web_limits"} & found.keys()):
+        try:
+            Settings(**{each: found[each] for each in ("tiers", name) if each in found}).check_names()
+        except ConfigurationError as error:  # noqa: PERF203 - there are two of them
+            errors.append(ConfigurationError(f"{ENV_PREFIX}{name.upper()}: {error}"))
+            del found[name]
     return found, errors
 
 

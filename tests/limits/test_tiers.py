@@ -157,6 +157,8 @@ class TestFile:
         (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
         with pytest.raises(ConfigurationError, match="cannot be read"):
             tiers(tmp_path / "binary.toml")
+        with pytest.raises(ConfigurationError, match="cannot be read"):
+            tiers("no\0path.toml")
 
     def test_wrong_objects(self) -> None:
         """In code, too: what is no tier, and two of one name."""

@@ -153,7 +153,7 @@ def _from_file(path: Path) -> list[Tier]:
 def _read(path: Path) -> Any:
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"tiers: {path} cannot be read: {error}") from error
     if path.suffix in {".yaml", ".yml"}:
         try:
