@@ -77,8 +77,9 @@ def limited(
             raises what `Session.admit` does.
     """
     amounts = {name: _values.quantity(name, amount) for name, amount in (uses or {}).items()}
-    costs = dict(rates) if isinstance(rates, Mapping) else dict.fromkeys(rates, 1)
-    for name in (*amounts, *costs, *leases):
+    costs = dict(rates) if isinstance(rates, Mapping) else dict.fromkeys(_values.labels("limit", rates), 1)
+    leases = _values.labels("limit", leases)
+    for name in (*amounts, *costs):
         _values.label("limit", name)
     for name, cost in costs.items():
         _values.times(name, cost)
@@ -87,7 +88,7 @@ def limited(
         if not inspect.isroutine(function):
             raise InvalidValueError(f"limited() decorates functions, and {function!r} is none")
         name = _values.label("operation", operation or function.__name__)
-        passage = functools.partial(_Passage, tuple(leases), uses=amounts, rates=costs, operation=name)
+        passage = functools.partial(_Passage, leases, uses=amounts, rates=costs, operation=name)
         wrapped: F = _wrap(function, passage)
         return wrapped
 

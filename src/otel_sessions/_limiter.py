@@ -392,7 +392,7 @@ class Limiter:
             if operation is not None:
                 live.delta.add_to("operations", f"{operation}|{asked.name}", asked.amount)
         # A counter does not go down: what is given back was used.
-        self._telemetry.metrics.quota_usage.add(max(0, asked.amount), asked.name, self._tier_of(live))
+        self._telemetry.metrics.quota_usage.add(max(0, asked.amount), asked.name, self.tier_of(live))
         self._ledger.touch(live)
         for gauge, level in zip(asked.gauges, levels, strict=True):
             if level is not None:
@@ -451,12 +451,13 @@ class Limiter:
 
     def _decided(self, live: Live, asked: _Asked, result: str) -> None:
         found = {sc.LIMIT_KIND: asked.kind, sc.LIMIT_NAME: asked.name, sc.LIMIT_RESULT: result}
-        tier = self._tier_of(live)
+        tier = self.tier_of(live)
         if tier is not None:
             found[sc.TIER] = tier
         self._telemetry.metrics.limit_decisions.add(1, found, context=live.context)
 
-    def _tier_of(self, live: Live) -> str | None:
+    def tier_of(self, live: Live) -> str | None:
+        """The name of the set of limits that applies to a session."""
         return live.beginning.tier or self._default_tier
 
     # -- what is observed ---------------------------------------------------------------------------------------------
@@ -494,7 +495,7 @@ class Limiter:
             InvalidValueError: nothing is known of such a limit.
         """
         self._checked("concurrency", name, self._allowances(live))
-        return Lease(self, live, name, self._tier_of(live))
+        return Lease(self, live, name, self.tier_of(live))
 
 
 def _names(known: Mapping[str, Tier]) -> Mapping[str, frozenset[str]]:

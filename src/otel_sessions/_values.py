@@ -13,7 +13,7 @@ import math
 import os
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from . import _semconv as sc
@@ -74,6 +74,17 @@ def label(what: str, value: str) -> str:
             "out of letters, digits and _ . : / -, such as 'web' or 'security_audit'"
         )
     return _plain(value)
+
+
+def labels(what: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Check several of them; one text is not several.
+
+    Raises:
+        InvalidValueError: they are something else.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InvalidValueError(f"{_shown(values)} are no names of a {what}: use a list of them")
+    return tuple(label(what, value) for value in values)
 
 
 def session_id(value: object) -> str:

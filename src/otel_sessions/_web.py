@@ -7,7 +7,6 @@ A token that is malformed counts as none; a well-formed one that belongs to no a
 
 from __future__ import annotations
 
-import functools
 import logging
 import re
 import secrets
@@ -23,6 +22,7 @@ from . import _process, _runtime, _values
 from ._guard import guarded, log, swallow
 from ._lease import Lease
 from ._limiter import LimitStatus
+from ._live import Live
 from ._recorder import exception_type
 from ._session import Session
 
@@ -87,7 +87,7 @@ class WebSessions:
         self, *, session_type: str | None = None, cookie: bool = True, limits: Sequence[str] | None = None
     ) -> None:
         self._type = session_type
-        self._limits = None if limits is None else tuple(_values.label("limit", name) for name in limits)
+        self._limits = None if limits is None else _values.labels("limit", limits)
         self._cookie_by_default = cookie
         self._excluded: tuple[object, re.Pattern[str] | None] = (None, None)
         self._looks = _LOOKS
@@ -209,7 +209,7 @@ class WebSessions:
             LimitUnknownError: they could not be asked, and nothing is allowed then.
         """
         live = session._live
-        if live is None:
+        if live is None or not self._has_tier(live):
             return Passage()
         limiter = session._lifecycle.limiter
         names: dict[str, list[str]] = {"quota": [], "rate": [], "concurrency": []}
@@ -225,13 +225,40 @@ class WebSessions:
         )
         return Passage(passed.statuses(), leases)
 
+    def _has_tier(self, live: Live) -> bool:
+        """Whether there are limits to ask; what is wrong with a session's tier must not stop its requests."""
+        limiter = self.runtime.lifecycle.limiter
+        tier = limiter.tier_of(live)
+        if tier is None and not live.limits:
+            log.once(
+                logging.WARNING,
+                "web limits without a tier",
+                "Requests are not asked for the limits %s, because their session has no tier: set "
+                "OTEL_SESSIONS_DEFAULT_TIER, or pass tier_of=... to otel_sessions.configure().",
+                ", ".join(self.limits),
+            )
+            return False
+        if tier is not None and tier not in limiter.known:
+            log.log(
+                logging.ERROR,
+                "tier of a web session",
+                "Requests of a session are not asked for limits, because its tier %r is not defined any more.",
+                tier,
+            )
+            return False
+        return True
+
     def tier(self, request: object) -> str | None:
         """What the user's `tier_of` says of a request; its failure is reported, and it then is the default one."""
         tier_of = self.runtime.settings.tier_of
         if tier_of is not None:
             with guarded("find out the tier of a client"):
                 tier = tier_of(request)
-                return None if tier is None else _values.label("tier", tier)
+                if tier is None or tier in self.runtime.lifecycle.limiter.known:
+                    return tier
+                log.log(
+                    logging.ERROR, "tier_of", "tier_of() returned %r, and there is no such tier: it is ignored.", tier
+                )
         return None
 
     def open(self, client: Client, request: object = None) -> Session:
@@ -241,9 +268,11 @@ class WebSessions:
         session_type = self._type or runtime.settings.web_type
         if self._looks and not client.is_new and not lifecycle.has_at_hand(client.key):
             self._look_for_workers(runtime)
-        start = functools.partial(
-            lifecycle.start, session_type, key=client.key, platform="web", tier=self.tier(request)
-        )
+
+        def start() -> Live:
+            tier = None if lifecycle.has_at_hand(client.key) else self.tier(request)
+            return lifecycle.start(session_type, key=client.key, platform="web", tier=tier)
+
         live = start()
         for _ in range(_MAX_ENDINGS):
             if lifecycle.enter(live, requests=1):

@@ -38,6 +38,7 @@ _FORBIDDEN: Final = 403
 _STATUS_OF_CLOSE: Final = {1008: _FORBIDDEN, 1011: 500}
 _TRY_AGAIN_LATER: Final = 1013  # https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
 _DISCONNECTS: Final = frozenset({"WebSocketDisconnect", "ClientDisconnect", "ClientDisconnected"})
+_ANSWERS: Final = frozenset({"http.response.start", "websocket.http.response.start", "websocket.close"})
 _STOPPED: Final = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
 _SECURE: Final = frozenset({"https", "wss"})
 
@@ -116,6 +117,8 @@ class _Exchange:
         self._scope = scope
         self._status: int | None = None
         self._accepted = scope["type"] == "http"
+        self._answered = False
+        """Whether nobody can answer the request any more, because somebody has."""
         self._gone: OSError | None = None
         # Only if it stands outside of us will the framework's session be saved with what we put into it.
         self._framework_outside = isinstance(scope.get("session"), MutableMapping)
@@ -212,20 +215,20 @@ class _Exchange:
 
     async def _refuse(self, refusal: LimitExceededError | LimitUnknownError) -> bool:
         """Answer what a limit refused; False if the response is under way already."""
-        if self._scope["type"] == "websocket":
-            return await self._refuse_websocket(refusal)
-        if self._status is not None:
+        if self._answered:
             return False
-        await self._respond(answer(refusal), "http.response")
+        if self._scope["type"] == "websocket":
+            await self._refuse_websocket(refusal)
+        else:
+            await self._respond(answer(refusal), "http.response")
         return True
 
-    async def _refuse_websocket(self, refusal: LimitExceededError | LimitUnknownError) -> bool:
+    async def _refuse_websocket(self, refusal: LimitExceededError | LimitUnknownError) -> None:
         if not self._accepted and "websocket.http.response" in (self._scope.get("extensions") or {}):
             await self._respond(answer(refusal), "websocket.http.response")
         else:
             # Before it was accepted the server answers with 403; afterwards the client knows when to come again.
             await self._sending({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
-        return True
 
     async def _respond(self, reply: Answer, kind: str) -> None:
         headers = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
@@ -252,6 +255,7 @@ class _Exchange:
 
     async def _sending(self, message: Message) -> None:
         kind = message["type"]
+        self._answered = self._answered or kind in _ANSWERS
         if kind in {"http.response.start", "websocket.accept", "websocket.http.response.start"}:
             with guarded("mark the response of a session"):
                 self._status = message.get("status", self._status)

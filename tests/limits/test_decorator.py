@@ -171,6 +171,8 @@ class TestWrong:
             {"rates": {"report": 0}},
             {"rates": ["a b"]},
             {"leases": [""]},
+            {"rates": "report"},
+            {"leases": "export"},
         ],
     )
     def test_at_decoration(self, asked: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import flask
@@ -13,7 +14,7 @@ import pytest
 from fastapi import FastAPI, Request, WebSocket
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
-from otel_sessions import ConfigurationError, LimitExceededError, current_session
+from otel_sessions import ConfigurationError, InvalidValueError, LimitExceededError, QuotaExceededError, current_session
 from otel_sessions.asgi import SessionMiddleware
 from otel_sessions.flask import Sessions
 from otel_sessions.limits import Concurrency, Quota, Rate, Tier
@@ -138,6 +139,71 @@ class TestAllowed:
             assert 4 == recorded.metric(
                 "app_session.limit.decisions", app_session__limit__name="requests", app_session__tier="trial"
             )
+
+    @pytest.mark.parametrize("limits", ["requests", 5, ["no name"]])
+    @pytest.mark.parametrize(
+        "add", [lambda limits: SessionMiddleware(_nothing, limits=limits), lambda limits: Sessions(limits=limits)]
+    )
+    def test_wrong_argument(self, add: Any, limits: Any) -> None:
+        """What is no list of names is refused where it is given; one text is not several."""
+        with pytest.raises(InvalidValueError):
+            add(limits)
+
+
+class TestTiers:
+    def test_asked_once(self, site: Any) -> None:
+        """Which tier a client has is asked when its session begins, not with every request."""
+        asked: list[object] = []
+
+        def tier_of(request: object) -> str:
+            asked.append(request)
+            return "trial"
+
+        with (
+            record_sessions(tiers=[TRIAL], tier_of=tier_of),
+            site(["api_calls"]) as server,
+            server.client() as client,
+        ):
+            assert [200] * 5 + [429] == [client.get("/").status_code for _ in range(6)]
+        assert 1 == len(asked)
+
+    @pytest.mark.parametrize("default", ["trial", None])
+    def test_wrong(self, site: Any, default: str | None, caplog: pytest.LogCaptureFixture) -> None:
+        """A tier that there is not is told, and the default one holds."""
+        with (
+            record_sessions(tiers=[TRIAL], default_tier=default, tier_of=lambda _request: "gold"),
+            site() as server,
+            server.client() as client,
+        ):
+            assert [200, 200, 200, 429 if default else 200] == [client.get("/").status_code for _ in range(4)]
+        assert "tier_of() returned 'gold'" in caplog.text
+
+    def test_none(self, site: Any, caplog: pytest.LogCaptureFixture) -> None:
+        """Whoever asks limits of sessions without a tier is told, once, that there are none."""
+        with record_sessions(tiers=[TRIAL]), site() as server, server.client() as client:
+            assert [200] * 5 == [client.get("/").status_code for _ in range(5)]
+        (warning,) = [record.getMessage() for record in caplog.records if "no tier" in record.getMessage()]
+        assert "api_calls, requests, concurrent_requests" in warning
+        assert "OTEL_SESSIONS_DEFAULT_TIER" in warning
+
+    def test_not_any_more(self, site: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """A session whose tier was defined when it began, by an earlier deployment, is told of and not stopped."""
+        store = f"sqlite:///{tmp_path}/sessions.db"
+        known: dict[str, Any] = {"store": store, "pseudonym_key": "k" * 16}
+        with (
+            record_sessions(tiers=[TRIAL], tier_of=lambda _request: "trial", **known),
+            site() as server,
+            server.client() as client,
+        ):
+            first = client.get("/").json()
+            cookies = client.cookies
+        with record_sessions(**known), site(["requests"]) as server, server.client(cookies=cookies) as client:
+            assert first == client.get("/").json()
+        assert "'trial' is not defined any more" in caplog.text
+
+
+async def _nothing(*_: object) -> None:
+    """An application that does nothing."""
 
 
 class TestRefused:
@@ -308,6 +374,27 @@ class TestAsgi:
 
 
 class TestWebSocket:
+    def test_over(self, recorded: RecordedSessions, caplog: pytest.LogCaptureFixture) -> None:
+        """A refusal after the application has closed the connection is its error like any other."""
+        app = FastAPI(telemetry={"tracing": False})
+        app.add_middleware(SessionMiddleware)
+
+        @app.websocket("/")
+        async def late(websocket: WebSocket) -> None:
+            await websocket.accept()
+            await websocket.close()
+            current_session().use("tokens", 1000)
+
+        from websockets.sync.client import connect
+
+        with serve_asgi(app) as server:
+            with connect(server.url.replace("http", "ws")):
+                pass
+            server.traffic.settle()
+        (told,) = [record.exc_info for record in caplog.records if record.exc_info]
+        assert QuotaExceededError is told[0]
+        assert 1 == recorded.metric("app_session.errors")
+
     def test_refused(self, recorded: RecordedSessions) -> None:
         """A connection that is refused is answered before it is accepted; later it is closed, to come again."""
         app = FastAPI(telemetry={"tracing": False})
