@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -144,8 +144,7 @@ def _instrument_flask() -> list[Callable[[], None]]:
 
     def handle(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         error = args[0] if args else kwargs["e"]
-        # Whoever has a handler for it answers it himself.
-        if isinstance(error, REFUSALS) and instance._find_error_handler(error, flask.request.blueprints) is None:
+        if isinstance(error, REFUSALS) and not _is_answered(instance, error, REFUSALS, flask.request.blueprints):
             return refuse(error)
         return wrapped(*args, **kwargs)
 
@@ -156,6 +155,15 @@ def _instrument_flask() -> list[Callable[[], None]]:
         _wrap(cls, "process_response", respond),
         _wrap(cls, "handle_user_exception", handle),
     ]
+
+
+def _is_answered(app: Any, error: Exception, refusals: tuple[type, ...], blueprints: Sequence[str]) -> bool:
+    """Whether the application has a handler for what a limit refused, not only one for whatever may go wrong in it."""
+    for name in (*blueprints, None):
+        handlers = app.error_handler_spec.get(name, {}).get(None, {})
+        if any(kind in handlers and (name or issubclass(kind, refusals)) for kind in type(error).__mro__):
+            return True
+    return False
 
 
 def _wrap(cls: type, name: str, wrapper: Callable[..., Any]) -> Callable[[], None]:
