@@ -237,6 +237,53 @@ class TestSessions:
         assert 1 == len(sessions(receiver))
 
 
+TIERS = """
+[tiers.trial.rates]
+requests = "2/hour"
+"""
+
+
+class TestLimits:
+    @pytest.mark.parametrize("site", ["fastapi", "flask"])
+    def test_by_variables(self, site: str, receiver: OTLPReceiver, tmp_path: Path) -> None:
+        """Variables alone limit the requests of each client; what was refused arrives, and no client is named."""
+        tiers = tmp_path / "tiers.toml"
+        tiers.write_text(TIERS, encoding="utf-8")
+        limits = {
+            "OTEL_SESSIONS_TIERS": str(tiers),
+            "OTEL_SESSIONS_DEFAULT_TIER": "trial",
+            "OTEL_SESSIONS_WEB_LIMITS": "requests",
+        }
+        with running(COMMANDS[site], receiver, **limits) as process:
+            for name in ("alice", "bob"):
+                known = {"Authorization": f"Bearer credential-of-{name}"}
+                with httpx.Client(base_url=process.url(), headers=known, trust_env=False) as client:
+                    answers = [client.get("/") for _ in range(3)]
+                assert [200, 200, 429] == [answer.status_code for answer in answers]
+                assert '"requests-3600s";q=2;w=3600' == answers[2].headers["RateLimit-Policy"]
+                assert 3590 < int(answers[2].headers["Retry-After"]) <= 3600
+            process.stop()
+        decisions = {
+            dict(attributes)["app_session.limit.result"]: point.value
+            for (name, attributes), point in receiver.latest().items()
+            if name == "app_session.limit.decisions"
+        }
+        assert {"allowed": 2, "near_limit": 2, "rejected": 2} == decisions
+        refused = [log for log in receiver.logs if log.event_name == "app_session.limit.rejected"]
+        assert 2 == len({log.attributes["session.id"] for log in refused})
+        assert "Traceback" not in process.output
+        assert "credential-of" not in repr((receiver.spans, receiver.logs, receiver.points))
+
+    def test_wrong_variables(self, receiver: OTLPReceiver) -> None:
+        """Limits and tiers that there are not are told, each by its variable, and stop nothing."""
+        wrong = {"OTEL_SESSIONS_DEFAULT_TIER": "gold", "OTEL_SESSIONS_WEB_LIMITS": "request"}
+        with running(COMMANDS["flask"], receiver, **COOKIE, **wrong) as process:
+            Visitor().get(process.url(), "/", "/")
+            process.stop()
+        assert [] == [name for name in wrong if name not in process.output]
+        assert "Traceback" not in process.output
+
+
 FILE = """
 file_format: "1.0"
 tracer_provider:
