@@ -38,7 +38,7 @@ class Allowances:
         round_us: the time between two rounds of the background, which renews slots.
     """
 
-    __slots__ = ("_gauges", "_live", "_round_us", "_tenant", "_until_us", "own", "tier", "user")
+    __slots__ = ("_gauges", "_live", "_round_us", "_since_us", "_tenant", "_until_us", "own", "tier", "user")
 
     def __init__(
         self,
@@ -56,14 +56,19 @@ class Allowances:
         self._round_us = round_us
         self.own = own
         self._gauges: dict[tuple[str, str], tuple[Gauge, ...]] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self._since_us = -_FOREVER_US
         self._until_us = _FOREVER_US
 
     def of(self, kind: str, name: str, now_us: int) -> tuple[Gauge, ...]:
         """The limits of that kind and name; none if it is not limited."""
-        if now_us >= self._until_us:
-            # A period of the calendar is over.
+        if not self._since_us <= now_us < self._until_us:
+            # A period of the calendar is over, or the clock was wrong. In this order: what another thread makes
+            # meanwhile is made again, and not kept beyond its period.
+            self._begin()
             self._gauges.clear()
-            self._until_us = _FOREVER_US
         found = self._gauges.get((kind, name))
         if found is None:
             found = self._gauges[kind, name] = tuple(self._make(kind, name, now_us))
@@ -83,7 +88,8 @@ class Allowances:
                 if self.tier is not None and (kind, name) not in self.own:
                     group = group_of(self.tier, limit)
                 if limit.per in {"minute", "hour", "day", "month"}:
-                    self._until_us = min(self._until_us, limit.period(now_us)[1])
+                    since, until = limit.period(now_us)
+                    self._since_us, self._until_us = max(self._since_us, since), min(self._until_us, until)
                 yield Gauge(limit, limit.bucket(f"{name}|{limit.per}|{actor}", now_us, group), limit.per)
             elif isinstance(limit, Rate):
                 for bucket, (_, seconds) in zip(limit.buckets(f"{name}|{actor}"), limit.windows, strict=True):

@@ -151,6 +151,20 @@ class TestUse:
             s.use("tokens", 50)
         assert [] == recorded.events("app_session.limit.threshold")[len(crossed) :][1:]
 
+    @pytest.mark.parametrize("days", [2, 400, -1, -400])
+    def test_clock_was_wrong(self, days: int) -> None:
+        """A clock that was wrong for a while leaves nobody in a period that is not over for long."""
+        tier = Tier("trial", Quota("tokens", 100, per="day"))
+        with record_sessions(tiers=[tier]) as recorded, trial() as s:
+            s.use("tokens", 1)
+            recorded.clock.jump(86_400 * days)
+            s.use("tokens", 1)
+            recorded.clock.jump(-86_400 * days)
+            s.use("tokens", 98)
+            assert dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc) == s.quota("tokens").resets_at
+            recorded.clock.advance(86_400)
+            s.use("tokens", 100)
+
     def test_scopes(self, recorded: RecordedSessions) -> None:
         """The user's use counts in all of his sessions, the tenant's in those of all users."""
         a, b = trial("ada", attributes={"tenant": "contoso"}), trial("bob", attributes={"tenant": "contoso"})
