@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from otel_sessions import StoreError
+from otel_sessions.limits import Concurrency, Quota, Rate, Tier
 from otel_sessions.stores.redis import RedisStore
+from otel_sessions.typing import Charge, LimitStore
 
 from . import redis_server
 from .redis_server import RedisServer
@@ -74,8 +76,25 @@ class TestCluster:
             store.exported(["a"])
             assert ["a", "b"] == [store.previous("k"), store.previous("{l}")]
             assert 2 == store.purge(START + 10 * SECOND)
+            self.limits(store.limits)
             store.retire("p")
             store.shutdown()
+
+    @staticmethod
+    def limits(limits: LimitStore) -> None:
+        free, pro = (Tier(name, Quota("tokens", 2, per="day"), Concurrency("file", 1)) for name in ("free", "pro"))
+        charges = [
+            Charge(free.quotas["tokens"][0].bucket("tokens|{u}", 0, "free")),
+            Charge(free.concurrency["file"].bucket("file|u"), 1, "a"),
+            Charge(Rate("upload", "1/minute").buckets("upload|u")[0]),
+        ]
+        assert [True, False] == [limits.admit(charges, 0).admitted for _ in range(2)]
+        assert [True] == list(limits.renew(charges[1:2], 0))
+        group = charges[0].bucket
+        assert 0.5 == limits.standings([group], 0)[0].highest
+        limits.admit([Charge(pro.quotas["tokens"][0].bucket("tokens|{u}", 0, "pro"))], 0)
+        assert [0, 1] == [each.highest for each in limits.standings([group, group._replace(group="pro")], 0)]
+        assert [2, 1, 1] == [level.used for level in limits.levels([charge.bucket for charge in charges], 0)]
 
     def test_one_bounded_wait(self, nodes: list[RedisServer]) -> None:
         """When the nodes stop, a call takes no longer than the timeout; when they go on, so does the store."""

@@ -369,6 +369,14 @@ class TestSlots:
         assert [True, False] == list(limits.renew(held, late))
         assert [] == list(limits.renew([], late))
 
+    def test_renew_shadow(self, limits: LimitStore) -> None:
+        """One that is not enforced is taken again even if there is no room: nobody has lost anything."""
+        shadow = slots(1, enforced=False)
+        put(limits, shadow, holder="a")
+        put(limits, shadow, holder="b", at=NOON + MINUTE)
+        assert [True] == list(limits.renew([Charge(shadow, 1, "a")], NOON + MINUTE))
+        assert 2 == used(limits, shadow, NOON + MINUTE)
+
     def test_many(self, limits: LimitStore) -> None:
         """Any number can be renewed at once."""
         held = [Charge(slots(1000), 1, str(number)) for number in range(250)]
@@ -436,6 +444,26 @@ class TestStandings:
         assert (1, 0, 0, 0, 1, None) == limits.standings([bucket], NOON + MINUTE - 1)[0]
         assert (0, 0, 0, 0, 0, None) == limits.standings([bucket], NOON + MINUTE)[0]
         assert (0, 0, 0, 0, 0, None) == limits.standings([fixed(group="unused")], NOON)[0]
+
+    def test_another_period(self, limits: LimitStore) -> None:
+        """When a period of the calendar is over, nobody has used anything yet of the next."""
+        today = fixed(10, group="tokens", start_us=START, length_us=DAY)
+        tomorrow = today._replace(start_us=START + DAY)
+        for number in range(3):
+            put(limits, today._replace(name=f"user {number}"), 10)
+        assert 3 == limits.standings([today], START + DAY - 1)[0].exhausted
+        assert (0, 0, 0, 0, 0, None) == limits.standings([tomorrow], START + DAY)[0]
+        put(limits, tomorrow._replace(name="user 1"), 1, START + DAY)
+        assert (0.1, 1, 0, 0, 0, None) == limits.standings([tomorrow], START + DAY)[0]
+
+    def test_another_group(self, limits: LimitStore) -> None:
+        """Who changes from one group to another, or out of all, is not in the first any more."""
+        free, pro, counted = fixed(10, group="free"), fixed(100, group="pro"), fixed(None)
+        put(limits, free, 10)
+        put(limits, pro, 1)
+        assert [(0, 0, 0, 0, 0, None), (0.11, 1, 0, 0, 0, None)] == limits.standings([free, pro], NOON)
+        put(limits, counted, 1)
+        assert [(0, 0, 0, 0, 0, None)] * 2 == limits.standings([free, pro], NOON)
 
     def test_soonest(self, limits: LimitStore) -> None:
         """It is known when the first one will have used up what it may, of those that have not yet."""

@@ -58,13 +58,15 @@ class MemoryLimits:
     def standings(self, buckets: Sequence[Bucket], now_us: int | None = None) -> Sequence[Standing]:
         """How the groups stand that these buckets are of."""
         now = self._clock() // 1000 if now_us is None else now_us
-        levels: dict[str | None, list[Level]] = {bucket.group: [] for bucket in buckets}
+        groups = {bucket.group: bucket for bucket in buckets}
+        levels: dict[str | None, list[Level]] = {group: [] for group in groups}
         with self._lock:
-            held = [pair for pair in self._held.values() if pair[0].group in levels]
-        for bucket, counter in held:
-            # Not all at once: there may be many.
+            held = [pair for pair in self._held.values() if pair[0].group in groups]
+        for pair in held:
+            group = pair[0].group
+            # Not all at once: there may be many. As they are now: the period in which each was used may be over.
             with self._lock:
-                levels[bucket.group].append(self._look(bucket, (bucket, counter), now))
+                levels[group].append(self._look(groups[group], pair, now))
         return [standing(bucket, levels[bucket.group], now) for bucket in buckets]
 
     def _look(self, bucket: Bucket, held: tuple[Bucket, Counter] | None, now: int) -> Level:

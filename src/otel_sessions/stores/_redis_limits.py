@@ -87,7 +87,9 @@ class RedisLimits:
         return f"{self._prefix}b:"
 
     def _group_keys(self, bucket: Bucket) -> list[bytes]:
-        return [encode(f"{self._prefix}g:{name}:{bucket.group}") for name in _SETS]
+        # Of another day it is another group: at midnight all of them are over at once.
+        period = "" if bucket.start_us is None else bucket.start_us
+        return [encode(f"{self._prefix}g:{bucket.group}:{period}:{name}") for name in _SETS]
 
 
 def _argument(charge: Charge) -> str:

@@ -4,7 +4,8 @@
 -- is one value: its state and its pace, packed. Times are microseconds, which a Lua number holds exactly.
 --
 -- KEYS: of each bucket its own, and if it is of a group, three sets of the group: by the share that is used, by the time
--- when nothing of it counts any more, by the time when it will be full.
+-- when nothing of it counts any more, by the time when it will be full. The group that a bucket was of before is known
+-- by what is stored: its keys stand on the same node.
 -- ARGV: the time or '', then each bucket as JSON: its strategy, the amount, the holder, whether it is enforced, whether
 -- it is of a group, and capacity, length, start, step, time to keep and half-life, null where there is none.
 -- Replies are one line of numbers, '-' where there is none: the time, whether all was admitted, and for each bucket
@@ -272,10 +273,11 @@ local function buckets()
     end
     local stored = redis.call('GET', bucket.key)
     if stored then
-      local before, state, pace = unpack(cmsgpack.unpack(stored))
+      local before, state, pace, group = unpack(cmsgpack.unpack(stored))
       if before == kind then
         bucket.state, bucket.pace = state, pace or nil
       end
+      bucket.group = group
     end
     bucket.strategy.advance(bucket.state, bucket)
     return bucket
@@ -290,6 +292,10 @@ local function reply(bucket, room, retry)
     room and '1' or '0', text(bucket.strategy.used(bucket.state, bucket)),
     text(bucket.strategy.resets(bucket.state, bucket)), text(retry), text(pace[1]), text(pace[2]), text(pace[3]),
   }, ' ')
+end
+
+local function pack(bucket)
+  return cmsgpack.pack({ bucket.kind, bucket.state, bucket.pace or false, bucket.shares or false })
 end
 
 local function paced(bucket)
@@ -327,6 +333,14 @@ local function full(bucket, used)
   return anew <= bucket.length and rest + anew or nil
 end
 
+-- Takes a bucket out of a group, whose set of shares is named.
+local function leave(shares, key)
+  local group = string.sub(shares, 1, -#'shares' - 1)
+  for _, set in ipairs({ 'shares', 'ends', 'fulls' }) do
+    redis.call('ZREM', group .. set, key)
+  end
+end
+
 -- Puts the amount into its bucket, and writes that down.
 local function put(bucket)
   bucket.strategy.add(bucket.state, bucket)
@@ -335,7 +349,10 @@ local function put(bucket)
   end
   local expires = bucket.strategy.expires(bucket.state, bucket)
   local life = math.max(1, math.ceil((expires - now) / 1000))
-  redis.call('SET', bucket.key, cmsgpack.pack({ bucket.kind, bucket.state, bucket.pace or false }), 'PX', string.format('%.0f', life))
+  redis.call('SET', bucket.key, pack(bucket), 'PX', string.format('%.0f', life))
+  if bucket.group and bucket.group ~= bucket.shares then
+    leave(bucket.group, bucket.key)
+  end
   if not bucket.shares then
     return
   end
@@ -349,10 +366,17 @@ local function put(bucket)
   else
     redis.call('ZREM', bucket.fulls, bucket.key)
   end
-  -- Nothing lives for ever, not even where nobody comes any more.
   if is_new or left then
+    -- Nothing lives for ever, not even where nobody comes any more. What ends together has a group of its own.
+    local lives = bucket.start and string.format('%.0f', life) or 366 * 86400 * 1000
     for _, set in ipairs({ bucket.shares, bucket.ends, bucket.fulls }) do
-      redis.call('PEXPIRE', set, 366 * 86400 * 1000)
+      redis.call('PEXPIRE', set, lives)
+    end
+  end
+  if is_new then
+    -- More go than come, also where nobody asks how the group stands.
+    for _, key in ipairs(redis.call('ZRANGEBYSCORE', bucket.ends, '-inf', text(now), 'LIMIT', 0, 2)) do
+      leave(bucket.shares, key)
     end
   end
 end

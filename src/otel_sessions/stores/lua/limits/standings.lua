@@ -5,9 +5,7 @@ local warning, critical, most = ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 -- Those that hold nothing any more go, a few at a time: no call is slow.
 for _, key in ipairs(redis.call('ZRANGEBYSCORE', ends, '-inf', text(now), 'LIMIT', 0, 1000)) do
-  redis.call('ZREM', shares, key)
-  redis.call('ZREM', ends, key)
-  redis.call('ZREM', fulls, key)
+  leave(shares, key)
 end
 
 local highest = redis.call('ZREVRANGE', shares, 0, 0, 'WITHSCORES')[2] or '0'
