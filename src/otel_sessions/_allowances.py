@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from ._counting.buckets import Bucket
 from .exceptions import InvalidValueError
-from .limits.policy import Concurrency, Limit, Quota, Rate, Scope, window_name
+from .limits.policy import TOTAL, Concurrency, Limit, Quota, Rate, Scope, window_name
 
 if TYPE_CHECKING:
     from ._live import Live
@@ -18,6 +18,7 @@ Actor: TypeAlias = "tuple[str | None, str | None]"
 """The session's user and its tenant."""
 
 _FOREVER_US: Final = 2**62
+_MARGIN_US: Final = 3_600 * 1_000_000
 
 RENEWALS: Final = 3
 """How often a slot is renewed in its time to live."""
@@ -90,7 +91,8 @@ class Allowances:
                 if limit.per in {"minute", "hour", "day", "month"}:
                     since, until = limit.period(now_us)
                     self._since_us, self._until_us = max(self._since_us, since), min(self._until_us, until)
-                yield Gauge(limit, limit.bucket(f"{name}|{limit.per}|{actor}", now_us, group), limit.per)
+                bucket = limit.bucket(f"{name}|{limit.per}|{actor}", now_us, group)
+                yield Gauge(limit, bucket._replace(keep_us=self._keep_us(limit, bucket)), limit.per)
             elif isinstance(limit, Rate):
                 for bucket, (_, seconds) in zip(limit.buckets(f"{name}|{actor}"), limit.windows, strict=True):
                     yield Gauge(limit, bucket, window_name(limit, seconds))
@@ -99,6 +101,13 @@ class Allowances:
                 # What cannot be renewed in its time would be somebody else's while it is held.
                 length_us = max(bucket.length_us or 0, RENEWALS * self._round_us)
                 yield Gauge(limit, bucket._replace(length_us=length_us), "")
+
+    def _keep_us(self, quota: Quota, bucket: Bucket) -> int:
+        """For how long a count is kept after its last use: of a session's own, no longer than the session can last."""
+        longest_ns = self._live.beginning.max_duration_ns
+        if quota.scope != "session" or longest_ns is None:
+            return bucket.keep_us
+        return min(bucket.keep_us, longest_ns // 1000 + _MARGIN_US)
 
     def _limits(self, kind: str, name: str) -> Iterable[Limit]:
         own = self.own.get((kind, name))
@@ -121,6 +130,13 @@ class Allowances:
         if scope != "session":
             return f"client|{self._live.key}"
         return f"session|{self._live.beginning.id}"
+
+
+def left_by(session_id: str, quotas: Iterable[Quota]) -> Iterable[Bucket]:
+    """The buckets of those quotas that nobody uses any more when the session has ended."""
+    for quota in quotas:
+        if quota.per == TOTAL and quota.scope == "session":
+            yield quota.bucket(f"{quota.name}|{TOTAL}|session|{session_id}", 0)._replace(keep_us=0, enforced=False)
 
 
 def group_of(tier: Tier, quota: Quota) -> str:

@@ -6,7 +6,7 @@ Whoever ends a session, exactly one of all processes emits its end: the one whos
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from opentelemetry.context import Context
@@ -50,6 +50,8 @@ class Endings:
         self._store = ledger.store
         self._telemetry = telemetry
         self._clock = clock
+        self.on_end: Callable[[SessionRecord, Live], None] = _nothing
+        """Called for each session whose end is said here."""
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -170,6 +172,7 @@ class Endings:
             ended_ns = record.beginning.started_ns if record.ended_ns is None else record.ended_ns
             self._telemetry.ended(record, self.span_context(live, ended_ns), live.span)
             self._ledger.note_export(record)
+            self.on_end(record, live)
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this is the hot path
             swallow("emit the end of a session", exc)
 
@@ -288,3 +291,7 @@ class Endings:
         for closing in self._owed:
             if not closing.said:
                 self._say_ended(closing.record(), closing.live)
+
+
+def _nothing(_record: SessionRecord, _live: Live) -> None:
+    """Until somebody wants to know."""

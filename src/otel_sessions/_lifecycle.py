@@ -80,6 +80,7 @@ class Lifecycle:
             pseudonyms=lambda: self.pseudonyms,
             outside=self._outside,
         )
+        self.endings.on_end = self.limiter.forget
         self._gauges = LimitGauges(ledger, telemetry, self.limiter)
         self._idle_ns = None if settings.idle_timeout is None else int(settings.idle_timeout * _NS)
         self._longest_ns = None if settings.max_duration is None else int(settings.max_duration * _NS)
@@ -384,6 +385,7 @@ class Lifecycle:
             self.endings.expire_unstored(now)
             self._expire(now)
             self.recovery.round()
+            self.limiter.tidy()
 
     def _expire(self, now: int) -> None:
         """End what the store says is due: some at a time, for there may be a million. The rest waits for a round."""
@@ -435,6 +437,7 @@ class Lifecycle:
         self.end_here(functools.partial(self._outflow.keeps_up, at_exit=True))
         self.endings.give_up()
         self.limiter.release_all()
+        self.limiter.tidy()
         self._gauges.shutdown()
         self.recovery.retire()
         self.ledger.shutdown()

@@ -12,14 +12,14 @@ from opentelemetry._logs import SeverityNumber
 
 from . import _collector
 from . import _semconv as sc
-from ._allowances import RENEWALS, Allowances, Gauge, kind_of
+from ._allowances import RENEWALS, Allowances, Gauge, kind_of, left_by
 from ._counting.buckets import CRITICAL, WARNING, Admission, Bucket, Charge, Level, Standing
 from ._counting.forecast import UNKNOWN, Forecast, forecast
 from ._guard import guarded, log
 from ._lease import Lease
 from ._ledger import Failed, Ledger
 from ._live import Live
-from ._models import Attributes
+from ._models import Attributes, SessionRecord
 from ._recorder import Recorder
 from ._telemetry import Telemetry
 from .exceptions import (
@@ -43,6 +43,8 @@ _ERRORS: Final[Mapping[str, type[LimitExceededError]]] = {
     "rate": RateLimitedError,
     "concurrency": ConcurrencyExceededError,
 }
+_MAX_OVER: Final = 100_000
+_AT_ONCE: Final = 100
 
 
 class QuotaStatus(NamedTuple):
@@ -171,6 +173,8 @@ class Limiter:
         self._held: WeakValueDictionary[str, Lease] = WeakValueDictionary()
         self._left_behind: deque[Lease] = deque()
         """What was given back while the garbage collector was at work."""
+        self._over: deque[Bucket] = deque(maxlen=_MAX_OVER)
+        """What nobody uses any more."""
 
     def after_fork(self) -> None:
         """The leases of the parent process are the parent's: it renews them, and it gives them back."""
@@ -284,6 +288,25 @@ class Limiter:
         """Give everything back, because the process ends."""
         for lease in [*self._here(), *self._left_behind]:
             self.release(lease)
+
+    def forget(self, record: SessionRecord, live: Live) -> None:
+        """Let go, in the next round, of what a session has used that nobody but it could use."""
+        usage = record.totals.usage
+        if not usage:
+            return
+        tier = self._tiers.get(self.tier_of(live) or "")
+        quotas = [quota for name in usage for quota in (tier.quotas.get(name, ()) if tier else ())]
+        quotas += [limit for limit in (live.limits or {}).values() if isinstance(limit, Quota)]
+        self._over.extend(left_by(record.id, quotas))
+
+    def tidy(self) -> None:
+        """Tell the store what nobody uses any more; what it is not told goes when its time is over."""
+        while self._over:
+            some = {
+                bucket.name: bucket for bucket in (self._over.popleft() for _ in range(min(_AT_ONCE, len(self._over))))
+            }
+            if self._store_call("forget", [Charge(bucket, 0) for bucket in some.values()]) is None:
+                return
 
     def _here(self) -> list[Lease]:
         """The leases that this process holds."""

@@ -72,7 +72,7 @@ class _Taking:
 
 
 class FixedWindow(_Taking):
-    """Everything counts until the window is over."""
+    """Everything counts until the window is over. One that is never over has its last use in place of its start."""
 
     __slots__ = ("count", "pace", "start")
 
@@ -106,6 +106,8 @@ class FixedWindow(_Taking):
             and (end is None or (start <= now_us < end and (begins is None or begins == start)))
         ):
             self.count = total
+            if length is None:
+                self.start = now_us
             if half_life is not None:
                 self.pace = paced(self.pace, amount, half_life, now_us)
             return _made(Level, (total, True, end, None, self.pace))
@@ -119,9 +121,11 @@ class FixedWindow(_Taking):
         """Whether the window has room."""
         return fits(self.count, charge.amount, charge.bucket.capacity)
 
-    def add(self, charge: Charge, now_us: int) -> None:  # noqa: ARG002 - it does not depend on it
+    def add(self, charge: Charge, now_us: int) -> None:
         """Count the amount; a negative one is given back."""
         self.count = max(0, self.count + charge.amount)
+        if charge.bucket.length_us is None:
+            self.start = now_us
 
     def resets_us(self, bucket: Bucket) -> int | None:
         """The window's end."""
@@ -131,9 +135,9 @@ class FixedWindow(_Taking):
         """The window's end, unless the amount is more than a whole window takes."""
         return self.resets_us(charge.bucket) if fits(0, charge.amount, charge.bucket.capacity) else None
 
-    def expires_us(self, bucket: Bucket, now_us: int) -> int:
+    def expires_us(self, bucket: Bucket, now_us: int) -> int:  # noqa: ARG002 - it does not depend on it
         """The window's end."""
-        return now_us + bucket.keep_us if bucket.length_us is None else self.start + bucket.length_us
+        return self.start + (bucket.keep_us if bucket.length_us is None else bucket.length_us)
 
     def dump(self) -> State:
         """The state, to be kept."""

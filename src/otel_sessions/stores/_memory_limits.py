@@ -13,7 +13,7 @@ from .._counting.counters import Counter, decide, level, load
 from .._counting.standing import standing
 
 _AT_ONCE: Final = 4
-"""How many counters that are over a decision lets go of at most: more than it can make."""
+"""How many counters that are over go at most for each that is asked for: more than can be made."""
 
 
 class MemoryLimits:
@@ -41,7 +41,7 @@ class MemoryLimits:
                     return Admission(level[1] or not charge.bucket.enforced, (level,), now)
             counters = [self._counter(charge.bucket, now) for charge in charges]
             decision = decide(counters, charges, now)
-            self._forget(now)
+            self._forget(now, _AT_ONCE * len(charges))
         return decision
 
     def levels(self, buckets: Sequence[Bucket], now_us: int | None = None) -> Sequence[Level]:
@@ -81,19 +81,22 @@ class MemoryLimits:
         # What another strategy has left counts as none.
         counter = held[1] if held is not None and held[0].strategy == bucket.strategy else load(bucket, None)
         counter.advance(bucket, now)
-        if held is None:
+        if held is None or bucket.keep_us < held[0].keep_us:
             heapq.heappush(self._ends, (counter.expires_us(bucket, now), bucket.name))
         if held is None or held[0] is not bucket:
             self._held[bucket.name] = bucket, counter
         return counter
 
-    def _forget(self, now: int) -> None:
+    def _forget(self, now: int, most: int) -> None:
         ends = self._ends
-        for _ in range(_AT_ONCE):
+        for _ in range(most):
             if not ends or ends[0][0] > now:
                 return
             _, name = heapq.heappop(ends)
-            bucket, counter = self._held[name]
+            held = self._held.get(name)
+            if held is None:
+                continue
+            bucket, counter = held
             until = counter.expires_us(bucket, now)
             if until > now:
                 heapq.heappush(ends, (until, name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from .._counting.buckets import CRITICAL, WARNING, Admission, Bucket, Charge, Level, Pace, Standing
 from .._counting.counters import Counter, decide, level, load
@@ -14,8 +14,10 @@ from .._counting.standing import ratio, soonest
 from ._codec import decode, encode
 from ._database import Database
 
-_FORGET_EVERY_US: Final = 60 * 1_000_000
-_AT_ONCE: Final = 1_000
+_FORGET_AFTER: Final = 64
+_AT_ONCE: Final = 4 * _FORGET_AFTER
+"""After so many rows that were written, up to so many go that hold nothing any more: more than can have come."""
+
 _SOONEST: Final = 20
 _LATEST_US: Final = 2**62
 
@@ -26,16 +28,19 @@ _WRITE: Final = """
     VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 
+_DROP: Final = "DELETE FROM bucket WHERE name = ?"
+
 _FORGET: Final = "DELETE FROM bucket WHERE name IN (SELECT name FROM bucket WHERE expires_us <= ? LIMIT ?)"
 
+# The plus keeps it from the index of the ends: what has not ended is nearly everything.
 _STANDING: Final = """
     SELECT ifnull(max(ratio), 0), ifnull(sum(ratio < ?1), 0), ifnull(sum(ratio >= ?1 AND ratio < ?2), 0),
         ifnull(sum(ratio >= ?2 AND ratio < 1), 0), ifnull(sum(ratio >= 1), 0)
-    FROM bucket WHERE group_name = ?3 AND expires_us > ?4 AND ratio > 0
+    FROM bucket WHERE group_name = ?3 AND +expires_us > ?4 AND ratio > 0
 """
 
 _SOON: Final = """
-    SELECT state, pace FROM bucket WHERE group_name = ? AND expires_us > ? AND full_us IS NOT NULL
+    SELECT state, pace FROM bucket WHERE group_name = ? AND +expires_us > ? AND full_us IS NOT NULL
     ORDER BY full_us LIMIT ?
 """
 
@@ -46,7 +51,7 @@ class SQLiteLimits:
     def __init__(self, database: Database, clock: Callable[[], int] = time.time_ns) -> None:
         self._database = database
         self._clock = clock
-        self._forgot_us: int | None = None
+        self._written = _FORGET_AFTER
 
     def admit(self, charges: Sequence[Charge], now_us: int | None = None) -> Admission:
         """Put all charges into their buckets, or none.
@@ -89,11 +94,11 @@ class SQLiteLimits:
         counters = [_counter(cursor, charge.bucket, now) for charge in charges]
         decision = decide(counters, charges, now)
         if decision.admitted:
-            rows = zip(counters, charges, decision.levels, strict=True)
-            cursor.executemany(
-                _WRITE, [_row(counter, charge.bucket, reached, now) for counter, charge, reached in rows]
-            )
-            self._forget(cursor, now)
+            decided = zip(counters, charges, decision.levels, strict=True)
+            rows = [_row(counter, charge.bucket, reached, now) for counter, charge, reached in decided]
+            cursor.executemany(_WRITE, [row for row in rows if row.expires_us > now])
+            cursor.executemany(_DROP, [(row.name,) for row in rows if row.expires_us <= now])
+            self._forget(cursor, len(charges), now)
         return decision
 
     def _levels(self, cursor: sqlite3.Cursor, buckets: Sequence[Bucket], now_us: int | None) -> Sequence[Level]:
@@ -113,11 +118,11 @@ class SQLiteLimits:
             found.append(Standing(highest, below, warning, critical, exhausted, soonest(bucket, levels, now)))
         return found
 
-    def _forget(self, cursor: sqlite3.Cursor, now: int) -> None:
-        """Let go of the buckets that hold nothing any more; seldom, for it looks at all of them."""
-        last = self._forgot_us
-        if last is None or not 0 <= now - last < _FORGET_EVERY_US:
-            self._forgot_us = now
+    def _forget(self, cursor: sqlite3.Cursor, written: int, now: int) -> None:
+        """Let go of some of the buckets that hold nothing any more."""
+        self._written += written
+        if self._written >= _FORGET_AFTER:
+            self._written = 0
             cursor.execute(_FORGET, (now, _AT_ONCE))
 
 
@@ -139,14 +144,24 @@ def _load(bucket: Bucket, state: str | None, pace: str | None, now: int) -> Coun
     return counter
 
 
-def _row(counter: Counter, bucket: Bucket, reached: Level, now: int) -> tuple[object, ...]:
+class _Row(NamedTuple):
+    name: str
+    state: str
+    pace: str | None
+    expires_us: int
+    group_name: str | None
+    ratio: float | None
+    full_us: int | None
+
+
+def _row(counter: Counter, bucket: Bucket, reached: Level, now: int) -> _Row:
     share = full_us = None
     if bucket.group is not None:
         share = ratio(bucket, reached.used)
         seconds = forecast(bucket, reached, now).seconds
         full_us = now + int(min(seconds * 1e6, _LATEST_US)) if seconds else None
     pace = None if counter.pace is None else encode(counter.pace)
-    return (
+    return _Row(
         bucket.name,
         encode([bucket.strategy, counter.dump()]),
         pace,

@@ -61,6 +61,9 @@ end
 
 function fixed.add(state, bucket)
   state[2] = math.max(0, state[2] + bucket.amount)
+  if not bucket.length then
+    state[1] = now
+  end
 end
 
 function fixed.resets(state, bucket)
@@ -72,7 +75,7 @@ function fixed.retry(state, bucket)
 end
 
 function fixed.expires(state, bucket)
-  return bucket.length and state[1] + bucket.length or now + bucket.keep
+  return state[1] + (bucket.length or bucket.keep)
 end
 
 function moving.advance(state, bucket)
@@ -348,11 +351,15 @@ local function put(bucket)
     bucket.pace = paced(bucket)
   end
   local expires = bucket.strategy.expires(bucket.state, bucket)
-  local life = math.max(1, math.ceil((expires - now) / 1000))
-  redis.call('SET', bucket.key, pack(bucket), 'PX', string.format('%.0f', life))
-  if bucket.group and bucket.group ~= bucket.shares then
+  local life = math.ceil((expires - now) / 1000)
+  if bucket.group and (bucket.group ~= bucket.shares or life < 1) then
     leave(bucket.group, bucket.key)
   end
+  if life < 1 then
+    redis.call('DEL', bucket.key)
+    return
+  end
+  redis.call('SET', bucket.key, pack(bucket), 'PX', string.format('%.0f', life))
   if not bucket.shares then
     return
   end
