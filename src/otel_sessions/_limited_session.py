@@ -152,7 +152,7 @@ class LimitedSession(SessionView):
         It holds in this process. What was used already counts.
 
         Raises:
-            InvalidValueError: it is no limit.
+            InvalidValueError: it is no limit, or the session has 64 of its own already.
         """
         kind_of(limit)
         live = self._usable("limit")

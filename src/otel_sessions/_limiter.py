@@ -43,6 +43,8 @@ _ERRORS: Final[Mapping[str, type[LimitExceededError]]] = {
     "rate": RateLimitedError,
     "concurrency": ConcurrencyExceededError,
 }
+_MAX_OWN: Final = 64
+_MAX_OWN_NAMES: Final = 100
 _MAX_OVER: Final = 100_000
 _AT_ONCE: Final = 100
 
@@ -164,6 +166,7 @@ class Limiter:
         self._closed = settings.limit_failure == "closed"
         self._names = _names(self._tiers)
         self._round_us = int(settings.flush_interval * 1_000_000)
+        self._own_names: set[str] = set()
         self._seen: set[tuple[str, str | None]] = set()
         self.outside = outside
         """Calls something that may have to wait for the store, and the event loop does not."""
@@ -226,7 +229,7 @@ class Limiter:
             lease.charges = each.charges
             if each.charges:
                 self._held[lease.holder] = lease
-                self._seen.add((lease.name, lease.tier))
+                self._seen.add((self._on_metrics("concurrency", lease.name), lease.tier))
                 lease.renewed_ns = self._clock.monotonic_ns()
         return Passed(asked, admission)
 
@@ -337,10 +340,19 @@ class Limiter:
         return [_status(gauge, level, now_us) for gauge, level in zip(gauges, levels, strict=True)]
 
     def set_limit(self, live: Live, limit: Limit) -> None:
-        """Give the session a limit of its own, in place of its tier's."""
+        """Give the session a limit of its own, in place of its tier's.
+
+        Raises:
+            InvalidValueError: it is no limit, or one too many.
+        """
         with live.lock:
-            live.limits = {**(live.limits or {}), (kind_of(limit), limit.name): limit}
-            live.allowances = None
+            limits = {**(live.limits or {}), (kind_of(limit), limit.name): limit}
+            if len(limits) > _MAX_OWN:
+                raise InvalidValueError(
+                    f"{limit.name!r} is one limit too many: a session has {_MAX_OWN} of its own at most, and what varies "
+                    "is no name of a limit"
+                )
+            live.limits, live.allowances = limits, None
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
@@ -415,7 +427,9 @@ class Limiter:
             if operation is not None:
                 live.delta.add_to("operations", f"{operation}|{asked.name}", asked.amount)
         # A counter does not go down: what is given back was used.
-        self._telemetry.metrics.quota_usage.add(max(0, asked.amount), asked.name, self.tier_of(live))
+        self._telemetry.metrics.quota_usage.add(
+            max(0, asked.amount), self._on_metrics("quota", asked.name), self.tier_of(live)
+        )
         self._ledger.touch(live)
         for gauge, level in zip(asked.gauges, levels, strict=True):
             if level is not None:
@@ -473,11 +487,21 @@ class Limiter:
         self._recorder.event(live, sc.EVENT_LIMIT_REJECTED, None, found, severity=SeverityNumber.WARN, always_log=True)
 
     def _decided(self, live: Live, asked: _Asked, result: str) -> None:
-        found = {sc.LIMIT_KIND: asked.kind, sc.LIMIT_NAME: asked.name, sc.LIMIT_RESULT: result}
+        name = self._on_metrics(asked.kind, asked.name)
+        found = {sc.LIMIT_KIND: asked.kind, sc.LIMIT_NAME: name, sc.LIMIT_RESULT: result}
         tier = self.tier_of(live)
         if tier is not None:
             found[sc.TIER] = tier
         self._telemetry.metrics.limit_decisions.add(1, found, context=live.context)
+
+    def _on_metrics(self, kind: str, name: str) -> str:
+        """The name of a limit on metrics. Those that sessions were given of their own may be without number."""
+        if name in self._names[kind] or name in self._own_names:
+            return name
+        if len(self._own_names) >= _MAX_OWN_NAMES:
+            return sc.OTHER
+        self._own_names.add(name)
+        return name
 
     def tier_of(self, live: Live) -> str | None:
         """The name of the set of limits that applies to a session."""
@@ -508,7 +532,8 @@ class Limiter:
 
     def leases(self) -> Mapping[tuple[str | None, ...], float]:
         """How many leases this process holds, by name and tier; none of what it held once."""
-        held = Counter((lease.name, lease.tier) for lease in self._here() if lease.is_held)
+        here = [lease for lease in self._here() if lease.is_held]
+        held = Counter((self._on_metrics("concurrency", lease.name), lease.tier) for lease in here)
         return {kind: held[kind] for kind in self._seen}
 
     def lease(self, live: Live, name: str) -> Lease:

@@ -356,6 +356,34 @@ class TestRate:
             s.limit(Quota("pages", 1))
             assert (5, 0) == (s.quota("pages").used, s.quota("pages").remaining)
 
+    def test_too_many(self, recorded: RecordedSessions) -> None:
+        """A session has no more limits of its own than its span can show."""
+        with trial() as s:
+            for number in range(64):
+                s.limit(Quota(f"page_{number}", 1))
+            s.limit(Quota("page_0", 2))
+            with pytest.raises(InvalidValueError, match="one limit too many"):
+                s.limit(Quota("page_64", 1))
+            s.use("page_0", 2)
+
+    def test_names_on_metrics(self, recorded: RecordedSessions) -> None:
+        """However many names sessions make up, metrics show a hundred, and those of the tiers."""
+        for number in range(150):
+            with trial() as s:
+                s.limit(Rate(f"document_{number}", "5/minute"))
+                s.limit(Quota(f"page_{number}", 5))
+                s.limit(Concurrency(f"export_{number}", 5))
+                s.admit(uses={f"page_{number}": 1, "tokens": 1}, rates={f"document_{number}": 1, "upload": 1})
+                s.lease(f"export_{number}").acquire()
+                recorded.clock.advance(1_200)
+        shown: dict[str, set[object]] = {
+            metric: {dict(attributes)["app_session.limit.name"] for attributes in recorded.metrics()[metric]}
+            for metric in ("app_session.limit.decisions", "app_session.quota.usage", "app_session.lease.active")
+        }
+        assert 100 == len(set.union(*shown.values()) - {"tokens", "upload", "_OTHER"})
+        assert all("_OTHER" in names for names in shown.values())
+        assert {"tokens", "upload"} <= shown["app_session.limit.decisions"]
+
     @pytest.mark.parametrize("topology", ["scoped", "durable"])
     def test_own_after_rotation(self, recorded: RecordedSessions, topology: str) -> None:
         """They go on under the new id, as what the user has used does; what the session itself has used does not."""
