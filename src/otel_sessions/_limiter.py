@@ -30,7 +30,7 @@ from .exceptions import (
     QuotaExceededError,
     RateLimitedError,
 )
-from .limits.policy import Limit, Quota
+from .limits.policy import TOTAL, Limit, Quota
 from .limits.tiers import Tier, tiers
 
 if TYPE_CHECKING:
@@ -103,17 +103,27 @@ class LimitStatus(NamedTuple):
     window_seconds: float | None
     resets_after: float | None
     """In how many seconds what is used begins to go down, or begins anew."""
+    scope: str
 
     @property
     def policy(self) -> str:
-        """What a client is told that it is called."""
-        return f"{self.name}-{self.window.replace(' ', '')}" if self.window else self.name
+        """What a client is told that it is called: different for all that a tier may hold."""
+        usual = "session" if self.window == TOTAL else "user"
+        parts = self.name, self.window.replace(" ", ""), "" if self.scope == usual else self.scope
+        return "-".join(filter(None, parts))
 
     @classmethod
     def of(cls, error: LimitExceededError) -> LimitStatus:
         """The limit that refused."""
         return cls(
-            error.kind, error.name, error.used, error.limit, error.window, error.window_seconds, error.retry_after
+            error.kind,
+            error.name,
+            error.used,
+            error.limit,
+            error.window,
+            error.window_seconds,
+            error.retry_after,
+            error.scope,
         )
 
 
@@ -349,8 +359,8 @@ class Limiter:
             limits = {**(live.limits or {}), (kind_of(limit), limit.name): limit}
             if len(limits) > _MAX_OWN:
                 raise InvalidValueError(
-                    f"{limit.name!r} is one limit too many: a session has {_MAX_OWN} of its own at most, and what varies "
-                    "is no name of a limit"
+                    f"{limit.name!r} is one limit too many: a session has {_MAX_OWN} of its own at most; "
+                    "what varies is no name of a limit"
                 )
             live.limits, live.allowances = limits, None
 
@@ -589,8 +599,11 @@ def _statuses(asked: Sequence[_Asked], admission: Admission) -> list[LimitStatus
             gauge.window,
             _window_seconds(gauge),
             _after(level.resets_us, admission.now_us),
+            gauge.limit.scope,
         )
         for (each, gauge), level in zip(gauges, admission.levels, strict=True)
+        # A client that kept to what is only tried out would be limited by it.
+        if gauge.bucket.enforced
     ]
 
 

@@ -107,6 +107,30 @@ class TestAllowed:
             '"api_calls-day";r=3;t=86380, "requests-60s";r=1;t=40, "concurrent_requests";r=0;t=30'
         ) == response.headers["RateLimit"]
 
+    def test_policies(self, site: Any) -> None:
+        """Each limit has a name of its own; what is only tried out is not told."""
+        tier = Tier(
+            "trial",
+            Quota("calls", 5, per="day"),
+            Quota("calls", 50, per="day", scope="tenant"),
+            Quota("calls", 2, per="day", scope="session"),
+            Quota("calls", 20),
+            Quota("calls", 200, scope="user"),
+            Quota("calls", 1, per="24 hours", shadow=True),
+            Rate("requests", "1/day", shadow=True),
+        )
+        with (
+            record_sessions(tiers=[tier], default_tier="trial"),
+            site(["calls", "requests"]) as server,
+            server.client() as client,
+        ):
+            told = [client.get("/").headers["RateLimit-Policy"] for _ in range(2)][-1]
+            refused = client.get("/").json()["violated-policies"]
+        assert ["calls-day", "calls-day-tenant", "calls-day-session", "calls-total", "calls-total-user"] == [
+            policy.partition(";")[0].strip('"') for policy in told.split(", ")
+        ]
+        assert ["calls-day-session"] == refused
+
     def test_without(self, site: Any, recorded: RecordedSessions) -> None:
         """Who asks no limits says nothing of any, and is asked for none."""
         with site(None) as server, server.client() as client:
