@@ -32,6 +32,7 @@ from .exceptions import (
 )
 from .limits.policy import TOTAL, Limit, Quota
 from .limits.tiers import Tier, tiers
+from .security.redaction import is_redacted
 
 if TYPE_CHECKING:
     from ._config import Settings
@@ -376,10 +377,23 @@ class Limiter:
                     f"the tier {name!r} of the session is not defined: there are {', '.join(self._tiers)}; "
                     "give your own to otel_sessions.configure(tiers=[...])"
                 )
-            tenant = (live.beginning.attributes or {}).get(self._tenant_attribute)
-            pseudonym = None if tenant is None else self._pseudonyms().client("tenant", str(tenant))
+            tenant = self._tenant(live)
+            pseudonym = None if tenant is None else self._pseudonyms().client("tenant", tenant)
             found = live.allowances = Allowances(live, tier, pseudonym, live.limits or {}, round_us=self._round_us)
         return found
+
+    def _tenant(self, live: Live) -> str | None:
+        found = (live.beginning.attributes or {}).get(self._tenant_attribute)
+        if not isinstance(found, str) or not is_redacted(found):
+            return None if found is None else str(found)
+        # All such tenants would be one, and use up each other's limits.
+        log.warn(
+            "tenant",
+            "The attribute %r of a session, which names its tenant, is redacted, so the session counts for itself. Use "
+            "an id that is no address, no key and no card's number.",
+            self._tenant_attribute,
+        )
+        return None
 
     def _checked(self, kind: str, name: str, allowances: Allowances) -> None:
         if name not in self._names[kind] and (kind, name) not in allowances.own:

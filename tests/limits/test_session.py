@@ -180,6 +180,14 @@ class TestUse:
         a.use("api_calls", 10)
         other.use("api_calls", 10)
 
+    def test_redacted_tenants(self, recorded: RecordedSessions, caplog: pytest.LogCaptureFixture) -> None:
+        """Tenants of whose names nothing is left, because they look like personal data, are not taken for one."""
+        for name in ("ada@contoso.com", "bob@fabrikam.com"):
+            trial("u1", attributes={"tenant": name}).use("tokens", 50)
+        trial("u2", attributes={"tenant": "cleo@fabrikam.com"}).use("tokens", 60)
+        assert "'tenant'" in caplog.text
+        assert "contoso" not in caplog.text
+
     def test_nobody(self, recorded: RecordedSessions) -> None:
         """A session without a user counts for itself; once the user is known he counts."""
         a = otel_sessions.start("web", tier="trial")

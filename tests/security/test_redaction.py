@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_sessions.security.redaction import is_secret_name, redact
+from otel_sessions.security.redaction import is_redacted, is_secret_name, redact
 
 LONG = "hunter2" * 100
 
@@ -154,6 +154,12 @@ class TestSecrets:
     def test_twice(self, text: str, expected: str | None) -> None:
         """What is redacted already stays as it is."""
         assert redact(text) == redact(redact(text))
+
+    @pytest.mark.parametrize(("text", "expected"), SECRETS)
+    def test_remains(self, text: str, expected: str | None) -> None:
+        """It is seen of a text that something was taken out of it."""
+        assert is_redacted(redact(text))
+        assert not is_redacted("a [note] of mine")
 
 
 class TestHarmless:

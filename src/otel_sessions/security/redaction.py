@@ -77,6 +77,9 @@ _SUSPECT: Final = re.compile(
     r"(?i)[@\d]|://|eyJ|bearer|basic|passw|passphrase|pwd|secret|token|key|cookie|authorization|credential|sig|::"
 )
 
+# What it leaves in the place of what it takes out.
+_REMAINS: Final = re.compile(r"\[(?:redacted|key|token|email|number|address)\]")
+
 # A name that says that its value is secret. Not `tokens`, which is a count.
 _SECRET_NAME: Final = re.compile(rf"(?i)(?:{_SENSITIVE}|{_HEADER})$")
 
@@ -94,6 +97,11 @@ def redact(text: str) -> str:
         text = pattern.sub(replacement, text)
     text = _CARD.sub(_card, text)
     return _ADDRESS.sub(_address, text)
+
+
+def is_redacted(text: str) -> bool:
+    """Whether `redact` has taken something out of a text."""
+    return _REMAINS.search(text) is not None
 
 
 def _card(match: re.Match[str]) -> str:
