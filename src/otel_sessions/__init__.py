@@ -15,6 +15,7 @@ from ._decorators import session
 from ._lease import Lease
 from ._limiter import QuotaStatus
 from ._session import Session, current_session
+from ._statistics import SessionStatistics
 from ._turn import Turn
 from .exceptions import (
     ConcurrencyExceededError,
@@ -45,6 +46,7 @@ __all__ = [
     "RateLimitedError",
     "Session",
     "SessionNotFoundError",
+    "SessionStatistics",
     "SessionsError",
     "StoreError",
     "Turn",
