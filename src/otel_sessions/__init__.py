@@ -12,6 +12,8 @@
 from ._api import active, configure, end, get, recover, resume, shutdown, start, sweep
 from ._context import BoundExecutor, bind
 from ._decorators import session
+from ._hook_events import RejectionEvent, ThresholdEvent, UsageEvent
+from ._hooks import Hook, on
 from ._lease import Lease
 from ._limiter import QuotaStatus
 from ._session import Session, current_session
@@ -36,6 +38,7 @@ __all__ = [
     "BoundExecutor",
     "ConcurrencyExceededError",
     "ConfigurationError",
+    "Hook",
     "InvalidValueError",
     "Lease",
     "LimitExceededError",
@@ -44,12 +47,15 @@ __all__ = [
     "QuotaExceededError",
     "QuotaStatus",
     "RateLimitedError",
+    "RejectionEvent",
     "Session",
     "SessionNotFoundError",
     "SessionStatistics",
     "SessionsError",
     "StoreError",
+    "ThresholdEvent",
     "Turn",
+    "UsageEvent",
     "__version__",
     "active",
     "bind",
@@ -57,6 +63,7 @@ __all__ = [
     "current_session",
     "end",
     "get",
+    "on",
     "recover",
     "resume",
     "session",

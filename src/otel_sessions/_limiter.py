@@ -15,8 +15,11 @@ from ._allowances import Allowances, Gauge, kind_of
 from ._counting.buckets import CRITICAL, WARNING, Admission, Bucket, Charge, Level, Standing
 from ._counting.forecast import UNKNOWN, Forecast, forecast
 from ._guard import guarded, log
+from ._hook_events import REJECTED, THRESHOLD, USAGE
+from ._hooks import hooks
 from ._lease import Lease
 from ._ledger import Failed, Ledger
+from ._limit_hooks import Asking
 from ._live import Live
 from ._models import Attributes
 from ._recorder import Recorder
@@ -196,7 +199,7 @@ class Limiter:
             if admission is not None:
                 levels = admission.levels
                 if not admission.admitted:
-                    raise self._refused(live, asked, admission)
+                    raise self._refused(live, asked, admission, operation)
         at = 0
         for each in asked:
             self._allowed(live, each, levels[at : at + len(each.charges)], operation)
@@ -363,11 +366,13 @@ class Limiter:
                 live.delta.add_to("operations", f"{operation}|{asked.name}", asked.amount)
         self._telemetry.metrics.quota_usage.add(asked.amount, asked.name, self._tier_of(live))
         self._ledger.touch(live)
+        if USAGE in hooks.registered:
+            self._asking(live, asked, operation).used(asked.gauges, levels)
         for gauge, level in zip(asked.gauges, levels, strict=True):
             if level is not None:
-                self._cross(live, asked, gauge, level)
+                self._cross(live, asked, gauge, level, operation)
 
-    def _cross(self, live: Live, asked: _Asked, gauge: Gauge, level: Level) -> None:
+    def _cross(self, live: Live, asked: _Asked, gauge: Gauge, level: Level, operation: str | None) -> None:
         """Say that a threshold was crossed: by this very use, so nobody else says it."""
         after = _share(gauge, level)
         before = _share(gauge, level._replace(used=level.used - asked.amount))
@@ -381,8 +386,12 @@ class Limiter:
                     severity=SeverityNumber.WARN,
                     always_log=True,
                 )
+                if THRESHOLD in hooks.registered:
+                    self._asking(live, asked, operation).crossed(gauge, level, threshold)
 
-    def _refused(self, live: Live, asked: Sequence[_Asked], admission: Admission) -> LimitExceededError:
+    def _refused(
+        self, live: Live, asked: Sequence[_Asked], admission: Admission, operation: str | None
+    ) -> LimitExceededError:
         worst: LimitExceededError | None = None
         levels = iter(admission.levels)
         for each in asked:
@@ -394,7 +403,7 @@ class Limiter:
                 refused = True
                 error = _error(each, gauge, level, admission.now_us)
                 with guarded("report a refusal"):
-                    self._say_rejected(live, each, gauge, level, None, shadow=False)
+                    self._say_rejected(live, each, gauge, level, operation, shadow=False)
                 if worst is None or _wait(error) > _wait(worst):
                     worst = error
             if refused:
@@ -413,6 +422,19 @@ class Limiter:
         if shadow:
             found[sc.LIMIT_SHADOW] = True
         self._recorder.event(live, sc.EVENT_LIMIT_REJECTED, None, found, severity=SeverityNumber.WARN, always_log=True)
+        if REJECTED in hooks.registered:
+            self._asking(live, asked, operation).rejected(asked.kind, gauge, level, shadow=shadow)
+
+    def _asking(self, live: Live, asked: _Asked, operation: str | None) -> Asking:
+        """What hooks are told of it."""
+        return Asking(
+            live,
+            tier=self._tier_of(live),
+            name=asked.name,
+            amount=asked.amount,
+            operation=operation,
+            time_ns=self._clock.time_ns(),
+        )
 
     def _decided(self, live: Live, asked: _Asked, result: str) -> None:
         found = {sc.LIMIT_KIND: asked.kind, sc.LIMIT_NAME: asked.name, sc.LIMIT_RESULT: result}

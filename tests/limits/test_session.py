@@ -97,7 +97,7 @@ class TestUse:
     def test_refusal_is_told(self, recorded: RecordedSessions) -> None:
         """A refusal is a log event with a warning, and a count; it is no error of the session."""
         with trial() as s, pytest.raises(QuotaExceededError):
-            s.use("tokens", 101)
+            s.use("tokens", 101, operation="inference")
         s.end()
         (event,) = recorded.events("app_session.limit.rejected")
         assert {
@@ -108,6 +108,7 @@ class TestUse:
             "app_session.limit.used": 0,
             "app_session.limit.capacity": 100,
             "app_session.limit.amount": 101,
+            "app_session.operation.name": "inference",
             "session.id": s.id,
             "app_session.type": "web",
             "enduser.pseudo.id": s.user,
