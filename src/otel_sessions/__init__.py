@@ -9,6 +9,7 @@
         current_session().progress("Connecting", step=1)
 """
 
+from ._analytics import Analytics, UsageEntry, system_analytics, usage_history, user_analytics
 from ._api import active, configure, end, get, recover, resume, shutdown, start, sweep
 from ._context import BoundExecutor, bind
 from ._decorators import session
@@ -35,6 +36,7 @@ from .exceptions import (
 from .version import __version__
 
 __all__ = [
+    "Analytics",
     "BoundExecutor",
     "ConcurrencyExceededError",
     "ConfigurationError",
@@ -55,6 +57,7 @@ __all__ = [
     "StoreError",
     "ThresholdEvent",
     "Turn",
+    "UsageEntry",
     "UsageEvent",
     "__version__",
     "active",
@@ -70,4 +73,7 @@ __all__ = [
     "shutdown",
     "start",
     "sweep",
+    "system_analytics",
+    "usage_history",
+    "user_analytics",
 ]

@@ -24,6 +24,7 @@ from ._live import Live
 from ._models import Attributes
 from ._recorder import Recorder
 from ._telemetry import Telemetry
+from ._uses import Use
 from .exceptions import (
     ConcurrencyExceededError,
     InvalidValueError,
@@ -200,6 +201,8 @@ class Limiter:
                 levels = admission.levels
                 if not admission.admitted:
                     raise self._refused(live, asked, admission, operation)
+        if uses:
+            self._performed(live, operation)
         at = 0
         for each in asked:
             self._allowed(live, each, levels[at : at + len(each.charges)], operation)
@@ -223,6 +226,7 @@ class Limiter:
         if charges:
             admission = self._store_call("admit", charges)
             levels = levels if admission is None else admission.levels
+        self._performed(live, operation)
         self._used(live, found._replace(charges=charges), levels, operation)
 
     def release(self, lease: Lease) -> None:
@@ -359,8 +363,14 @@ class Limiter:
             else:
                 self._ledger.touch(live)
 
+    def _performed(self, live: Live, operation: str | None) -> None:
+        """Count that something was used once, whatever it was."""
+        with live.lock:
+            live.delta.add_to("operation_counts", operation or "", 1)
+
     def _used(self, live: Live, asked: _Asked, levels: Sequence[Level | None], operation: str | None) -> None:
         with live.lock:
+            live.delta.add_use(Use(self._clock.time_ns(), asked.name, asked.amount, operation))
             live.delta.add_to("usage", asked.name, asked.amount)
             if operation is not None:
                 live.delta.add_to("operations", f"{operation}|{asked.name}", asked.amount)

@@ -176,6 +176,10 @@ assert_type(sessions.get("conv-42"), SessionRecord | None)
 assert_type(sessions.active(user="u1"), list[SessionRecord])
 assert_type(current_session().statistics(), sessions.SessionStatistics)
 assert_type(current_session().statistics().average_response_time, float | None)
+assert_type(sessions.usage_history("u1", limit=10), list[sessions.UsageEntry])
+assert_type(sessions.user_analytics("u1"), sessions.Analytics)
+assert_type(sessions.system_analytics().most_used_operation, str | None)
+sessions.usage_history("u1", 10)  # type: ignore[call-arg]
 sessions.start("chat", "conv-42")  # type: ignore[call-arg]
 sessions.end("conv-42", status="done")  # type: ignore[arg-type]
 
