@@ -102,6 +102,7 @@ EVENTS: Final[dict[str, str]] = {
 
 DROPS: Final[dict[str, str]] = {
     sc.Drop.STORE_UNAVAILABLE: "the store was away for so long that what it has to be told of passed a bound",
+    sc.Drop.HOOKS_BEHIND: "there was more to tell the hooks than they took in time, or by the end of the process",
     sc.Drop.SESSION_ENDED: "something was done with a session that had ended",
     sc.Drop.INVALID_ATTRIBUTE: "an attribute's value was neither text, boolean, number nor a sequence of one of them",
     sc.Drop.ATTRIBUTE_LIMIT: "a session was given more attributes than it keeps",

@@ -16,12 +16,16 @@ from ._allowances import RENEWALS, Allowances, Gauge, kind_of, left_by
 from ._counting.buckets import CRITICAL, WARNING, Admission, Bucket, Charge, Level, Standing
 from ._counting.forecast import UNKNOWN, Forecast, forecast
 from ._guard import guarded, log
+from ._hook_events import REJECTED, THRESHOLD, USAGE
+from ._hooks import hooks
 from ._lease import Lease
 from ._ledger import Failed, Ledger
+from ._limit_hooks import Asking
 from ._live import Live
 from ._models import Attributes, SessionRecord
 from ._recorder import Recorder
 from ._telemetry import Telemetry
+from ._uses import Use
 from .exceptions import (
     ConcurrencyExceededError,
     InvalidValueError,
@@ -232,6 +236,8 @@ class Limiter:
                 levels = admission.levels
                 if not admission.admitted:
                     raise self._refused(live, asked, admission, operation)
+        if uses:
+            self._performed(live, operation)
         at = 0
         for each in asked:
             self._allowed(live, each, levels[at : at + len(each.charges)], operation)
@@ -256,6 +262,7 @@ class Limiter:
         if charges:
             admission = self._store_call("admit", charges)
             levels = levels if admission is None else admission.levels
+        self._performed(live, operation)
         self._used(live, found._replace(charges=charges), levels, operation)
 
     def release(self, lease: Lease) -> None:
@@ -445,8 +452,14 @@ class Limiter:
             else:
                 self._ledger.touch(live)
 
+    def _performed(self, live: Live, operation: str | None) -> None:
+        """Count that something was used once, whatever it was."""
+        with live.lock:
+            live.delta.add_to("operation_counts", operation or "", 1)
+
     def _used(self, live: Live, asked: _Asked, levels: Sequence[Level | None], operation: str | None) -> None:
         with live.lock:
+            live.delta.add_use(Use(self._clock.time_ns(), asked.name, asked.amount, operation))
             live.delta.add_to("usage", asked.name, asked.amount)
             if operation is not None:
                 live.delta.add_to("operations", f"{operation}|{asked.name}", asked.amount)
@@ -455,11 +468,13 @@ class Limiter:
             max(0, asked.amount), self._on_metrics("quota", asked.name), self.tier_of(live)
         )
         self._ledger.touch(live)
+        if USAGE in hooks.registered:
+            self._asking(live, asked, operation).used(asked.gauges, levels)
         for gauge, level in zip(asked.gauges, levels, strict=True):
             if level is not None:
-                self._cross(live, asked, gauge, level)
+                self._cross(live, asked, gauge, level, operation)
 
-    def _cross(self, live: Live, asked: _Asked, gauge: Gauge, level: Level) -> None:
+    def _cross(self, live: Live, asked: _Asked, gauge: Gauge, level: Level, operation: str | None) -> None:
         """Say that a threshold was crossed: by this very use, so nobody else says it."""
         after = _share(gauge, level)
         if after < WARNING:
@@ -475,6 +490,8 @@ class Limiter:
                     severity=SeverityNumber.WARN,
                     always_log=True,
                 )
+                if THRESHOLD in hooks.registered:
+                    self._asking(live, asked, operation).crossed(gauge, level, threshold)
 
     def _refused(
         self, live: Live, asked: Sequence[_Asked], admission: Admission, operation: str | None
@@ -509,6 +526,19 @@ class Limiter:
         if shadow:
             found[sc.LIMIT_SHADOW] = True
         self._recorder.event(live, sc.EVENT_LIMIT_REJECTED, None, found, severity=SeverityNumber.WARN, always_log=True)
+        if REJECTED in hooks.registered:
+            self._asking(live, asked, operation).rejected(asked.kind, gauge, level, shadow=shadow)
+
+    def _asking(self, live: Live, asked: _Asked, operation: str | None) -> Asking:
+        """What hooks are told of it."""
+        return Asking(
+            live,
+            tier=self.tier_of(live),
+            name=asked.name,
+            amount=asked.amount,
+            operation=operation,
+            time_ns=self._clock.time_ns(),
+        )
 
     def _decided(self, live: Live, asked: _Asked, result: str) -> None:
         name = self._on_metrics(asked.kind, asked.name)

@@ -12,6 +12,7 @@ from weakref import WeakSet
 from ._background import Background
 from ._config import Settings, resolve, summary, tolerant_from_environment
 from ._guard import guarded, log
+from ._hooks import hooks
 from ._ledger import Ledger
 from ._lifecycle import Lifecycle, SystemClock
 from ._telemetry import Telemetry
@@ -178,6 +179,8 @@ def _same_store(one: Settings, other: Settings) -> bool:
 def shutdown() -> None:
     """End this process's sessions, merge what is pending and stop the thread; the next use starts anew."""
     global current
+    # First: a hook may look at sessions, and what is dropped is counted.
+    hooks.drain()
     with _lock:
         old, current = current, None
         atexit.unregister(shutdown)
@@ -210,6 +213,7 @@ def _after_fork() -> None:
     global _lock, _stamping
     _lock, _stamping = threading.RLock(), threading.RLock()
     log.after_fork()
+    hooks.after_fork()
     if current is not None:
         current.after_fork()
 

@@ -80,6 +80,7 @@ class Drop:
     OWN_METRIC_LIMIT: Final = "own_metric_limit"
     SESSION_ENDED: Final = "session_ended"
     STORE_UNAVAILABLE: Final = "store_unavailable"
+    HOOKS_BEHIND: Final = "hooks_behind"
 
 
 # Events. The first two are OpenTelemetry's, exactly.

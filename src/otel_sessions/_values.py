@@ -159,8 +159,17 @@ def times(name: str, value: int) -> int:
     Raises:
         InvalidValueError: it is something else.
     """
+    return whole(f"a cost of {name}", value)
+
+
+def whole(what: str, value: int) -> int:
+    """Check a number of things: a whole one, one or more.
+
+    Raises:
+        InvalidValueError: it is something else.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _MAX_QUANTITY:
-        raise InvalidValueError(f"{_shown(value)} cannot be a cost of {name}: use a whole number from 1 on")
+        raise InvalidValueError(f"{_shown(value)} cannot be {what}: use a whole number from 1 on")
     return int(value)
 
 
