@@ -37,6 +37,7 @@ DEFAULTS: Mapping[str, Any] = {
     "history": 10_000,
     "events": "both",
     "stamp": True,
+    "prices": True,
     "detect_user": True,
     "pseudonym_key": None,
     "redact": redact,
@@ -79,6 +80,7 @@ VARIABLES = [
     ("history", "500", 500),
     ("events", "log", "log"),
     ("stamp", "false", False),
+    ("prices", "false", False),
     ("detect_user", "false", False),
     ("pseudonym_key", KEY, KEY),
     ("web_type", "shop", "shop"),
@@ -107,6 +109,7 @@ ARGUMENTS = [
     ("history", 0),
     ("events", "span"),
     ("stamp", False),
+    ("prices", False),
     ("detect_user", False),
     ("pseudonym_key", KEY),
     ("redact", str.upper),
@@ -122,7 +125,11 @@ ARGUMENTS = [
 ]
 
 WRONG_ARGUMENTS = [
-    *((name, value, "use a bool") for name in ("enabled", "stamp", "detect_user", "cookie") for value in (1, "true")),
+    *(
+        (name, value, "use a bool")
+        for name in ("enabled", "stamp", "prices", "cookie")
+        for value in (1, "true")
+    ),
     *((name, None, "use a bool") for name in ("framework_session", "credential", "background")),
     ("store", None, "use a URL, or an object that fulfils"),
     ("store", 5, "use a URL, or an object that fulfils"),
@@ -160,7 +167,7 @@ WRONG_ARGUMENTS = [
 ]
 
 WRONG_VARIABLES = [
-    *((name, "maybe", "use true or false") for name in ("enabled", "stamp", "detect_user", "cookie", "background")),
+    *((name, "maybe", "use true or false") for name in ("enabled", "prices", "cookie", "background")),
     *((name, "none", "use true or false") for name in ("framework_session", "credential")),
     *(
         (name, "soon", "use a number")

@@ -18,9 +18,11 @@ from ._guard import guarded, log
 from ._lease import Lease
 from ._ledger import Failed, Ledger
 from ._live import Live
+from ._measured import Measured
 from ._models import Attributes
 from ._recorder import Recorder
 from ._telemetry import Telemetry
+from ._values import MAX_QUANTITY
 from .exceptions import (
     ConcurrencyExceededError,
     InvalidValueError,
@@ -153,12 +155,15 @@ class Limiter:
         self._seen: set[tuple[str, str | None]] = set()
         self.outside = outside
         """Calls something that may have to wait for the store, and the event loop does not."""
+        self.measured = Measured(self.charge, at_once=ledger.shared is None)
+        """What sessions have used already, to be counted without anybody waiting for it."""
         self.after_fork()
 
     def after_fork(self) -> None:
         """The leases of the parent process are the parent's to renew."""
         self._held: WeakValueDictionary[str, Lease] = WeakValueDictionary()
         self._renewed_ns: dict[str, int] = {}
+        self.measured.after_fork()
 
     # -- what is asked ------------------------------------------------------------------------------------------------
 
@@ -181,6 +186,7 @@ class Limiter:
             LimitUnknownError: the store could not be asked, and nothing is allowed then.
             InvalidValueError: nothing is known of such a limit, or of the session's tier.
         """
+        self.measured.settle(live)
         now_us = self.now_us()
         allowances = self._allowances(live)
         asked = [self._ask(allowances, "quota", name, amount, now_us) for name, amount in (uses or {}).items()]
@@ -212,15 +218,41 @@ class Limiter:
         """Count what was used already: nothing is refused any more, but it counts for what comes."""
         self._checked("quota", name, self._allowances(live))
         now_us = self.now_us()
-        found = self._ask(self._allowances(live), "quota", name, amount, now_us)
-        charges = [
-            charge._replace(bucket=charge.bucket._replace(enforced=False), amount=amount) for charge in found.charges
-        ]
-        levels: Sequence[Level | None] = [None] * len(charges)
-        if charges:
-            admission = self._store_call("admit", charges)
+        found = _unenforced(self._ask(self._allowances(live), "quota", name, amount, now_us))
+        levels: Sequence[Level | None] = [None] * len(found.charges)
+        if found.charges:
+            admission = self._store_call("admit", found.charges)
             levels = levels if admission is None else admission.levels
-        self._used(live, found._replace(charges=charges), levels, operation)
+        self._ledger.touch(live)
+        self._used(live, found, levels, operation)
+
+    def charge(self, live: Live, amounts: Mapping[str, float]) -> bool:
+        """Count what was used already, by name, for those quotas that the session has.
+
+        Returns:
+            False if the store could not be asked: then nothing is counted.
+        """
+        now_us = self.now_us()
+        try:
+            allowances = self._allowances(live)
+        except InvalidValueError:
+            # Whoever asks for something in a session of an undefined tier is told so.
+            return True
+        asked = [
+            _unenforced(self._ask(allowances, "quota", name, min(amount, MAX_QUANTITY), now_us))
+            for name, amount in amounts.items()
+            if allowances.of("quota", name, now_us)
+        ]
+        if not asked:
+            return True
+        admission = self._store_call("admit", [charge for each in asked for charge in each.charges])
+        if admission is None:
+            return False
+        levels = iter(admission.levels)
+        for each in asked:
+            # The session is not touched: it was active when this was measured, which may be a while ago.
+            self._used(live, each, [next(levels) for _ in each.charges], None)
+        return True
 
     def release(self, lease: Lease) -> None:
         """Give the slots of a lease back."""
@@ -268,6 +300,7 @@ class Limiter:
         Raises:
             InvalidValueError: nothing is known of such a quota.
         """
+        self.measured.settle(live)
         allowances = self._allowances(live)
         now_us = self.now_us()
         if name is not None:
@@ -351,10 +384,9 @@ class Limiter:
                 elif level is not None and result == "allowed" and _share(gauge, level) >= WARNING:
                     result = "near_limit"
             self._decided(live, asked, result)
+            self._ledger.touch(live)
             if asked.kind == "quota":
                 self._used(live, asked, levels, operation)
-            else:
-                self._ledger.touch(live)
 
     def _used(self, live: Live, asked: _Asked, levels: Sequence[Level | None], operation: str | None) -> None:
         with live.lock:
@@ -362,7 +394,7 @@ class Limiter:
             if operation is not None:
                 live.delta.add_to("operations", f"{operation}|{asked.name}", asked.amount)
         self._telemetry.metrics.quota_usage.add(asked.amount, asked.name, self._tier_of(live))
-        self._ledger.touch(live)
+        self._ledger.mark(live)
         for gauge, level in zip(asked.gauges, levels, strict=True):
             if level is not None:
                 self._cross(live, asked, gauge, level)
@@ -470,6 +502,12 @@ def _names(known: Mapping[str, Tier]) -> Mapping[str, frozenset[str]]:
         "rate": frozenset(name for tier in known.values() for name in tier.rates),
         "concurrency": frozenset(name for tier in known.values() for name in tier.concurrency),
     }
+
+
+def _unenforced(asked: _Asked) -> _Asked:
+    """The same, for what was used already: it is never refused."""
+    charges = [charge._replace(bucket=charge.bucket._replace(enforced=False)) for charge in asked.charges]
+    return asked._replace(charges=charges)
 
 
 def _share(gauge: Gauge, level: Level) -> float:
