@@ -37,6 +37,7 @@ DEFAULTS: Mapping[str, Any] = {
     "history": 10_000,
     "events": "both",
     "stamp": True,
+    "genai": True,
     "prices": True,
     "detect_user": True,
     "pseudonym_key": None,
@@ -80,6 +81,7 @@ VARIABLES = [
     ("history", "500", 500),
     ("events", "log", "log"),
     ("stamp", "false", False),
+    ("genai", "false", False),
     ("prices", "false", False),
     ("detect_user", "false", False),
     ("pseudonym_key", KEY, KEY),
@@ -109,6 +111,7 @@ ARGUMENTS = [
     ("history", 0),
     ("events", "span"),
     ("stamp", False),
+    ("genai", False),
     ("prices", False),
     ("detect_user", False),
     ("pseudonym_key", KEY),
@@ -127,7 +130,7 @@ ARGUMENTS = [
 WRONG_ARGUMENTS = [
     *(
         (name, value, "use a bool")
-        for name in ("enabled", "stamp", "prices", "cookie")
+        for name in ("enabled", "stamp", "genai", "prices", "cookie")
         for value in (1, "true")
     ),
     *((name, None, "use a bool") for name in ("framework_session", "credential", "background")),
@@ -167,7 +170,7 @@ WRONG_ARGUMENTS = [
 ]
 
 WRONG_VARIABLES = [
-    *((name, "maybe", "use true or false") for name in ("enabled", "prices", "cookie", "background")),
+    *((name, "maybe", "use true or false") for name in ("enabled", "genai", "prices", "cookie", "background")),
     *((name, "none", "use true or false") for name in ("framework_session", "credential")),
     *(
         (name, "soon", "use a number")

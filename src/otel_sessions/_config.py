@@ -61,6 +61,7 @@ class Options(TypedDict, total=False):
     history: int
     events: EventMode
     stamp: bool
+    genai: bool
     prices: bool
     detect_user: bool
     pseudonym_key: str | None
@@ -127,6 +128,9 @@ class Settings:
     stamp: bool = _setting(
         True, "Put `session.id` on all spans and logs of a session; else only on the first span of a trace."
     )
+    genai: bool = _setting(
+        True, "Count tokens and cost of a session from the spans that GenAI instrumentations make in it."
+    )
     prices: bool = _setting(
         True, "Price tokens whose cost nobody gives, by the list of the package `genai-prices` (extra `genai`)."
     )
@@ -181,6 +185,7 @@ class Settings:
         for name in (
             "enabled",
             "stamp",
+            "genai",
             "prices",
             "detect_user",
             "framework_session",
