@@ -84,8 +84,14 @@ ATTRIBUTES: Final[dict[str, tuple[str, str]]] = {
     sc.EXCEPTION_TYPE: ("`exception`", "The exception's type."),
     sc.EXCEPTION_MESSAGE: ("`exception`", "Its message, redacted."),
     sc.EXCEPTION_STACKTRACE: ("`exception`", "Its stack trace, redacted."),
-    sc.GEN_AI_REQUEST_MODEL: ("metrics", "The model that `turn()` was told."),
-    sc.GEN_AI_TOKEN_TYPE: ("metrics", "`input`, `output`, or what else `tokens()` was told."),
+    sc.GEN_AI_REQUEST_MODEL: (
+        "metrics",
+        "The model that `turn()` was told, or a span of a GenAI instrumentation says.",
+    ),
+    sc.GEN_AI_TOKEN_TYPE: (
+        "metrics",
+        "`input`, `output`; their parts `cache_read`, `cache_write`, `reasoning`; or what else `tokens()` was told.",
+    ),
 }
 
 EVENTS: Final[dict[str, str]] = {

@@ -83,10 +83,12 @@ class Runtime:
         if provider in _STAMPED:
             return
         if tracers is not None and hasattr(provider, "add_span_processor"):
-            from .processors import SessionSpanProcessor  # noqa: PLC0415 - the SDK loads on use
+            from .processors import GenAISpanProcessor, SessionSpanProcessor  # noqa: PLC0415 - the SDK loads on use
 
             _STAMPED.add(provider)
             provider.add_span_processor(SessionSpanProcessor(firsts_only=not self.settings.stamp))
+            if self.settings.genai:
+                provider.add_span_processor(GenAISpanProcessor())
         elif loggers is not None and self.settings.stamp and hasattr(provider, "add_log_record_processor"):
             from .processors import SessionLogRecordProcessor  # noqa: PLC0415 - the SDK loads on use
 

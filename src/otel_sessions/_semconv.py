@@ -188,7 +188,7 @@ TOKEN_USAGE: Final = Metric(
     "app_session.token.usage",
     "counter",
     "{token}",
-    "Tokens consumed in sessions.",
+    "Tokens consumed in sessions; types such as `cache_read` and `reasoning` are part of `input` and `output`.",
     (TYPE, GEN_AI_TOKEN_TYPE, GEN_AI_REQUEST_MODEL),
 )
 COST: Final = Metric(
