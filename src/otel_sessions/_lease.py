@@ -71,7 +71,7 @@ class Lease:
     def release(self) -> None:
         """Give the slot back; nothing happens if it is not held."""
         if self._limiter is not None and self.charges:
-            self._limiter.release(self)
+            self._limiter.leases.release(self)
 
     def __enter__(self) -> Lease:
         self.acquire()

@@ -396,7 +396,7 @@ class Lifecycle:
         self.telemetry.bind()
         with self._sweeping:
             # First, because these have to be in time.
-            self.limiter.renew()
+            self.limiter.leases.renew()
             now = self.clock.time_ns()
             if self._makeshift:
                 self._replace_makeshift()
@@ -416,7 +416,7 @@ class Lifecycle:
         due = iter(self.ledger.call("due", self.store.due, now, failed=()))
         while records := self.ledger.call("due", lambda: list(itertools.islice(due, AT_ONCE)), failed=[]):
             self.endings.expire(records, now)
-            self.limiter.renew()
+            self.limiter.leases.renew()
             if len(records) == AT_ONCE and not self._outflow.keeps_up():
                 return
 
@@ -462,7 +462,7 @@ class Lifecycle:
         self.limiter.measured.settle_all()
         self.end_here(functools.partial(self._outflow.keeps_up, at_exit=True))
         self.endings.give_up()
-        self.limiter.release_all()
+        self.limiter.leases.release_all()
         self.limiter.tidy()
         self._gauges.shutdown()
         self.recovery.retire()

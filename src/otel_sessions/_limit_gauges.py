@@ -41,7 +41,7 @@ class LimitGauges:
             sc.QUOTA_UTILIZATION_RATIO: self._utilization,
             sc.QUOTA_ACTORS: self._actors,
             sc.QUOTA_TIME_TO_EXHAUSTION: self._exhaustion,
-            sc.LEASE_ACTIVE: limiter.leases,
+            sc.LEASE_ACTIVE: limiter.lease_counts,
             sc.LEASE_LIMIT: self._lease_limits,
         }
         for metric, read in self._readers.items():
@@ -50,7 +50,7 @@ class LimitGauges:
     def shutdown(self) -> None:
         """Say that nothing is held any more, and look no further."""
         for metric, read in self._readers.items():
-            last = dict.fromkeys(self._limiter.leases(), 0) if metric is sc.LEASE_ACTIVE else {}
+            last = dict.fromkeys(self._limiter.lease_counts(), 0) if metric is sc.LEASE_ACTIVE else {}
             self._telemetry.replace_reader(metric, read, last)
 
     def _read(self) -> list[Row]:
@@ -101,7 +101,7 @@ class LimitGauges:
         return {key: standing.seconds for key, _, standing in self._read() if standing.seconds is not None}
 
     def _lease_limits(self) -> Values:
-        active = self._limiter.leases()
+        active = self._limiter.lease_counts()
         found: dict[tuple[str | None, ...], float] = {}
         for name, tier in active:
             known = self._limiter.known.get(tier or "")

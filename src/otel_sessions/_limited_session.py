@@ -11,7 +11,7 @@ from . import _lease, _values
 from ._allowances import kind_of
 from ._counting.forecast import UNKNOWN
 from ._lease import Lease
-from ._limiter import QuotaStatus
+from ._limit_status import QuotaStatus
 from ._view import SessionView
 
 if TYPE_CHECKING:

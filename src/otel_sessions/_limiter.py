@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections import Counter, deque
+import functools
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Final
 
-from opentelemetry._logs import SeverityNumber
-
-from . import _collector
-from . import _semconv as sc
-from ._allowances import RENEWALS, Allowances, Gauge, kind_of, left_by
-from ._counting.buckets import CRITICAL, WARNING, Admission, Bucket, Charge, Level, Standing
-from ._counting.forecast import UNKNOWN, Forecast, forecast
-from ._guard import guarded, log
-from ._hook_events import REJECTED, THRESHOLD, USAGE
-from ._hooks import hooks
+from ._allowances import Allowances, kind_of, left_by
+from ._asked import Asked, Passed, unenforced
+from ._counting.buckets import Admission, Bucket, Charge, Level, Standing
+from ._guard import log
 from ._lease import Lease
+from ._leases import Leases
 from ._ledger import Failed, Ledger
-from ._limit_hooks import Asking
+from ._limit_signals import LimitSignals
+from ._limit_status import QuotaStatus, status_of
 from ._live import Live
 from ._measured import Measured
-from ._models import Attributes, SessionRecord
+from ._models import SessionRecord
 from ._recorder import Recorder
 from ._telemetry import Telemetry
-from ._uses import Use
 from ._values import MAX_QUANTITY
-from .exceptions import (
-    ConcurrencyExceededError,
-    InvalidValueError,
-    LimitExceededError,
-    LimitUnknownError,
-    QuotaExceededError,
-    RateLimitedError,
-)
-from .limits.policy import TOTAL, Limit, Quota
+from .exceptions import InvalidValueError, LimitUnknownError
+from .limits.policy import Limit, Quota
 from .limits.tiers import Tier, tiers
 from .security.redaction import is_redacted
 
@@ -45,115 +32,9 @@ if TYPE_CHECKING:
     from .security.pseudonyms import Pseudonyms
     from .typing import Clock
 
-_ERRORS: Final[Mapping[str, type[LimitExceededError]]] = {
-    "quota": QuotaExceededError,
-    "rate": RateLimitedError,
-    "concurrency": ConcurrencyExceededError,
-}
 _MAX_OWN: Final = 64
-_MAX_OWN_NAMES: Final = 100
 _MAX_OVER: Final = 100_000
 _AT_ONCE: Final = 100
-
-
-class QuotaStatus(NamedTuple):
-    """How a quota stands, for one session."""
-
-    name: str
-    used: float | None
-    """None: the store could not be asked."""
-    limit: float | None
-    """None: there is none, and it is only counted."""
-    window: str
-    scope: str
-    resets_at: dt.datetime | None
-    """When what is used begins to go down, or begins anew; None if it does not by itself."""
-    forecast: Forecast
-    """When it will be used up, at the present rate."""
-
-    @property
-    def remaining(self) -> float | None:
-        """How much can still be used; None if there is no limit, or nobody knows."""
-        return None if self.limit is None or self.used is None else max(0, self.limit - self.used)
-
-    @property
-    def percentage(self) -> float | None:
-        """How much of it is used, in percent; None if there is no limit, or nobody knows."""
-        if self.limit is None or self.used is None:
-            return None
-        return 100.0 * self.used / self.limit if self.limit else 100.0
-
-    def to_dict(self) -> dict[str, object]:
-        """JSON-compatible values."""
-        return {
-            "name": self.name,
-            "used": self.used,
-            "limit": self.limit,
-            "remaining": self.remaining,
-            "percentage": self.percentage,
-            "window": self.window,
-            "scope": self.scope,
-            "resets_at": None if self.resets_at is None else self.resets_at.isoformat(),
-            "rate": self.forecast.rate,
-            "seconds_to_exhaustion": self.forecast.seconds,
-        }
-
-
-class LimitStatus(NamedTuple):
-    """How a limit stands after a decision."""
-
-    kind: str
-    name: str
-    used: float
-    limit: float | None
-    window: str
-    window_seconds: float | None
-    resets_after: float | None
-    """In how many seconds what is used begins to go down, or begins anew."""
-    scope: str
-
-    @property
-    def policy(self) -> str:
-        """What a client is told that it is called: different for all that a tier may hold."""
-        usual = "session" if self.window == TOTAL else "user"
-        parts = self.name, self.window.replace(" ", ""), "" if self.scope == usual else self.scope
-        return "-".join(filter(None, parts))
-
-    @classmethod
-    def of(cls, error: LimitExceededError) -> LimitStatus:
-        """The limit that refused."""
-        return cls(
-            error.kind,
-            error.name,
-            error.used,
-            error.limit,
-            error.window,
-            error.window_seconds,
-            error.retry_after,
-            error.scope,
-        )
-
-
-class Passed(NamedTuple):
-    """What was allowed."""
-
-    asked: Sequence[_Asked] = ()
-    admission: Admission | None = None
-    """None if nothing had to be decided, or the store could not be asked."""
-
-    def statuses(self) -> list[LimitStatus]:
-        """How the limits stand now."""
-        return [] if self.admission is None else _statuses(self.asked, self.admission)
-
-
-class _Asked(NamedTuple):
-    """What a session asks for, of one limit's name."""
-
-    kind: str
-    name: str
-    amount: float
-    gauges: Sequence[Gauge]
-    charges: Sequence[Charge]
 
 
 class Limiter:
@@ -171,8 +52,6 @@ class Limiter:
         outside: Callable[[Callable[[], None]], Awaitable[None]],
     ) -> None:
         self._ledger = ledger
-        self._telemetry = telemetry
-        self._recorder = recorder
         self._store = ledger.store.limits
         self._clock = clock
         self._given_clock = settings.clock is not None
@@ -183,8 +62,12 @@ class Limiter:
         self._closed = settings.limit_failure == "closed"
         self._names = _names(self._tiers)
         self._round_us = int(settings.flush_interval * 1_000_000)
-        self._own_names: set[str] = set()
-        self._seen: set[tuple[str, str | None]] = set()
+        self._signals = LimitSignals(
+            ledger, telemetry, recorder, clock, names=self._names, default_tier=self._default_tier
+        )
+        self.tier_of = self._signals.tier_of
+        self.leases = Leases(clock, give_back=functools.partial(self._store_call, "release"), renew=self._renew)
+        """The leases that this process holds."""
         self.outside = outside
         """Calls something that may have to wait for the store, and the event loop does not."""
         self.measured = Measured(self.charge, at_once=ledger.shared is None)
@@ -192,17 +75,13 @@ class Limiter:
         self._begin()
 
     def _begin(self) -> None:
-        self._held: WeakValueDictionary[str, Lease] = WeakValueDictionary()
-        self._left_behind: deque[Lease] = deque()
-        """What was given back while the garbage collector was at work."""
         self._over: deque[Bucket] = deque(maxlen=_MAX_OVER)
         """What nobody uses any more."""
 
     def after_fork(self) -> None:
-        """The leases of the parent process are the parent's: it renews them, and it gives them back."""
-        for lease in self._here():
-            lease.charges = ()
+        """What was taken, measured and left in the parent process is the parent's."""
         self._begin()
+        self.leases.after_fork()
         self.measured.after_fork()
 
     # -- what is asked ------------------------------------------------------------------------------------------------
@@ -241,33 +120,29 @@ class Limiter:
             if admission is not None:
                 levels = admission.levels
                 if not admission.admitted:
-                    raise self._refused(live, asked, admission, operation)
+                    raise self._signals.refused(live, asked, admission, operation)
         if uses:
-            self._performed(live, operation)
+            self._signals.performed(live, operation)
         at = 0
         for each in asked:
-            self._allowed(live, each, levels[at : at + len(each.charges)], operation)
+            self._signals.allowed(live, each, levels[at : at + len(each.charges)], operation)
             at += len(each.charges)
         for lease, each in zip(leases, asked[len(asked) - len(leases) :], strict=True):
-            lease.charges = each.charges
-            if each.charges:
-                self._held[lease.holder] = lease
-                self._seen.add((self._on_metrics("concurrency", lease.name), lease.tier))
-                lease.renewed_ns = self._clock.monotonic_ns()
+            self.leases.take(lease, each.charges, self._signals.on_metrics("concurrency", lease.name))
         return Passed(asked, admission)
 
     def count(self, live: Live, name: str, amount: float, operation: str | None) -> None:
         """Count what was used already: nothing is refused any more, but it counts for what comes."""
         self._checked("quota", name, self._allowances(live))
         now_us = self.now_us()
-        found = _unenforced(self._ask(self._allowances(live), "quota", name, amount, now_us))
+        found = unenforced(self._ask(self._allowances(live), "quota", name, amount, now_us))
         levels: Sequence[Level | None] = [None] * len(found.charges)
         if found.charges:
             admission = self._store_call("admit", found.charges)
             levels = levels if admission is None else admission.levels
-        self._performed(live, operation)
+        self._signals.performed(live, operation)
         self._ledger.touch(live)
-        self._used(live, found, levels, operation)
+        self._signals.used(live, found, levels, operation)
 
     def charge(self, live: Live, amounts: Mapping[str, float]) -> bool:
         """Count what was used already, by name, for those quotas that the session has.
@@ -282,7 +157,7 @@ class Limiter:
             # Whoever asks for something in a session of an undefined tier is told so.
             return True
         asked = [
-            _unenforced(self._ask(allowances, "quota", name, min(amount, MAX_QUANTITY), now_us))
+            unenforced(self._ask(allowances, "quota", name, min(amount, MAX_QUANTITY), now_us))
             for name, amount in amounts.items()
             if allowances.of("quota", name, now_us)
         ]
@@ -294,53 +169,8 @@ class Limiter:
         levels = iter(admission.levels)
         for each in asked:
             # The session is not touched: it was active when this was measured, which may be a while ago.
-            self._used(live, each, [next(levels) for _ in each.charges], None)
+            self._signals.used(live, each, [next(levels) for _ in each.charges], None)
         return True
-
-    def release(self, lease: Lease) -> None:
-        """Give the slots of a lease back."""
-        if _collector.thread is not None and _collector.collecting():
-            # It may have interrupted this very thread in the middle of a call to the store.
-            self._left_behind.append(lease)
-            return
-        charges, lease.charges = lease.charges, ()
-        self._held.pop(lease.holder, None)
-        self._give_back(charges)
-
-    def _give_back(self, charges: Sequence[Charge]) -> None:
-        if charges:
-            self._store_call("release", [charge._replace(amount=-1) for charge in charges])
-
-    def renew(self) -> None:
-        """Renew the leases of this process that are due."""
-        while self._left_behind:
-            self.release(self._left_behind.popleft())
-        now = self._clock.monotonic_ns()
-        due = [(lease, lease.charges) for lease in self._here() if _is_due(lease, now)]
-        if not due:
-            return
-        slots = [charge for _, charges in due for charge in charges]
-        held = self._ledger.call("renew", self._store.renew, slots, self._time(), failed=None)
-        if held is None:
-            return
-        answers = iter(held)
-        released: list[Charge] = []
-        for lease, charges in due:
-            lease.renewed_ns = now
-            # All of its answers, for the next one's come after them.
-            renewed = [next(answers) for _ in charges]
-            if lease.charges is not charges:
-                # It was given back meanwhile, and renewing it may have taken the slot again.
-                released += charges
-            elif not all(renewed):
-                lease.is_lost = True
-                log.warn("lease", "A lease %r could not be renewed in time: somebody else has its slot.", lease.name)
-        self._give_back(released)
-
-    def release_all(self) -> None:
-        """Give everything back, because the process ends."""
-        for lease in [*self._here(), *self._left_behind]:
-            self.release(lease)
 
     def forget(self, record: SessionRecord, live: Live) -> None:
         """Let go, in the next round, of what a session has used that nobody but it could use."""
@@ -360,11 +190,6 @@ class Limiter:
             }
             if self._store_call("forget", [Charge(bucket, 0) for bucket in some.values()]) is None:
                 return
-
-    def _here(self) -> list[Lease]:
-        """The leases that this process holds."""
-        # Not `values()`: other threads take some and give some back meanwhile.
-        return [lease for reference in self._held.valuerefs() if (lease := reference()) is not None]
 
     # -- what is known ------------------------------------------------------------------------------------------------
 
@@ -388,7 +213,7 @@ class Limiter:
                 "levels", self._store.levels, [gauge.bucket for gauge in gauges], self._time(), failed=None
             )
             levels = levels if found is None else found
-        return [_status(gauge, level, now_us) for gauge, level in zip(gauges, levels, strict=True)]
+        return [status_of(gauge, level, now_us) for gauge, level in zip(gauges, levels, strict=True)]
 
     def set_limit(self, live: Live, limit: Limit) -> None:
         """Give the session a limit of its own, in place of its tier's.
@@ -443,13 +268,11 @@ class Limiter:
                 "or give it to the session with limit(...)"
             )
 
-    def _ask(
-        self, allowances: Allowances, kind: str, name: str, amount: float, now_us: int, holder: str = ""
-    ) -> _Asked:
+    def _ask(self, allowances: Allowances, kind: str, name: str, amount: float, now_us: int, holder: str = "") -> Asked:
         gauges = allowances.of(kind, name, now_us)
         if not gauges:
             self._checked(kind, name, allowances)
-        return _Asked(kind, name, amount, gauges, [Charge(gauge.bucket, amount, holder) for gauge in gauges])
+        return Asked(kind, name, amount, gauges, [Charge(gauge.bucket, amount, holder) for gauge in gauges])
 
     def _time(self) -> int | None:
         """The time of a clock that the user gave; otherwise the store's own clock is the better one."""
@@ -467,131 +290,6 @@ class Limiter:
     def _store_call(self, operation: str, charges: Sequence[Charge]) -> Admission | None:
         found = self._ledger.call(operation, self._store.admit, charges, self._time(), failed=Failed.FAILED)
         return None if found is Failed.FAILED else found
-
-    # -- what is said -------------------------------------------------------------------------------------------------
-
-    def _allowed(self, live: Live, asked: _Asked, levels: Sequence[Level | None], operation: str | None) -> None:
-        with guarded("count what was allowed"):
-            result = "allowed"
-            for gauge, level in zip(asked.gauges, levels, strict=True):
-                if level is not None and not level.fits:
-                    result = "shadow_rejected"
-                    self._say_rejected(live, asked, gauge, level, operation, shadow=True)
-                elif level is not None and result == "allowed" and _share(gauge, level) >= WARNING:
-                    result = "near_limit"
-            self._decided(live, asked, result)
-            self._ledger.touch(live)
-            if asked.kind == "quota":
-                self._used(live, asked, levels, operation)
-
-    def _performed(self, live: Live, operation: str | None) -> None:
-        """Count that something was used once, whatever it was."""
-        with live.lock:
-            live.delta.add_to("operation_counts", operation or "", 1)
-
-    def _used(self, live: Live, asked: _Asked, levels: Sequence[Level | None], operation: str | None) -> None:
-        with live.lock:
-            live.delta.add_use(Use(self._clock.time_ns(), asked.name, asked.amount, operation))
-            live.delta.add_to("usage", asked.name, asked.amount)
-            if operation is not None:
-                live.delta.add_to("operations", f"{operation}|{asked.name}", asked.amount)
-        # A counter does not go down: what is given back was used.
-        self._telemetry.metrics.quota_usage.add(
-            max(0, asked.amount), self._on_metrics("quota", asked.name), self.tier_of(live)
-        )
-        self._ledger.mark(live)
-        if USAGE in hooks.registered:
-            self._asking(live, asked, operation).used(asked.gauges, levels)
-        for gauge, level in zip(asked.gauges, levels, strict=True):
-            if level is not None:
-                self._cross(live, asked, gauge, level, operation)
-
-    def _cross(self, live: Live, asked: _Asked, gauge: Gauge, level: Level, operation: str | None) -> None:
-        """Say that a threshold was crossed: by this very use, so nobody else says it."""
-        after = _share(gauge, level)
-        if after < WARNING:
-            return
-        before = _share(gauge, level._replace(used=level.used - asked.amount))
-        for threshold in (WARNING, CRITICAL):
-            if before < threshold <= after:
-                self._recorder.event(
-                    live,
-                    sc.EVENT_LIMIT_THRESHOLD,
-                    None,
-                    {**_described(asked, gauge, level), sc.LIMIT_THRESHOLD: threshold},
-                    severity=SeverityNumber.WARN,
-                    always_log=True,
-                )
-                if THRESHOLD in hooks.registered:
-                    self._asking(live, asked, operation).crossed(gauge, level, threshold)
-
-    def _refused(
-        self, live: Live, asked: Sequence[_Asked], admission: Admission, operation: str | None
-    ) -> LimitExceededError:
-        worst: LimitExceededError | None = None
-        levels = iter(admission.levels)
-        for each in asked:
-            refused = False
-            for gauge, charge in zip(each.gauges, each.charges, strict=True):
-                level = next(levels)
-                if level.fits or not charge.bucket.enforced:
-                    continue
-                refused = True
-                error = _error(each, gauge, level, admission.now_us)
-                with guarded("report a refusal"):
-                    self._say_rejected(live, each, gauge, level, operation, shadow=False)
-                if worst is None or _wait(error) > _wait(worst):
-                    worst = error
-            if refused:
-                with guarded("count a refusal"):
-                    self._decided(live, each, "rejected")
-        if worst is None:
-            raise AssertionError("a store refused, and all limits had room")
-        return worst
-
-    def _say_rejected(
-        self, live: Live, asked: _Asked, gauge: Gauge, level: Level, operation: str | None, *, shadow: bool
-    ) -> None:
-        found: dict[str, object] = {**_described(asked, gauge, level), sc.LIMIT_AMOUNT: asked.amount}
-        if operation is not None:
-            found[sc.OPERATION] = operation
-        if shadow:
-            found[sc.LIMIT_SHADOW] = True
-        self._recorder.event(live, sc.EVENT_LIMIT_REJECTED, None, found, severity=SeverityNumber.WARN, always_log=True)
-        if REJECTED in hooks.registered:
-            self._asking(live, asked, operation).rejected(asked.kind, gauge, level, shadow=shadow)
-
-    def _asking(self, live: Live, asked: _Asked, operation: str | None) -> Asking:
-        """What hooks are told of it."""
-        return Asking(
-            live,
-            tier=self.tier_of(live),
-            name=asked.name,
-            amount=asked.amount,
-            operation=operation,
-            time_ns=self._clock.time_ns(),
-        )
-
-    def _decided(self, live: Live, asked: _Asked, result: str) -> None:
-        name = self._on_metrics(asked.kind, asked.name)
-        found = {sc.LIMIT_KIND: asked.kind, sc.LIMIT_NAME: name, sc.LIMIT_RESULT: result}
-        tier = self.tier_of(live)
-        if tier is not None:
-            found[sc.TIER] = tier
-        self._telemetry.metrics.limit_decisions.add(1, found, context=live.context)
-
-    def _on_metrics(self, kind: str, name: str) -> str:
-        """The name of a limit on metrics. Those that sessions were given of their own may be without number."""
-        if name in self._names[kind] or name in self._own_names:
-            return name
-        if len(self._own_names) >= _MAX_OWN_NAMES:
-            return sc.OTHER
-        self._own_names.add(name)
-        return name
-
-    def tier_of(self, live: Live) -> str | None:
-        """The name of the set of limits that applies to a session."""
-        return live.beginning.tier or self._default_tier
 
     # -- what is observed ---------------------------------------------------------------------------------------------
 
@@ -616,11 +314,12 @@ class Limiter:
         """
         return self._store.standings(buckets, self._time())
 
-    def leases(self) -> Mapping[tuple[str | None, ...], float]:
+    def _renew(self, slots: Sequence[Charge]) -> Sequence[bool] | None:
+        return self._ledger.call("renew", self._store.renew, slots, self._time(), failed=None)
+
+    def lease_counts(self) -> Mapping[tuple[str | None, ...], float]:
         """How many leases this process holds, by name and tier; none of what it held once."""
-        here = [lease for lease in self._here() if lease.is_held]
-        held = Counter((self._on_metrics("concurrency", lease.name), lease.tier) for lease in here)
-        return {kind: held[kind] for kind in self._seen}
+        return self.leases.counts(functools.partial(self._signals.on_metrics, "concurrency"))
 
     def lease(self, live: Live, name: str) -> Lease:
         """A slot, not taken yet.
@@ -639,98 +338,3 @@ def _names(known: Mapping[str, Tier]) -> Mapping[str, frozenset[str]]:
         "rate": frozenset(name for tier in known.values() for name in tier.rates),
         "concurrency": frozenset(name for tier in known.values() for name in tier.concurrency),
     }
-
-
-def _is_due(lease: Lease, now_ns: int) -> bool:
-    lengths = [charge.bucket.length_us or 0 for charge in lease.charges]
-    return bool(lengths) and now_ns - lease.renewed_ns >= min(lengths) * 1000 // RENEWALS
-
-
-def _unenforced(asked: _Asked) -> _Asked:
-    """The same, for what was used already: it is never refused."""
-    charges = [charge._replace(bucket=charge.bucket._replace(enforced=False)) for charge in asked.charges]
-    return asked._replace(charges=charges)
-
-
-def _share(gauge: Gauge, level: Level) -> float:
-    capacity = gauge.bucket.capacity
-    if capacity is None:
-        return 0.0
-    return level.used / capacity if capacity else 1.0
-
-
-def _described(asked: _Asked, gauge: Gauge, level: Level) -> Attributes:
-    return {
-        sc.LIMIT_KIND: asked.kind,
-        sc.LIMIT_NAME: asked.name,
-        sc.LIMIT_WINDOW: gauge.window,
-        sc.LIMIT_SCOPE: gauge.limit.scope,
-        sc.LIMIT_USED: level.used,
-        sc.LIMIT_CAPACITY: gauge.bucket.capacity or 0,
-    }
-
-
-def _statuses(asked: Sequence[_Asked], admission: Admission) -> list[LimitStatus]:
-    gauges = [(each, gauge) for each in asked for gauge in each.gauges]
-    return [
-        LimitStatus(
-            each.kind,
-            each.name,
-            level.used,
-            gauge.bucket.capacity,
-            gauge.window,
-            _window_seconds(gauge),
-            _after(level.resets_us, admission.now_us),
-            gauge.limit.scope,
-        )
-        for (each, gauge), level in zip(gauges, admission.levels, strict=True)
-        # A client that kept to what is only tried out would be limited by it.
-        if gauge.bucket.enforced
-    ]
-
-
-def _window_seconds(gauge: Gauge) -> float | None:
-    # The time to live of a slot is no window.
-    length = None if gauge.bucket.strategy == "slots" else gauge.bucket.length_us
-    return None if length is None else length / 1e6
-
-
-def _after(time_us: int | None, now_us: int) -> float | None:
-    return None if time_us is None else max(0.0, (time_us - now_us) / 1e6)
-
-
-def _error(asked: _Asked, gauge: Gauge, level: Level, now_us: int) -> LimitExceededError:
-    return _ERRORS[asked.kind](
-        asked.name,
-        amount=asked.amount,
-        used=level.used,
-        limit=gauge.bucket.capacity or 0,
-        window=gauge.window,
-        window_seconds=_window_seconds(gauge),
-        scope=gauge.limit.scope,
-        retry_after=_after(level.retry_us, now_us),
-        reset_at=_moment(level.resets_us),
-    )
-
-
-def _wait(error: LimitExceededError) -> float:
-    return float("inf") if error.retry_after is None else error.retry_after
-
-
-def _moment(time_us: int | None) -> dt.datetime | None:
-    return None if time_us is None else dt.datetime.fromtimestamp(time_us / 1e6, dt.timezone.utc)
-
-
-def _status(gauge: Gauge, level: Level | None, now_us: int) -> QuotaStatus:
-    limit = gauge.limit
-    if not isinstance(limit, Quota):
-        raise TypeError(f"{limit!r} is no quota")
-    return QuotaStatus(
-        limit.name,
-        None if level is None else level.used,
-        limit.limit,
-        gauge.window,
-        limit.scope,
-        None if level is None else _moment(level.resets_us),
-        UNKNOWN if level is None else forecast(gauge.bucket, level, now_us),
-    )

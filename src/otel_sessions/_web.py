@@ -21,7 +21,7 @@ from opentelemetry import trace
 from . import _process, _runtime, _values
 from ._guard import guarded, log, swallow
 from ._lease import Lease
-from ._limiter import LimitStatus
+from ._limit_status import LimitStatus
 from ._live import Live
 from ._recorder import exception_type
 from ._session import Session
