@@ -7,7 +7,6 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, get_args
 
 from . import _semconv as sc
@@ -19,6 +18,8 @@ from .security.redaction import Redactor, redact
 from .typing import Store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
@@ -226,8 +227,8 @@ class Settings:
             )
         if not isinstance(self.tenant_attribute, str) or not self.tenant_attribute:
             raise ConfigurationError(f"tenant_attribute={self.tenant_attribute!r}: use the name of an attribute")
-        if isinstance(self.tiers, Path):
-            object.__setattr__(self, "tiers", str(self.tiers))
+        if isinstance(self.tiers, os.PathLike):
+            object.__setattr__(self, "tiers", os.fspath(self.tiers))
         elif not isinstance(self.tiers, str):
             if not isinstance(self.tiers, Iterable):
                 raise ConfigurationError(

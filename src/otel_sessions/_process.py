@@ -7,10 +7,8 @@ import os
 import re
 import secrets
 import time
-from pathlib import Path
 from typing import Final
 
-_PROC: Final = Path("/proc")
 _NUMBER: Final = re.compile(rb"\d+")
 _START_TIME: Final = 19  # of the fields after the command's name; field 22 of proc_pid_stat(5)
 
@@ -39,7 +37,7 @@ def siblings() -> int:
     """
     try:
         parent, own, command = os.getppid(), os.getpid(), _command("self")
-        children = (_PROC / f"{parent}/task/{parent}/children").read_text().split()
+        children = _read(f"{parent}/task/{parent}/children").decode().split()
     except OSError:
         return 0
     return sum(_command(child) == command for child in children if child != str(own))
@@ -48,7 +46,7 @@ def siblings() -> int:
 def _command(process: str) -> bytes:
     try:
         # Workers that are spawned and not forked have file numbers of their own in it.
-        return _NUMBER.sub(b"0", (_PROC / process / "cmdline").read_bytes())
+        return _NUMBER.sub(b"0", _read(f"{process}/cmdline"))
     except OSError:
         return b""
 
@@ -59,8 +57,8 @@ def _place() -> str:
     Not the host's name: containers may share that, and number their processes from 1 each.
     """
     try:
-        boot = (_PROC / "sys/kernel/random/boot_id").read_text()
-        namespace = (_PROC / "self/ns/pid").readlink()
+        boot = _read("sys/kernel/random/boot_id").decode()
+        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - pathlib takes longer to load than most of this
     except OSError:
         return ""
     return hashlib.blake2b(f"{boot}{namespace}".encode(), digest_size=8).hexdigest()
@@ -73,9 +71,14 @@ def _started(process: int) -> str:
     is gone.
     """
     try:
-        stat = (_PROC / str(process) / "stat").read_text()
+        stat = _read(f"{process}/stat").decode(errors="replace")
     except OSError:
         return ""
     # The name of the command stands in parentheses and may contain anything.
     state, *fields = stat.rpartition(")")[2].split()
     return "" if state in {"Z", "X"} else fields[_START_TIME - 1]
+
+
+def _read(path: str) -> bytes:
+    with open(f"/proc/{path}", "rb") as file:  # noqa: PTH123 - as above
+        return file.read()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import _values
 from ..exceptions import ConfigurationError, InvalidValueError, MissingExtraError
 from .policy import Concurrency, Limit, Quota, Rate
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _GB: Final = 10**9
 
@@ -116,7 +119,7 @@ def tiers(given: Iterable[Tier] | str | Path) -> dict[str, Tier]:
     Raises:
         ConfigurationError: they cannot be used, or the file cannot be read.
     """
-    own = _from_file(Path(given)) if isinstance(given, str | Path) else list(given)
+    own = _from_file(given) if isinstance(given, str | os.PathLike) else list(given)
     for tier in own:
         if not isinstance(tier, Tier):
             raise ConfigurationError(f"tiers: {tier!r} is no Tier")
@@ -129,7 +132,7 @@ def tiers(given: Iterable[Tier] | str | Path) -> dict[str, Tier]:
 _KINDS: Final[Mapping[str, type[Any]]] = {"quotas": Quota, "rates": Rate, "concurrency": Concurrency}
 
 
-def _from_file(path: Path) -> list[Tier]:
+def _from_file(given: str | os.PathLike[str]) -> list[Tier]:
     """Read tiers from a TOML or YAML file.
 
     ::
@@ -141,6 +144,9 @@ def _from_file(path: Path) -> list[Tier]:
         [tiers.trial.concurrency]
         export = 3
     """
+    from pathlib import Path  # noqa: PLC0415 - it takes longer to load than all of this
+
+    path = Path(given)
     content = _read(path)
     if not isinstance(content, dict) or content.keys() != {"tiers"} or not isinstance(content["tiers"], dict):
         raise ConfigurationError(f"tiers: {path} has to hold one table, `tiers`, with one for each tier")
