@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from opentelemetry._logs import SeverityNumber
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 import otel_sessions
 from otel_sessions import (
@@ -127,6 +129,35 @@ class TestUse:
         assert ("success", 0) == (
             (span.attributes or {})["app_session.status"], (span.attributes or {})["app_session.error.count"],
         )  # fmt: skip
+
+    @pytest.mark.parametrize("kind", ["scoped", "in a request"])
+    def test_exemplar(self, kind: str) -> None:
+        """The count of refusals leads to the trace in which one came: the session's, or the request's."""
+        reader = InMemoryMetricReader()
+        meters = MeterProvider([reader], shutdown_on_exit=False)
+        with record_sessions(tiers=[TRIAL], meter_provider=meters) as recorded:
+            tracer = recorded.tracer_provider.get_tracer("server")
+            if kind == "scoped":
+                with session("job", tier="trial", user="u1") as s, pytest.raises(QuotaExceededError):
+                    s.use("tokens", 101)
+                (span,) = recorded.session_spans
+            else:
+                with tracer.start_as_current_span("GET /"), trial() as s, pytest.raises(QuotaExceededError):
+                    s.use("tokens", 101)
+                (span,) = recorded.spans
+            data = reader.get_metrics_data()
+        points = [
+            point
+            for resource in (data.resource_metrics if data else ())
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == "app_session.limit.decisions"
+            for point in metric.data.data_points
+        ]
+        meters.shutdown()
+        ((exemplar,),) = [point.exemplars for point in points]
+        assert span.context is not None
+        assert (span.context.trace_id, span.context.span_id) == (exemplar.trace_id, exemplar.span_id)
 
     def test_refusal_ends_a_session_it_leaves(self, recorded: RecordedSessions) -> None:
         """Left alone, it is the application's exception like any other, and is raised unchanged."""
