@@ -86,8 +86,14 @@ ATTRIBUTES: Final[dict[str, tuple[str, str]]] = {
     sc.EXCEPTION_TYPE: ("`exception`", "The exception's type."),
     sc.EXCEPTION_MESSAGE: ("`exception`", "Its message, redacted."),
     sc.EXCEPTION_STACKTRACE: ("`exception`", "Its stack trace, redacted."),
-    sc.GEN_AI_REQUEST_MODEL: ("metrics", "The model that `turn()` was told."),
-    sc.GEN_AI_TOKEN_TYPE: ("metrics", "`input`, `output`, or what else `tokens()` was told."),
+    sc.GEN_AI_REQUEST_MODEL: (
+        "metrics",
+        "The model that `turn()` was told, or a span of a GenAI instrumentation says.",
+    ),
+    sc.GEN_AI_TOKEN_TYPE: (
+        "metrics",
+        "`input`, `output`; their parts `cache_read`, `cache_write`, `reasoning`; or what else `tokens()` was told.",
+    ),
 }
 
 EVENTS: Final[dict[str, str]] = {
@@ -104,6 +110,7 @@ EVENTS: Final[dict[str, str]] = {
 
 DROPS: Final[dict[str, str]] = {
     sc.Drop.STORE_UNAVAILABLE: "the store was away for so long that what it has to be told of passed a bound",
+    sc.Drop.HOOKS_BEHIND: "there was more to tell the hooks than they took in time, or by the end of the process",
     sc.Drop.SESSION_ENDED: "something was done with a session that had ended",
     sc.Drop.INVALID_ATTRIBUTE: "an attribute's value was neither text, boolean, number nor a sequence of one of them",
     sc.Drop.ATTRIBUTE_LIMIT: "a session was given more attributes than it keeps",

@@ -33,6 +33,7 @@ EVERYTHING = frozenset(
         "due",
         "counts",
         "active",
+        "ended",
         "secret",
         "owe",
         "exported",
@@ -162,6 +163,10 @@ class FailingStore:
     def active(self, *, user: str | None = None) -> list[SessionRecord]:
         self._reach("active")
         return self._inner.active(user=user)
+
+    def ended(self, limit: int) -> list[SessionRecord]:
+        self._reach("ended")
+        return self._inner.ended(limit)
 
     def secret(self) -> bytes:
         self._reach("secret")

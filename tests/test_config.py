@@ -42,6 +42,8 @@ DEFAULTS: Mapping[str, Any] = {
     "history": 10_000,
     "events": "both",
     "stamp": True,
+    "genai": True,
+    "prices": True,
     "detect_user": True,
     "pseudonym_key": None,
     "tiers": (),
@@ -90,6 +92,8 @@ VARIABLES = [
     ("history", "500", 500),
     ("events", "log", "log"),
     ("stamp", "false", False),
+    ("genai", "false", False),
+    ("prices", "false", False),
     ("detect_user", "false", False),
     ("pseudonym_key", KEY, KEY),
     ("default_tier", "pro", "pro"),
@@ -123,6 +127,8 @@ ARGUMENTS = [
     ("history", 0),
     ("events", "span"),
     ("stamp", False),
+    ("genai", False),
+    ("prices", False),
     ("detect_user", False),
     ("pseudonym_key", KEY),
     ("tiers", (Tier("trial"),)),
@@ -145,7 +151,11 @@ ARGUMENTS = [
 ]
 
 WRONG_ARGUMENTS = [
-    *((name, value, "use a bool") for name in ("enabled", "stamp", "detect_user", "cookie") for value in (1, "true")),
+    *(
+        (name, value, "use a bool")
+        for name in ("enabled", "stamp", "genai", "prices", "cookie")
+        for value in (1, "true")
+    ),
     *((name, None, "use a bool") for name in ("framework_session", "credential", "background")),
     ("store", None, "use a URL, or an object that fulfils"),
     ("store", 5, "use a URL, or an object that fulfils"),
@@ -197,7 +207,7 @@ WRONG_ARGUMENTS = [
 ]
 
 WRONG_VARIABLES = [
-    *((name, "maybe", "use true or false") for name in ("enabled", "stamp", "detect_user", "cookie", "background")),
+    *((name, "maybe", "use true or false") for name in ("enabled", "genai", "prices", "cookie", "background")),
     *((name, "none", "use true or false") for name in ("framework_session", "credential")),
     *(
         (name, "soon", "use a number")

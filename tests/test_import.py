@@ -21,6 +21,8 @@ FORBIDDEN = (
     "google.protobuf",
     "grpc",
     "requests",
+    "genai_prices",
+    "pydantic",
     "flask",
     "werkzeug",
     "fastapi",

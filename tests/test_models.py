@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_sessions._models import MAX_EVENTS, Reservation
+from otel_sessions._uses import MAX_USES, Use
 from otel_sessions.typing import Beginning, Event, SessionRecord, Totals
 
 SECOND = 1_000_000_000
@@ -33,21 +34,26 @@ values = st.one_of(
 )
 attribute_maps = st.dictionaries(st.text(min_size=1, max_size=4), values, max_size=3)
 events = st.builds(Event, st.sampled_from(["a", "b"]), st.integers(0, 2**62), attribute_maps)
+uses = st.builds(Use, st.integers(0, 2**62), names, amounts, st.none() | st.sampled_from(["inference", "export"]))
 
 
 @st.composite
 def deltas(draw: st.DrawFn) -> Totals:
     """What may have happened in a session."""
     totals = Totals(draw(st.integers(0, 2**62)))
-    for name in ("requests", "events", "errors", "turns", "turn_ns", "active_ns", "dropped_events"):
+    counts = ("requests", "events", "errors", "turns", "turn_ns", "active_ns", "dropped_events", "dropped_uses")
+    for name in counts:
         setattr(totals, name, draw(st.integers(0, 5)))
-    for name in ("messages", "tokens", "usage", "cost"):
+    for name in ("tokens", "usage", "operations", "operation_counts", "cost"):
         setattr(totals, name, draw(st.none() | st.dictionaries(names, amounts, max_size=2)))
     totals.user = draw(st.none() | st.sampled_from(["u", "v"]))
     totals.platform = draw(st.none() | st.sampled_from(["web", "mobile"]))
     totals.error = draw(st.none() | st.tuples(st.sampled_from(["KeyError", "OSError"]), st.none() | texts))
-    totals.last_message_ns = draw(st.integers(0, 5))
+    for role, time_ns in draw(st.lists(st.tuples(st.sampled_from(["user", "tool"]), st.integers(1, 9)), max_size=3)):
+        totals.add_message(role, time_ns)
     totals.attributes = draw(st.none() | attribute_maps)
+    for use in sorted(draw(st.lists(uses, max_size=3)), key=Use.line):
+        totals.add_use(use)
     for event in sorted(draw(st.lists(events, max_size=3)), key=lambda event: event.time_ns):
         totals.append(event)
     return totals
@@ -62,7 +68,7 @@ def merged(*shares: Totals) -> Totals:
 
 
 def countable(totals: Totals) -> dict[str, Any]:
-    """What merges commutatively: sums, maxima, and events as a set."""
+    """What merges commutatively: sums, maxima, minima, and events and uses as sets."""
     found = totals.to_dict()
     for name in ("user", "platform", "error", "attributes"):
         found.pop(name, None)
@@ -74,7 +80,7 @@ class TestTotals:
     @quick
     @given(st.lists(deltas(), min_size=2, max_size=4))
     def test_any_order(self, shares: list[Totals]) -> None:
-        """Sums, maxima and events are the same in whatever order the shares arrive."""
+        """Sums, maxima, minima, events and uses are the same in whatever order the shares arrive."""
         expected = countable(merged(*shares))
         for order in itertools.permutations(shares):
             assert expected == countable(merged(*order))
@@ -116,6 +122,7 @@ class TestTotals:
         whole.merge(share)
         whole.add_to("tokens", "input", 1)
         whole.append(Event("late", 1, {}))
+        whole.add_use(Use(1, "tokens", 1, None))
         assert before == json.loads(json.dumps(share.to_dict()))
 
     @quick
@@ -165,6 +172,64 @@ class TestEvents:
         newest = list(range(max(0, sum(sizes) - MAX_EVENTS), sum(sizes)))
         assert newest == [event.time_ns for event in whole.recent or ()]
         assert sum(sizes) - len(newest) == whole.dropped_events
+
+
+def use(at_ns: int) -> Use:
+    return Use(at_ns, "tokens", 1, "inference")
+
+
+class TestUses:
+    @quick
+    @given(uses | st.sampled_from([-1, -0.5, 1e300, 1e-9, 2**53 - 1]).map(lambda amount: Use(0, "t", amount, None)))
+    def test_as_text(self, one: Use) -> None:
+        """A use comes back from its text as it was, its amount with the same type."""
+        found = Use.read(one.line())
+        assert (one, type(one.amount)) == (found, type(found.amount))
+
+    def test_oldest_gives_way(self) -> None:
+        """Only the last uses are kept, and the rest is counted."""
+        totals = Totals()
+        for at in range(MAX_USES + 3):
+            totals.add_use(use(at))
+        assert ([use(at).line() for at in range(3, MAX_USES + 3)], 3) == (totals.uses, totals.dropped_uses)
+
+    @quick
+    @given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.randoms(use_true_random=False))
+    def test_newest_of_all(self, sizes: list[int], random: Any) -> None:
+        """However they arrive, the last uses of all shares stay, in their order, and none goes uncounted."""
+        times = iter(range(sum(sizes)))
+        shares = []
+        for size in sizes:
+            share = Totals()
+            for _ in range(size):
+                share.add_use(use(next(times)))
+            shares.append(share)
+        random.shuffle(shares)
+        whole = merged(*shares)
+        newest = list(range(max(0, sum(sizes) - MAX_USES), sum(sizes)))
+        assert newest == [Use.read(line).time_ns for line in whole.uses or ()]
+        assert sum(sizes) - len(newest) == whole.dropped_uses
+
+
+class TestConversation:
+    def test_spans_all_messages(self) -> None:
+        """The first and the last message are those of all shares, also if a clock was set back between two of them."""
+        one, two = Totals(), Totals()
+        one.add_message("user", 7)
+        one.add_message("assistant", 5)
+        two.add_message("user", 6)
+        assert [(5, 7)] * 2 == [(t.first_message_ns, t.last_message_ns) for t in (one, merged(two, one))]
+
+    def test_sums_alone(self) -> None:
+        """Sums can be added without what comes with them: times, events, uses, and what replaces each other."""
+        share = Totals(SECOND)
+        share.add_message("user", 5)
+        share.append(Event("step", 1, {}))
+        share.add_use(use(1))
+        share.events, share.user = 1, "u"
+        whole = Totals()
+        whole.add_sums(share)
+        assert {"events": 1, "messages": {"user": 1}} == whole.to_dict()
 
 
 reservations = st.builds(

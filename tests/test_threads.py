@@ -143,3 +143,38 @@ class TestHereAndNow:
         """When the threads have been closed, it is done without them."""
         threads.close()
         assert threading.get_ident() == asyncio.run(threads.call(threading.get_ident))
+
+
+class TestStart:
+    def test_nobody_waits(self, threads: Threads) -> None:
+        """It is called in a thread of ours while the event loop goes on."""
+        gate = Gate()
+
+        def work() -> None:
+            gate()
+
+        async def main() -> bool:
+            started = threads.start(work)
+            await gate.reached()
+            gate.open()
+            await until(lambda: gate.passed)
+            return started
+
+        assert asyncio.run(main())
+
+    def test_without_an_event_loop(self, threads: Threads) -> None:
+        """Where nobody would have to wait it is not called."""
+        called: list[int] = []
+        assert not threads.start(lambda: called.append(1))
+        assert [] == called
+
+    def test_after_the_end(self, threads: Threads) -> None:
+        """Nor is it when the threads have been closed."""
+        called: list[int] = []
+
+        async def main() -> bool:
+            return threads.start(lambda: called.append(1))
+
+        threads.close()
+        assert not asyncio.run(main())
+        assert [] == called

@@ -9,13 +9,17 @@
         current_session().progress("Connecting", step=1)
 """
 
+from ._analytics import Analytics, UsageEntry, system_analytics, usage_history, user_analytics
 from ._api import active, configure, end, get, recover, resume, shutdown, start, sweep
 from ._context import BoundExecutor, bind
 from ._decorators import session
+from ._hook_events import RejectionEvent, ThresholdEvent, UsageEvent
+from ._hooks import Hook, on
 from ._lease import Lease
 from ._limited import limited
 from ._limiter import QuotaStatus
 from ._session import Session, current_session
+from ._statistics import SessionStatistics
 from ._turn import Turn
 from .exceptions import (
     ConcurrencyExceededError,
@@ -33,9 +37,11 @@ from .exceptions import (
 from .version import __version__
 
 __all__ = [
+    "Analytics",
     "BoundExecutor",
     "ConcurrencyExceededError",
     "ConfigurationError",
+    "Hook",
     "InvalidValueError",
     "Lease",
     "LimitExceededError",
@@ -44,11 +50,16 @@ __all__ = [
     "QuotaExceededError",
     "QuotaStatus",
     "RateLimitedError",
+    "RejectionEvent",
     "Session",
     "SessionNotFoundError",
+    "SessionStatistics",
     "SessionsError",
     "StoreError",
+    "ThresholdEvent",
     "Turn",
+    "UsageEntry",
+    "UsageEvent",
     "__version__",
     "active",
     "bind",
@@ -57,10 +68,14 @@ __all__ = [
     "end",
     "get",
     "limited",
+    "on",
     "recover",
     "resume",
     "session",
     "shutdown",
     "start",
     "sweep",
+    "system_analytics",
+    "usage_history",
+    "user_analytics",
 ]

@@ -61,6 +61,8 @@ class Options(TypedDict, total=False):
     history: int
     events: EventMode
     stamp: bool
+    genai: bool
+    prices: bool
     detect_user: bool
     pseudonym_key: str | None
     tiers: Iterable[Tier] | str | Path
@@ -126,6 +128,12 @@ class Settings:
     stamp: bool = _setting(
         True, "Put `session.id` on all spans and logs of a session; else only on the first span of a trace."
     )
+    genai: bool = _setting(
+        True, "Count tokens and cost of a session from the spans that GenAI instrumentations make in it."
+    )
+    prices: bool = _setting(
+        True, "Price tokens whose cost nobody gives, by the list of the package `genai-prices` (extra `genai`)."
+    )
     detect_user: bool = _setting(True, "Attribute scoped sessions to the operating system's user if no other is given.")
     pseudonym_key: str | None = _setting(
         None,
@@ -174,7 +182,16 @@ class Settings:
             _check_seconds(name, getattr(self, name), optional=True)
         for name in ("crash_timeout", "active_gap", "flush_interval"):
             _check_seconds(name, getattr(self, name), optional=False)
-        for name in ("enabled", "stamp", "detect_user", "framework_session", "credential", "background"):
+        for name in (
+            "enabled",
+            "stamp",
+            "genai",
+            "prices",
+            "detect_user",
+            "framework_session",
+            "credential",
+            "background",
+        ):
             _check_type(name, getattr(self, name), bool)
         if self.cookie is not None:
             _check_type("cookie", self.cookie, bool)

@@ -21,12 +21,16 @@ from .exceptions import InvalidValueError
 
 if TYPE_CHECKING:
     from ._session import Session
+    from ._turn import Turn
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _KEY: Final = otel_context.create_key("otel-sessions")
 _NOWHERE: Final = Context()
+TURN: Final[ContextVar[Turn | None]] = ContextVar("otel_sessions_turn", default=None)
+"""The innermost turn that has begun here. Not in the OpenTelemetry context, in which nothing may be left behind: a turn
+may begin in one step of a generator and end in another."""
 _SPAN_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 
 
@@ -38,10 +42,12 @@ class Slot:
     made of the request's headers alone, in which nothing else is left.
     """
 
-    __slots__ = ("_inside", "_outside", "session")
+    __slots__ = ("_inside", "_outside", "session", "turn")
 
     def __init__(self) -> None:
         self.session: Session | None = None
+        self.turn: Turn | None = None
+        """The turn that was begun last in the request: each step of a stream may run in a context of its own."""
         self._outside: Context | None = None
         self._inside = _NOWHERE
 
@@ -68,6 +74,11 @@ def detach(attached: Attached) -> None:
         # finishes. Its own context is gone, and with it what was attached; OpenTelemetry's detach would log an error.
         return
     otel_context.detach(attached[0])
+
+
+def request() -> Slot | None:
+    """The current request's place."""
+    return _REQUEST.get()
 
 
 def find(context: Context | None = None) -> Session | None:
@@ -105,13 +116,15 @@ def bind(function: Callable[P, R]) -> Callable[P, R]:
         )
     session = find()
     bound = otel_context.get_current() if session is None else holding(session)
+    turn = TURN.get()
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        token = otel_context.attach(bound)
+        token, turned = otel_context.attach(bound), TURN.set(turn)
         try:
             return function(*args, **kwargs)
         finally:
+            TURN.reset(turned)
             otel_context.detach(token)
 
     return run

@@ -73,7 +73,7 @@ class RateLimitedLog:
 log: Final = RateLimitedLog()
 
 
-def swallow(doing: str, exc: Exception) -> None:
+def swallow(doing: str, exc: BaseException) -> None:
     """Log a failure, redacted and at a limited rate, and count it as dropped."""
     log.log(
         logging.ERROR,
@@ -88,7 +88,7 @@ def swallow(doing: str, exc: Exception) -> None:
 class _Redacted:
     """An exception with its traceback, as text without secrets; made only if it is really logged."""
 
-    def __init__(self, exc: Exception) -> None:
+    def __init__(self, exc: BaseException) -> None:
         self._exc = exc
 
     def __str__(self) -> str:

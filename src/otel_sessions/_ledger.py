@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import heapq
 import threading
 import time
 from collections import Counter, deque
@@ -23,6 +24,7 @@ from ._parts import Parts
 from ._telemetry import Reader, Telemetry
 from .exceptions import ConfigurationError, StoreError
 from .security.redaction import redact
+from .stores._kept_uses import KeptUses
 from .typing import Clock, SharedStore, Store
 
 T = TypeVar("T")
@@ -63,6 +65,7 @@ class Ledger:
         """The scoped sessions of this process, by id. A store inside the process does not know them."""
         self._past: deque[SessionRecord] = deque(maxlen=self._history)
         """Those that ended lately. Apart, so that they do not push the conversations of a day out of the history."""
+        self._uses = KeptUses()
         self.recent = Recent()
         """The durable sessions that were used here lately."""
         self.entered: dict[str, Live] = {}
@@ -124,7 +127,7 @@ class Ledger:
 
     def remember(self, record: SessionRecord) -> SessionRecord:
         """Remember a scoped session that has ended here, and that no store knows."""
-        self._past.append(record)
+        self._past.append(self._uses.take(record))
         return record
 
     def close(
@@ -291,7 +294,8 @@ class Ledger:
 
     def _ended(self, session_id: str) -> SessionRecord | None:
         """The scoped session with that id that ended here lately."""
-        return next((record for record in self._past.copy() if record.id == session_id), None)
+        found = next((record for record in self._past.copy() if record.id == session_id), None)
+        return None if found is None else self._uses.give(found)
 
     def get(self, session_id: str) -> SessionRecord | None:
         """The session with that id, active or recently ended."""
@@ -314,6 +318,14 @@ class Ledger:
             return found
         scoped = [self._here(live) for live in list(self.open.values()) if user is None or live.user == user]
         return sorted([*found, *scoped], key=lambda record: record.beginning.started_ns)
+
+    def ended(self, limit: int) -> list[SessionRecord] | None:
+        """The sessions that ended last, the latest end first, at most `limit`; None if the store cannot be asked."""
+        found = self.call("ended", self.store.ended, limit, failed=None)
+        if found is None or self.shared is not None:
+            return found
+        both = heapq.nlargest(limit, [*found, *self._past.copy()], key=lambda record: record.ended_ns or 0)
+        return [self._uses.give(record) for record in both]
 
     def call(self, operation: str, function: Callable[..., T], *args: object, failed: F) -> T | F:
         """Call the store: timed; a failure is swallowed, and the result then is `failed`.

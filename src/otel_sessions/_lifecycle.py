@@ -10,6 +10,7 @@ import functools
 import itertools
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel_context
 
-from . import _context
+from . import _collector, _context
 from ._config import Settings
 from ._endings import Endings
 from ._guard import guarded, log, swallow
@@ -26,8 +27,10 @@ from ._ledger import Failed, Ledger
 from ._limit_gauges import LimitGauges
 from ._limiter import Limiter
 from ._live import Live
-from ._models import Attributes, Beginning, SessionRecord, Totals
+from ._meter import Meter
+from ._models import Attributes, Beginning, EndReason, SessionRecord, Status, Totals
 from ._outflow import AT_ONCE, Outflow
+from ._prices import PriceList
 from ._recorder import Recorder
 from ._recovery import Recovery
 from ._telemetry import Telemetry
@@ -59,7 +62,6 @@ class Lifecycle:
         self.used = False
         self.on_first_use: Callable[[], None] = _nothing
         self.endings = Endings(ledger, telemetry, clock)
-        self.end = self.endings.end
         self.span_context = self.endings.span_context
         self.recovery = Recovery(
             ledger,
@@ -82,6 +84,13 @@ class Lifecycle:
         )
         self.endings.on_end = self.limiter.forget
         self._gauges = LimitGauges(ledger, telemetry, self.limiter)
+        self.meter = Meter(
+            self.recorder,
+            self.limiter,
+            PriceList(enabled=settings.prices),
+            apart=self._apart,
+            outside=self._elsewhere,
+        )
         self._idle_ns = None if settings.idle_timeout is None else int(settings.idle_timeout * _NS)
         self._longest_ns = None if settings.max_duration is None else int(settings.max_duration * _NS)
         self._max_span_ns = None if settings.max_span_duration is None else int(settings.max_span_duration * _NS)
@@ -100,7 +109,15 @@ class Lifecycle:
         if self.ledger.shared is None:
             function()
         else:
-            await self.threads.call(function)
+            await self._elsewhere(function)
+
+    async def _elsewhere(self, function: Callable[[], None]) -> None:
+        """Call something that takes long, and the event loop does not wait for it."""
+        await self.threads.call(function)
+
+    def _apart(self, function: Callable[[], None]) -> bool:
+        """Have something called in a thread that nobody waits for; False if no event loop runs here."""
+        return "asyncio" in sys.modules and self.threads.start(function)
 
     @cached_property
     def threads(self) -> Threads:
@@ -330,6 +347,12 @@ class Lifecycle:
                     return
                 live = live.successor
 
+    def end(self, live: Live, status: Status, reason: EndReason) -> bool:
+        """End a session, with all that was measured in it. See `Endings.end`."""
+        if _collector.thread is None or not _collector.collecting():
+            self.limiter.measured.settle(live)
+        return self.endings.end(live, status, reason)
+
     def rotate(self, live: Live) -> Live:
         """End a session as rotated and begin its successor under the same key, with `previous_id`."""
         with self.ledger.merging:
@@ -368,6 +391,7 @@ class Lifecycle:
 
     def sweep(self) -> None:
         """One round of the background thread: merge what happened here, end what has expired."""
+        self.limiter.measured.settle_all()
         self.endings.end_left_behind()
         self.telemetry.bind()
         with self._sweeping:
@@ -398,6 +422,7 @@ class Lifecycle:
 
     def settle(self) -> None:
         """Tell the store what it does not know yet."""
+        self.limiter.measured.settle_all()
         self.endings.settle()
         self.ledger.store_all_late()
         self.ledger.flush()
@@ -434,6 +459,7 @@ class Lifecycle:
 
     def shutdown(self) -> None:
         """End what cannot outlive this process, and everything else."""
+        self.limiter.measured.settle_all()
         self.end_here(functools.partial(self._outflow.keeps_up, at_exit=True))
         self.endings.give_up()
         self.limiter.release_all()

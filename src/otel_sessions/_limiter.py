@@ -16,12 +16,18 @@ from ._allowances import RENEWALS, Allowances, Gauge, kind_of, left_by
 from ._counting.buckets import CRITICAL, WARNING, Admission, Bucket, Charge, Level, Standing
 from ._counting.forecast import UNKNOWN, Forecast, forecast
 from ._guard import guarded, log
+from ._hook_events import REJECTED, THRESHOLD, USAGE
+from ._hooks import hooks
 from ._lease import Lease
 from ._ledger import Failed, Ledger
+from ._limit_hooks import Asking
 from ._live import Live
+from ._measured import Measured
 from ._models import Attributes, SessionRecord
 from ._recorder import Recorder
 from ._telemetry import Telemetry
+from ._uses import Use
+from ._values import MAX_QUANTITY
 from .exceptions import (
     ConcurrencyExceededError,
     InvalidValueError,
@@ -181,6 +187,8 @@ class Limiter:
         self._seen: set[tuple[str, str | None]] = set()
         self.outside = outside
         """Calls something that may have to wait for the store, and the event loop does not."""
+        self.measured = Measured(self.charge, at_once=ledger.shared is None)
+        """What sessions have used already, to be counted without anybody waiting for it."""
         self._begin()
 
     def _begin(self) -> None:
@@ -195,6 +203,7 @@ class Limiter:
         for lease in self._here():
             lease.charges = ()
         self._begin()
+        self.measured.after_fork()
 
     # -- what is asked ------------------------------------------------------------------------------------------------
 
@@ -218,6 +227,7 @@ class Limiter:
             raise InvalidValueError("two leases of one name cannot be asked for together: acquire them one by one")
         for lease in leases:
             lease._prepare(self)
+        self.measured.settle(live)
         now_us = self.now_us()
         allowances = self._allowances(live)
         asked = [self._ask(allowances, "quota", name, amount, now_us) for name, amount in (uses or {}).items()]
@@ -232,6 +242,8 @@ class Limiter:
                 levels = admission.levels
                 if not admission.admitted:
                     raise self._refused(live, asked, admission, operation)
+        if uses:
+            self._performed(live, operation)
         at = 0
         for each in asked:
             self._allowed(live, each, levels[at : at + len(each.charges)], operation)
@@ -248,15 +260,42 @@ class Limiter:
         """Count what was used already: nothing is refused any more, but it counts for what comes."""
         self._checked("quota", name, self._allowances(live))
         now_us = self.now_us()
-        found = self._ask(self._allowances(live), "quota", name, amount, now_us)
-        charges = [
-            charge._replace(bucket=charge.bucket._replace(enforced=False), amount=amount) for charge in found.charges
-        ]
-        levels: Sequence[Level | None] = [None] * len(charges)
-        if charges:
-            admission = self._store_call("admit", charges)
+        found = _unenforced(self._ask(self._allowances(live), "quota", name, amount, now_us))
+        levels: Sequence[Level | None] = [None] * len(found.charges)
+        if found.charges:
+            admission = self._store_call("admit", found.charges)
             levels = levels if admission is None else admission.levels
-        self._used(live, found._replace(charges=charges), levels, operation)
+        self._performed(live, operation)
+        self._ledger.touch(live)
+        self._used(live, found, levels, operation)
+
+    def charge(self, live: Live, amounts: Mapping[str, float]) -> bool:
+        """Count what was used already, by name, for those quotas that the session has.
+
+        Returns:
+            False if the store could not be asked: then nothing is counted.
+        """
+        now_us = self.now_us()
+        try:
+            allowances = self._allowances(live)
+        except InvalidValueError:
+            # Whoever asks for something in a session of an undefined tier is told so.
+            return True
+        asked = [
+            _unenforced(self._ask(allowances, "quota", name, min(amount, MAX_QUANTITY), now_us))
+            for name, amount in amounts.items()
+            if allowances.of("quota", name, now_us)
+        ]
+        if not asked:
+            return True
+        admission = self._store_call("admit", [charge for each in asked for charge in each.charges])
+        if admission is None:
+            return False
+        levels = iter(admission.levels)
+        for each in asked:
+            # The session is not touched: it was active when this was measured, which may be a while ago.
+            self._used(live, each, [next(levels) for _ in each.charges], None)
+        return True
 
     def release(self, lease: Lease) -> None:
         """Give the slots of a lease back."""
@@ -335,6 +374,7 @@ class Limiter:
         Raises:
             InvalidValueError: nothing is known of such a quota.
         """
+        self.measured.settle(live)
         allowances = self._allowances(live)
         now_us = self.now_us()
         if name is not None:
@@ -440,13 +480,18 @@ class Limiter:
                 elif level is not None and result == "allowed" and _share(gauge, level) >= WARNING:
                     result = "near_limit"
             self._decided(live, asked, result)
+            self._ledger.touch(live)
             if asked.kind == "quota":
                 self._used(live, asked, levels, operation)
-            else:
-                self._ledger.touch(live)
+
+    def _performed(self, live: Live, operation: str | None) -> None:
+        """Count that something was used once, whatever it was."""
+        with live.lock:
+            live.delta.add_to("operation_counts", operation or "", 1)
 
     def _used(self, live: Live, asked: _Asked, levels: Sequence[Level | None], operation: str | None) -> None:
         with live.lock:
+            live.delta.add_use(Use(self._clock.time_ns(), asked.name, asked.amount, operation))
             live.delta.add_to("usage", asked.name, asked.amount)
             if operation is not None:
                 live.delta.add_to("operations", f"{operation}|{asked.name}", asked.amount)
@@ -454,12 +499,14 @@ class Limiter:
         self._telemetry.metrics.quota_usage.add(
             max(0, asked.amount), self._on_metrics("quota", asked.name), self.tier_of(live)
         )
-        self._ledger.touch(live)
+        self._ledger.mark(live)
+        if USAGE in hooks.registered:
+            self._asking(live, asked, operation).used(asked.gauges, levels)
         for gauge, level in zip(asked.gauges, levels, strict=True):
             if level is not None:
-                self._cross(live, asked, gauge, level)
+                self._cross(live, asked, gauge, level, operation)
 
-    def _cross(self, live: Live, asked: _Asked, gauge: Gauge, level: Level) -> None:
+    def _cross(self, live: Live, asked: _Asked, gauge: Gauge, level: Level, operation: str | None) -> None:
         """Say that a threshold was crossed: by this very use, so nobody else says it."""
         after = _share(gauge, level)
         if after < WARNING:
@@ -475,6 +522,8 @@ class Limiter:
                     severity=SeverityNumber.WARN,
                     always_log=True,
                 )
+                if THRESHOLD in hooks.registered:
+                    self._asking(live, asked, operation).crossed(gauge, level, threshold)
 
     def _refused(
         self, live: Live, asked: Sequence[_Asked], admission: Admission, operation: str | None
@@ -509,6 +558,19 @@ class Limiter:
         if shadow:
             found[sc.LIMIT_SHADOW] = True
         self._recorder.event(live, sc.EVENT_LIMIT_REJECTED, None, found, severity=SeverityNumber.WARN, always_log=True)
+        if REJECTED in hooks.registered:
+            self._asking(live, asked, operation).rejected(asked.kind, gauge, level, shadow=shadow)
+
+    def _asking(self, live: Live, asked: _Asked, operation: str | None) -> Asking:
+        """What hooks are told of it."""
+        return Asking(
+            live,
+            tier=self.tier_of(live),
+            name=asked.name,
+            amount=asked.amount,
+            operation=operation,
+            time_ns=self._clock.time_ns(),
+        )
 
     def _decided(self, live: Live, asked: _Asked, result: str) -> None:
         name = self._on_metrics(asked.kind, asked.name)
@@ -582,6 +644,12 @@ def _names(known: Mapping[str, Tier]) -> Mapping[str, frozenset[str]]:
 def _is_due(lease: Lease, now_ns: int) -> bool:
     lengths = [charge.bucket.length_us or 0 for charge in lease.charges]
     return bool(lengths) and now_ns - lease.renewed_ns >= min(lengths) * 1000 // RENEWALS
+
+
+def _unenforced(asked: _Asked) -> _Asked:
+    """The same, for what was used already: it is never refused."""
+    charges = [charge._replace(bucket=charge.bucket._replace(enforced=False)) for charge in asked.charges]
+    return asked._replace(charges=charges)
 
 
 def _share(gauge: Gauge, level: Level) -> float:

@@ -7,6 +7,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from ._statistics import SessionStatistics
+from ._uses import MAX_USES, Use
+
 AttributeValue: TypeAlias = (
     "str | bool | int | float | tuple[str, ...] | tuple[bool, ...] | tuple[int, ...] | tuple[float, ...]"
 )
@@ -20,7 +23,6 @@ Role = Literal["user", "assistant", "system", "tool"]
 
 MAX_EVENTS = 128
 """How many events a durable session keeps for its span: the SDK's own default limit of events per span."""
-
 
 _PART: Final = "#part="
 
@@ -156,18 +158,21 @@ def _tuples(value: Any) -> AttributeValue:
     return tuple(value) if isinstance(value, list) else value
 
 
-_COUNTS = ("requests", "events", "errors", "turns", "turn_ns", "active_ns", "dropped_events")
-_SUMS = ("messages", "tokens", "usage", "operations", "cost")
+Sums: TypeAlias = Literal["messages", "tokens", "usage", "operations", "operation_counts", "cost"]
+
+_COUNTS = ("requests", "events", "errors", "turns", "turn_ns", "active_ns", "dropped_events", "dropped_uses")
+_SUMS: Final[tuple[Sums, ...]] = ("messages", "tokens", "usage", "operations", "operation_counts", "cost")
 _LATEST = ("user", "platform", "error")
-_ALL = (*_COUNTS, *_SUMS, *_LATEST, "last_activity_ns", "last_message_ns", "recent", "attributes")
+_TIMES = ("last_activity_ns", "first_message_ns", "last_message_ns")
+_ALL = (*_COUNTS, *_SUMS, *_LATEST, *_TIMES, "recent", "uses", "attributes")
 
 
 class Totals:
     """Running sums of a session; a delta of them has the same form.
 
-    Sums, maxima and events merge commutatively, so any process may send its share in any order. Of values that replace
-    each other (user, platform, last error, attributes) those of the delta with the later activity stay. The defaults
-    live on the class: a new one costs next to nothing.
+    Sums, maxima, minima, events and uses merge commutatively, so any process may send its share in any order. Of values
+    that replace each other (user, platform, last error, attributes) those of the delta with the later activity stay.
+    The defaults live on the class: a new one costs next to nothing.
     """
 
     requests: int = 0
@@ -177,18 +182,24 @@ class Totals:
     turn_ns: int = 0
     active_ns: int = 0
     dropped_events: int = 0
+    dropped_uses: int = 0
     messages: dict[str, float] | None = None
     tokens: dict[str, float] | None = None
     usage: dict[str, float] | None = None
     operations: dict[str, float] | None = None
     """What was used by which operation: the amounts by `<operation>|<name>`."""
+    operation_counts: dict[str, float] | None = None
+    """How often each operation used something; under the empty text, how often that was done without naming one."""
     cost: dict[str, float] | None = None
     user: str | None = None
     platform: str | None = None
     error: tuple[str, str | None] | None = None
     """The type and the message of the last error."""
+    first_message_ns: int = 0
     last_message_ns: int = 0
     recent: deque[Event] | None = None
+    uses: list[str] | None = None
+    """The last single uses, as lines, see `Use`."""
     attributes: dict[str, AttributeValue] | None = None
 
     def __init__(self, last_activity_ns: int = 0) -> None:
@@ -199,9 +210,7 @@ class Totals:
         """Whether it says no more than when the session was active."""
         return vars(self).keys() <= {"last_activity_ns", "active_ns"}
 
-    def add_to(
-        self, sums: Literal["messages", "tokens", "usage", "operations", "cost"], name: str, amount: float
-    ) -> None:
+    def add_to(self, sums: Sums, name: str, amount: float) -> None:
         """Add `amount` to one named sum."""
         held: dict[str, float] | None = getattr(self, sums)
         if held is None:
@@ -217,19 +226,31 @@ class Totals:
             self.dropped_events += 1
         self.recent.append(event)
 
+    def add_message(self, role: str, time_ns: int) -> None:
+        """Count a message."""
+        self.add_to("messages", role, 1)
+        self._stretch_conversation(time_ns, time_ns)
+
+    def add_use(self, use: Use) -> None:
+        """Keep a single use for the usage history; the oldest gives way and is counted as dropped."""
+        if self.uses is None:
+            self.uses = []
+        self.uses.append(use.line())
+        if len(self.uses) > MAX_USES:
+            del self.uses[0]
+            self.dropped_uses += 1
+
     def merge(self, delta: Totals) -> None:
         """Add everything that `delta` holds."""
-        for name in _COUNTS:
-            if added := getattr(delta, name):
-                setattr(self, name, getattr(self, name) + added)
-        for sums in _SUMS:
-            for name, amount in (getattr(delta, sums) or {}).items():
-                self.add_to(sums, name, amount)  # type: ignore[arg-type]  # _SUMS holds just those names
+        self.add_sums(delta)
         newer = delta.last_activity_ns >= self.last_activity_ns
         self.last_activity_ns = max(self.last_activity_ns, delta.last_activity_ns)
-        self.last_message_ns = max(self.last_message_ns, delta.last_message_ns)
+        if delta.last_message_ns:
+            self._stretch_conversation(delta.first_message_ns or delta.last_message_ns, delta.last_message_ns)
         if delta.recent:
             self._merge_events(delta.recent)
+        if delta.uses:
+            self._merge_uses(delta.uses)
         if delta.attributes:
             older, latest = (
                 (self.attributes or {}, delta.attributes) if newer else (delta.attributes, self.attributes or {})
@@ -240,11 +261,30 @@ class Totals:
             if theirs is not None and (newer or mine is None):
                 setattr(self, name, theirs)
 
+    def add_sums(self, delta: Totals) -> None:
+        """Add the counts and the sums that `delta` holds, and nothing else."""
+        for name in _COUNTS:
+            if added := getattr(delta, name):
+                setattr(self, name, getattr(self, name) + added)
+        for sums in _SUMS:
+            for name, amount in (getattr(delta, sums) or {}).items():
+                self.add_to(sums, name, amount)
+
+    def _stretch_conversation(self, first_ns: int, last_ns: int) -> None:
+        self.last_message_ns = max(self.last_message_ns, last_ns)
+        self.first_message_ns = min(self.first_message_ns or first_ns, first_ns)
+
     def _merge_events(self, events: deque[Event]) -> None:
         """Keep the newest of both."""
         both = sorted((*(self.recent or ()), *events), key=lambda event: event.time_ns)
         self.dropped_events += max(0, len(both) - MAX_EVENTS)
         self.recent = deque(both, maxlen=MAX_EVENTS)
+
+    def _merge_uses(self, uses: list[str]) -> None:
+        """Keep the newest of both."""
+        both = sorted((*(self.uses or ()), *uses))
+        self.dropped_uses += max(0, len(both) - MAX_USES)
+        self.uses = both[-MAX_USES:]
 
     def copy(self) -> Totals:
         """An independent copy."""
@@ -337,6 +377,15 @@ class SessionRecord(NamedTuple):
     def duration_seconds(self) -> float | None:
         """From start to end, in seconds; None while the session is active."""
         return None if self.ended_ns is None else (self.ended_ns - self.beginning.started_ns) / 1e9
+
+    def statistics(self, at_ns: int | None = None) -> SessionStatistics:
+        """What the session adds up to.
+
+        Args:
+            at_ns: up to when an active session is looked at; its last activity if not given, for a record does not know
+                the time. An ended one is looked at up to its end.
+        """
+        return SessionStatistics.of(self, at_ns)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-compatible values that `from_dict` reads back."""

@@ -83,4 +83,5 @@ def _part(beginning: Beginning, totals: Totals, number: int) -> SessionRecord:
     totals = totals.copy()
     events = [event for event in totals.recent or () if beginning.part_at(event.time_ns) == number]
     totals.recent = deque(events) if events else None
+    totals.uses = None
     return SessionRecord(beginning.as_part(number), totals, ended_ns=beginning.part_started_ns(number + 1))

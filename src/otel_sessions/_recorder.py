@@ -105,8 +105,7 @@ class Recorder:
     def message(self, live: Live, role: str) -> None:
         """Count a message."""
         with live.lock:
-            live.delta.add_to("messages", role, 1)
-            live.delta.last_message_ns = self._clock.time_ns()
+            live.delta.add_message(role, self._clock.time_ns())
         self._telemetry.metrics.messages.add(1, live.beginning.type, role)
         self._ledger.touch(live)
 

@@ -12,6 +12,7 @@ from weakref import WeakSet
 from ._background import Background
 from ._config import Settings, resolve, summary, tolerant_from_environment
 from ._guard import guarded, log
+from ._hooks import hooks
 from ._ledger import Ledger
 from ._lifecycle import Lifecycle, SystemClock
 from ._telemetry import Telemetry
@@ -82,10 +83,12 @@ class Runtime:
         if provider in _STAMPED:
             return
         if tracers is not None and hasattr(provider, "add_span_processor"):
-            from .processors import SessionSpanProcessor  # noqa: PLC0415 - the SDK loads on use
+            from .processors import GenAISpanProcessor, SessionSpanProcessor  # noqa: PLC0415 - the SDK loads on use
 
             _STAMPED.add(provider)
             provider.add_span_processor(SessionSpanProcessor(firsts_only=not self.settings.stamp))
+            if self.settings.genai:
+                provider.add_span_processor(GenAISpanProcessor())
         elif loggers is not None and self.settings.stamp and hasattr(provider, "add_log_record_processor"):
             from .processors import SessionLogRecordProcessor  # noqa: PLC0415 - the SDK loads on use
 
@@ -178,6 +181,8 @@ def _same_store(one: Settings, other: Settings) -> bool:
 def shutdown() -> None:
     """End this process's sessions, merge what is pending and stop the thread; the next use starts anew."""
     global current
+    # First: a hook may look at sessions, and what is dropped is counted.
+    hooks.drain()
     with _lock:
         old, current = current, None
         atexit.unregister(shutdown)
@@ -210,6 +215,7 @@ def _after_fork() -> None:
     global _lock, _stamping
     _lock, _stamping = threading.RLock(), threading.RLock()
     log.after_fork()
+    hooks.after_fork()
     if current is not None:
         current.after_fork()
 

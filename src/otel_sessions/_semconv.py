@@ -80,6 +80,7 @@ class Drop:
     OWN_METRIC_LIMIT: Final = "own_metric_limit"
     SESSION_ENDED: Final = "session_ended"
     STORE_UNAVAILABLE: Final = "store_unavailable"
+    HOOKS_BEHIND: Final = "hooks_behind"
 
 
 # Events. The first two are OpenTelemetry's, exactly.
@@ -187,7 +188,7 @@ TOKEN_USAGE: Final = Metric(
     "app_session.token.usage",
     "counter",
     "{token}",
-    "Tokens consumed in sessions.",
+    "Tokens consumed in sessions; types such as `cache_read` and `reasoning` are part of `input` and `output`.",
     (TYPE, GEN_AI_TOKEN_TYPE, GEN_AI_REQUEST_MODEL),
 )
 COST: Final = Metric(

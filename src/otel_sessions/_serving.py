@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from . import _runtime
 from ._guard import guarded
+from ._hooks import hooks
 from ._outflow import Outflow
 
 if TYPE_CHECKING:
     from ._lifecycle import Lifecycle
+
+_HOOKS_SECONDS: Final = 1.0
+"""For how long hooks may keep a server from stopping."""
 
 
 class Serving:
@@ -70,6 +74,7 @@ def _finish(lifecycle: Lifecycle, before: frozenset[str], patience: float) -> No
         return outflow.keeps_up(seconds=max(0.0, deadline - time.monotonic()))
 
     with guarded("finish what is pending when a server stops"):
+        hooks.drain(_HOOKS_SECONDS)
         if lifecycle.ledger.shared is None:
             lifecycle.end_here(keeps_up, but=before)
         else:

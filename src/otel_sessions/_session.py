@@ -119,7 +119,7 @@ class Session(LimitedSession):
         if live is not None:
             self._lifecycle.recorder.own_metric(live, name, value, unit)
 
-    def turn(self, *, model: str | None = None) -> Turn:
+    def turn(self, *, model: str | None = None, provider: str | None = None) -> Turn:
         """One exchange: from the user's message to the answer; its duration is the response time.
 
         ::
@@ -128,10 +128,16 @@ class Session(LimitedSession):
                 answer = ask(question)
                 turn.tokens(input=1500, output=2000)
 
+        Args:
+            model: its name, as its provider writes it.
+            provider: who serves it, by the names of the semantic conventions: `aws.bedrock`, `groq`, ... Prices depend
+                on it; those of the model's maker are taken if it is not given.
+
         Raises:
-            InvalidValueError: `model` is no text.
+            InvalidValueError: `model` is no text, or `provider` cannot be a name.
         """
-        return Turn(self, None if model is None else _values.model(model))
+        provider = None if provider is None else _values.label("provider", provider)
+        return Turn(self, None if model is None else _values.model(model), provider)
 
     def message(self, role: Role = "user") -> None:
         """Count a message outside a turn.

@@ -44,6 +44,17 @@ class Threads:
         await _end_of(job)
         return job.result()
 
+    def start(self, function: Callable[[], None]) -> bool:
+        """Have `function` called in a thread that nobody waits for; False if no task of asyncio runs here."""
+        if not _in_task():
+            return False
+        try:
+            self._executor.submit(function)
+        except RuntimeError:
+            # After the end: of what was configured, or of the interpreter.
+            return False
+        return True
+
     def close(self) -> None:
         """Take nothing more; what is under way goes on."""
         self._executor.shutdown(wait=False)

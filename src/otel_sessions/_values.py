@@ -36,7 +36,7 @@ _MAX_TEXT: Final = 4_096
 _MARGIN: Final = 1_024
 _MAX_ITEMS: Final = 128
 _MAX_SECONDS: Final = 1e10
-_MAX_QUANTITY: Final = 2**53 - 1  # the integers that a floating-point number holds exactly
+MAX_QUANTITY: Final = 2**53 - 1  # the integers that a floating-point number holds exactly
 _MAX_INT: Final = 2**63  # OTLP carries signed 64-bit integers
 
 
@@ -148,8 +148,8 @@ def quantity(name: str, value: float) -> float:
         InvalidValueError: it is something else.
     """
     checked = amount(f"an amount of {name}", value)
-    if checked > _MAX_QUANTITY:
-        raise InvalidValueError(f"{_shown(value)} cannot be an amount of {name}: use at most {_MAX_QUANTITY}")
+    if checked > MAX_QUANTITY:
+        raise InvalidValueError(f"{_shown(value)} cannot be an amount of {name}: use at most {MAX_QUANTITY}")
     return checked
 
 
@@ -159,8 +159,17 @@ def times(name: str, value: int) -> int:
     Raises:
         InvalidValueError: it is something else.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _MAX_QUANTITY:
-        raise InvalidValueError(f"{_shown(value)} cannot be a cost of {name}: use a whole number from 1 on")
+    return whole(f"a cost of {name}", value)
+
+
+def whole(what: str, value: int) -> int:
+    """Check a number of things: a whole one, one or more.
+
+    Raises:
+        InvalidValueError: it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_QUANTITY:
+        raise InvalidValueError(f"{_shown(value)} cannot be {what}: use a whole number from 1 on")
     return int(value)
 
 

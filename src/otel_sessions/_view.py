@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext
 
 from . import _semconv as sc
 from ._guard import log
-from ._models import EndReason, SessionRecord, Status
+from ._models import Beginning, EndReason, SessionRecord, Status, Totals
+from ._statistics import SessionStatistics
 
 if TYPE_CHECKING:
     from ._lifecycle import Lifecycle
     from ._live import Live
+
+_NOTHING: Final = SessionRecord(Beginning("", "", "scoped", 0), Totals())
 
 
 class SessionView:
@@ -127,6 +130,14 @@ class SessionView:
         """Everything known of the session at this moment, counts included; None outside a session."""
         live = self._now()
         return None if live is None else self._lifecycle.ledger.record(live)
+
+    def statistics(self) -> SessionStatistics:
+        """What the session adds up to by now, what other processes have counted included; zeros outside a session.
+
+        It is read off running sums, however much has happened. A store that others see is asked for them.
+        """
+        record = self.snapshot()
+        return _NOTHING.statistics() if record is None else record.statistics(self._lifecycle.clock.time_ns())
 
     def __repr__(self) -> str:
         return f"<Session {self.id} type={self.type} status={self.status}>" if self._live else "<no session>"

@@ -1,23 +1,33 @@
-"""Processors for an OpenTelemetry SDK: `session.id` on everything made in a session, and events as span events.
+"""Processors for an OpenTelemetry SDK: `session.id` on everything made in a session, tokens and cost of the calls of
+models made in it, and events as span events.
 
-The first two are added by themselves to the SDK's providers (setting `stamp`); add them yourself, before your
-exporters, if you export with a simple (not batching) log processor.
+All but the last are added by themselves to the SDK's providers (settings `stamp` and `genai`); add them yourself,
+before your exporters, if you export with a simple (not batching) log processor.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import SpanKind
 
-from . import _context
+from . import _context, _genai
 from . import _semconv as sc
+from ._consumption import Consumption
 from ._guard import guarded, swallow
+from ._open_spans import OpenSpan, OpenSpans
 from ._session import Session
 from ._telemetry import BRIDGED_KEY
+from ._turn import current_turn
 
-__all__ = ["EventToSpanEventBridge", "SessionLogRecordProcessor", "SessionSpanProcessor"]
+__all__ = ["EventToSpanEventBridge", "GenAISpanProcessor", "SessionLogRecordProcessor", "SessionSpanProcessor"]
+
+_OPEN: Final = OpenSpans()
+_CLIENT: Final = SpanKind.CLIENT
 
 
 class SessionSpanProcessor(SpanProcessor):
@@ -66,6 +76,67 @@ class SessionSpanProcessor(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the interface's
         """Nothing is held back."""
         return True
+
+
+class GenAISpanProcessor(SpanProcessor):
+    """Counts in their sessions the tokens that spans of GenAI instrumentations tell of, and what they cost.
+
+    Every span that is started in a session and has attributes `gen_ai.usage.*`, in the spelling of any version of the
+    semantic conventions, counts when it ends. Tokens count once: not those of a span that sums up what was counted of
+    the spans in it, nor those of a turn in which `tokens()` is called. Spans that are not recorded do not count.
+    """
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Note in which session and turn it starts."""
+        try:
+            session = _context.find(parent_context)
+            if session is not None:
+                _OPEN.begin(span.get_span_context().span_id, (span.parent, session, current_turn()))
+                if span.kind is _CLIENT:
+                    _prepare(session, span)
+        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this runs for every span
+            swallow("note the start of a span", exc)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Count what it tells of."""
+        try:
+            context = span.get_span_context()
+            if context is not None and (opened := _OPEN.end(context.span_id)) is not None:
+                below = _OPEN.below(context.span_id)
+                attributes = span.attributes
+                if attributes is not None and _genai.has_usage(attributes) and not _genai.is_summary(attributes):
+                    consumption = _genai.consumption_of(attributes, span.start_time or 0)
+                    kind = _genai.kind_of(attributes)
+                    if consumption is not None and _OPEN.count(context.span_id, opened, kind, below):
+                        _count(opened, consumption)
+        except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this runs for every span
+            swallow("count what a span tells of", exc)
+
+    def shutdown(self) -> None:
+        """Nothing to release."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the interface's
+        """Nothing is held back."""
+        return True
+
+
+def _prepare(session: Session, span: Span) -> None:
+    """If a call of a model is about to be made, it will be priced when it is over."""
+    meter = session._lifecycle.meter
+    if not meter.is_prepared and _genai.REQUEST_MODEL in (span.attributes or {}):
+        meter.prepare()
+
+
+def _count(opened: OpenSpan, consumption: Consumption) -> None:
+    """Count a call of a model in its turn, else in its session."""
+    _, session, turn = opened
+    live = session._usable("tokens")
+    if live is None:
+        return
+    if turn is not None and turn._is_of(live):
+        turn._consumed(live, consumption)
+    else:
+        session._lifecycle.meter.call(live, consumption)
 
 
 class SessionLogRecordProcessor(LogRecordProcessor):

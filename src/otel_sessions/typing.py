@@ -139,6 +139,12 @@ class Store(Protocol):
     def active(self, *, user: str | None = None) -> list[SessionRecord]:
         """The active sessions, oldest first; only those of `user` (a pseudonym) when given."""
 
+    def ended(self, limit: int) -> list[SessionRecord]:
+        """The sessions that ended last, as long as they are remembered: at most `limit`, the latest end first.
+
+        Parts of sessions are none. Their events, and the single uses of all but the last ones, may have been dropped.
+        """
+
     def secret(self) -> bytes:
         """32 random bytes, made once and the same for every process that uses this store."""
 

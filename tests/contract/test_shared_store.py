@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from otel_sessions._uses import Use
 from otel_sessions.typing import Event, SessionRecord, SharedStore, Totals
 
 from . import SHARED
@@ -136,9 +137,11 @@ class TestSeveralProcesses:
     def test_all_totals(self, join: Join) -> None:
         """Every field of the totals comes back as it went in."""
         whole = delta(START + 5, requests=1, events=2, errors=3, turns=4, turn_ns=5, active_ns=6, dropped_events=7)
-        for sums in ("messages", "tokens", "usage", "cost"):
+        for sums in ("messages", "tokens", "usage", "operations", "operation_counts", "cost"):
             setattr(whole, sums, {"a": 1, "b": 0.5})
-        whole.user, whole.platform, whole.error, whole.last_message_ns = "u", "web", ("ValueError", None), START + 4
+        whole.user, whole.platform, whole.error = "u", "web", ("ValueError", None)
+        whole.first_message_ns, whole.last_message_ns, whole.dropped_uses = START + 3, START + 4, 8
+        whole.add_use(Use(START + 2, "tokens", 0.5, None))
         whole.attributes = {"many": ("a", "b"), "none": ()}
         whole.append(Event("step", START + 1, {"number": 1, "parts": (1.5, 2.0)}))
         here, there = join(), join()
@@ -315,6 +318,39 @@ class TestOwners:
         found = stores[0].get("a")
         assert found is not None
         assert 20 * PROCESSES == found.totals.requests
+
+
+class TestEnded:
+    def test_owed_or_not(self, join: Join) -> None:
+        """Whether the export of an end is owed, was done, or is not to be done: the session has ended for everybody."""
+        here, there = join(), join()
+        for number, owner in enumerate((None, "p", "q")):
+            here.create(scoped(f"s{number}", "p"))
+            close(here, f"s{number}", owner=owner, ended_ns=START + number * SECOND)
+        here.create(scoped("active", "p"))
+        assert ["s2", "s1", "s0"] == ids(there.ended(10))
+        here.exported(["s1"])
+        assert [["s2", "s1", "s0"], ["s2", "s1"], ["s2"]] == [ids(there.ended(limit)) for limit in (10, 2, 1)]
+
+    def test_no_parts(self, join: Join) -> None:
+        """A part of a session that goes on is none, owed or not, and takes no place of one."""
+        store = join()
+        for number in range(3):
+            part = SessionRecord(beginning("a").as_part(number + 1), Totals(START), ended_ns=START + number * SECOND)
+            store.owe(part, "p")
+            if number:
+                store.exported([part.id])
+        store.create(beginning("b"))
+        close(store, "b", ended_ns=START)
+        assert ["b"] == ids(store.ended(1))
+
+    def test_forgotten(self, join: Join) -> None:
+        """What is forgotten is not listed any more."""
+        store = join()
+        store.create(beginning("a"))
+        close(store, "a")
+        store.purge(START + 2 * SECOND)
+        assert [] == store.ended(10)
 
 
 class TestOwe:

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 
 from otel_sessions._models import MAX_EVENTS, Reservation
+from otel_sessions._uses import MAX_USES, Use
 from otel_sessions.typing import Beginning, Event, SessionRecord, Store, Totals
 
 from . import STORES
@@ -111,13 +112,18 @@ class TestStore:
         assert store.create(beginning("other")) is None
         assert close(store, "other") is not None
         assert [None, None, None] == [store.find("id:a"), store.get("a"), store.previous("id:a")]
-        assert ({"a"}, None, [], {}, []) == (
+        assert ({"a"}, None, [], {}, [], ["other"]) == (
             store.merge({"a": delta()}),
             close(store, "a"),
             list(store.due(START)),
             dict(store.counts()),
             store.active(),
+            ids(store.ended(10)),
         )
+
+    def test_new(self, store: Store) -> None:
+        """A new store has no sessions, neither active nor ended."""
+        assert ([], []) == (store.active(), store.ended(10))
 
 
 class TestCreate:
@@ -224,6 +230,20 @@ class TestMerge:
         assert found.totals.recent is not None
         assert [START + at for at in range(150 - MAX_EVENTS, 150)] == [event.time_ns for event in found.totals.recent]
         assert 150 - MAX_EVENTS == found.totals.dropped_events
+
+    def test_uses_bounded(self, store: Store) -> None:
+        """The last single uses of a session are kept, while it is active and when it has ended; the rest is counted."""
+        store.create(beginning("a"))
+        for number in range(3):
+            batch = delta(START + number)
+            for at in range(20):
+                batch.add_use(Use(START + number * 20 + at, "tokens", 0.5, None if at else "inference"))
+            store.merge({"a": batch})
+        kept = [Use(START + at, "tokens", 0.5, None if at % 20 else "inference") for at in range(60 - MAX_USES, 60)]
+        for found in (store.get("a"), close(store, "a"), store.get("a"), *store.ended(1)):
+            assert found is not None
+            assert kept == [Use.read(line) for line in found.totals.uses or ()]
+            assert 60 - MAX_USES == found.totals.dropped_uses
 
     def test_records_are_snapshots(self, store: Store) -> None:
         """What was read does not change with the session, nor the session with it."""
@@ -377,6 +397,40 @@ class TestLists:
         assert [] == store.active(user="w")
 
 
+class TestEnded:
+    def test_latest_first(self, store: Store) -> None:
+        """Ended sessions are listed from the latest end on, in whatever order they were told; active ones are not."""
+        for name, offset in (("early", 0), ("late", 2 * SECOND), ("middle", SECOND), ("active", 0)):
+            store.create(beginning(name, user="u"))
+            if name != "active":
+                close(store, name, ended_ns=START + offset)
+        assert ["late", "middle", "early"] == ids(store.ended(10))
+
+    def test_limited(self, store: Store) -> None:
+        """At most so many are listed: those that ended last."""
+        for number in range(5):
+            store.create(beginning(f"s{number}"))
+            close(store, f"s{number}", ended_ns=START + number * SECOND)
+        assert [["s4"], ["s4", "s3", "s2"], 5] == [ids(store.ended(1)), ids(store.ended(3)), len(store.ended(6))]
+
+    def test_many(self, store: Store) -> None:
+        """More of them than are read at once are all listed, each once."""
+        names = [f"s{number}" for number in range(1_100)]
+        for number, name in enumerate(names):
+            store.create(beginning(name))
+            close(store, name, ended_ns=START + number * SECOND)
+        assert list(reversed(names)) == ids(store.ended(10_000))
+        assert list(reversed(names))[:700] == ids(store.ended(700))
+
+    def test_whole(self, store: Store) -> None:
+        """What is listed is the final record: what was merged last is in it, and who the user was in the end."""
+        store.create(beginning("a", user="u"))
+        final = close(store, "a", delta=delta(START + 1, requests=1, user="v"))
+        assert [final] == store.ended(1)
+        assert final is not None
+        assert "v" == final.user
+
+
 def together(count: int, work: Callable[[int], Any]) -> list[Any]:
     """What `work(number)` returned in each of `count` threads that began at the same moment."""
     barrier = threading.Barrier(count)
@@ -470,6 +524,7 @@ class StoreMachine(RuleBasedStateMachine):
             requests=data.draw(st.integers(0, 3)),
             user=data.draw(st.sampled_from([None, "u", "v"])),
             tokens=data.draw(st.sampled_from([None, {"input": 2}, {"output": 0.5}])),
+            uses=data.draw(st.sampled_from([None, [Use(self.now, "tokens", 2, "inference").line()]])),
         )
 
     @rule(
@@ -573,6 +628,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert [r.beginning.started_ns for r in listed] == sorted(r.beginning.started_ns for r in records)
         assert {r.id: r for r in records} == {r.id: r for r in listed}
         assert {r.id for r in records if r.user == "u"} == set(ids(self.store.active(user="u")))
+        assert self.ended == {r.id: r for r in self.store.ended(1_000)}
 
 
 class TestModel:

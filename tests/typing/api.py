@@ -174,8 +174,33 @@ assert_type(sessions.resume("conv-42"), Session)
 assert_type(sessions.end("conv-42", status="success"), bool)
 assert_type(sessions.get("conv-42"), SessionRecord | None)
 assert_type(sessions.active(user="u1"), list[SessionRecord])
+assert_type(current_session().statistics(), sessions.SessionStatistics)
+assert_type(current_session().statistics().average_response_time, float | None)
+assert_type(sessions.usage_history("u1", limit=10), list[sessions.UsageEntry])
+assert_type(sessions.user_analytics("u1"), sessions.Analytics)
+assert_type(sessions.system_analytics().most_used_operation, str | None)
+sessions.usage_history("u1", 10)  # type: ignore[call-arg]
 sessions.start("chat", "conv-42")  # type: ignore[call-arg]
 sessions.end("conv-42", status="done")  # type: ignore[arg-type]
+
+
+@sessions.on("usage")
+def bill(event: sessions.UsageEvent) -> float:
+    """A hook."""
+    return event.amount
+
+
+def refuse(event: sessions.RejectionEvent) -> None:
+    """Another hook."""
+
+
+assert_type(bill, sessions.Hook[sessions.UsageEvent])
+bill.remove()
+with sessions.on("limit.rejected", refuse) as hook:
+    assert_type(hook, sessions.Hook[sessions.RejectionEvent])
+sessions.on("quota.threshold", lambda event: event.threshold)
+sessions.on("quota.threshold", refuse)  # type: ignore[call-overload]
+sessions.on("quota.thresholds", refuse)  # type: ignore[call-overload]
 
 
 def divide(number: int, by: int) -> float:

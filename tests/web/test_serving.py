@@ -25,8 +25,10 @@ import otel_sessions
 from otel_sessions import _runtime
 from otel_sessions._serving import Serving
 from otel_sessions.asgi import SessionMiddleware
+from otel_sessions.limits import Quota, Tier
 from otel_sessions.testing import RecordedSessions, record_sessions
 
+from ..gate import Gate
 from ..shared_memory_store import SharedMemoryStore
 from .exchanges import current_id, nothing
 from .servers import serve_asgi
@@ -273,3 +275,22 @@ class TestSharedStore:
                 otel_sessions.start("chat").end()
                 assert 1 == len(store._owed)
             assert {} == store._owed
+
+
+class TestHooks:
+    def test_told_before_it_stops(self) -> None:
+        """What waits for the hooks is told when the last application stops: the process may end then."""
+        told: list[float] = []
+        gate = Gate()
+
+        def slow(event: otel_sessions.UsageEvent) -> None:
+            gate()
+            told.append(event.amount)
+
+        with record_sessions(tiers=[Tier("trial", Quota("tokens", 100))]), otel_sessions.on("usage", slow):
+            serving = Serving()
+            serving.start("app")
+            otel_sessions.start("web", tier="trial").use("tokens", 3)
+            gate.open_soon()
+            stop(serving)
+            assert [3] == told

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
+from ._kept_uses import KeptUses
 from ._memory_limits import MemoryLimits
 from ._packed import pack, unpack
 
@@ -49,6 +50,7 @@ class MemoryStore:
         self._wheel: dict[int, list[Chunk]] = {}
         self._ticks: list[int] = []
         self._ended: OrderedDict[str, SessionRecord] = OrderedDict()
+        self._uses = KeptUses()
         self._last_by_key: dict[str, str] = {}
 
     def create(self, beginning: Beginning) -> SessionRecord | None:
@@ -60,7 +62,7 @@ class MemoryStore:
                 return self._record(held)
             if beginning.id in self._active:
                 return self._record(beginning.id)
-            ended = self._ended.get(beginning.id)
+            ended = self._past(beginning.id)
             if ended is not None:
                 return ended
             if key is not None:
@@ -81,7 +83,7 @@ class MemoryStore:
     def get(self, session_id: str) -> SessionRecord | None:
         """The session with that id, active or among the last `history` that ended."""
         with self._lock:
-            return self._record(session_id) if session_id in self._active else self._ended.get(session_id)
+            return self._record(session_id) if session_id in self._active else self._past(session_id)
 
     def previous(self, key: str) -> str | None:
         """The id of the last session that ended under `key`, while it is in the history."""
@@ -147,6 +149,12 @@ class MemoryStore:
         records = itertools.starmap(unpack, held)
         return sorted((r for r in records if user is None or r.user == user), key=lambda r: r.beginning.started_ns)
 
+    def ended(self, limit: int) -> list[SessionRecord]:
+        """The sessions of the history that ended last, at most `limit`, the latest end first."""
+        with self._lock:
+            past = [record for record in self._ended.values() if record.beginning.part is None]
+            return [self._uses.give(r) for r in heapq.nlargest(limit, past, key=lambda record: record.ended_ns or 0)]
+
     def secret(self) -> bytes:
         """32 random bytes, made when the store was."""
         return self._secret
@@ -161,6 +169,10 @@ class MemoryStore:
 
     def _record(self, session_id: str) -> SessionRecord:
         return unpack(session_id, self._active[session_id])
+
+    def _past(self, session_id: str) -> SessionRecord | None:
+        record = self._ended.get(session_id)
+        return None if record is None else self._uses.give(record)
 
     def _drop(self, beginning: Beginning) -> None:
         """Count a session as active no longer."""
@@ -180,6 +192,7 @@ class MemoryStore:
             totals = record.totals.copy()
             totals.recent = None
             record = record._replace(totals=totals)
+        record = self._uses.take(record)
         self._ended[record.id] = record
         if record.beginning.key is not None:
             self._last_by_key[record.beginning.key] = record.id

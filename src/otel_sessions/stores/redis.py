@@ -12,6 +12,7 @@ session that is evicted is forgotten, and so is its end.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import secrets
 import threading
@@ -289,6 +290,22 @@ class RedisStore:
         """The active sessions, oldest first; only those of `user` (a pseudonym) when given."""
         records = self._active(self._run("active", form.optional(user)))
         return sorted((r for r in records if user is None or r.user == user), key=lambda r: r.beginning.started_ns)
+
+    def ended(self, limit: int) -> list[SessionRecord]:
+        """The sessions that ended last, for the retention: at most `limit`, the latest end first."""
+        # First, so that nothing is missed whose export is noted meanwhile.
+        found = self._ended(self._run("unexported"))
+        wanted, passed = limit + len(found), 0
+        while len(found) < wanted and (page := self._run("ended", passed, min(_CHUNK, wanted))):
+            passed += len(page)
+            found |= self._ended(page)
+        return heapq.nlargest(limit, found.values(), key=lambda record: record.ended_ns or 0)
+
+    def _ended(self, ids: Sequence[bytes]) -> dict[str, SessionRecord]:
+        """Those that have ended, by id; parts of sessions are none."""
+        chunks = _chunks([form.decode(raw) for raw in ids], _CHUNK)
+        records = [record for chunk in chunks for record in self._read(chunk) if record is not None]
+        return {record.id: record for record in records if not record.is_active and record.beginning.part is None}
 
     def _active(self, ids: Sequence[bytes]) -> Iterator[SessionRecord]:
         for chunk in _chunks([form.decode(raw) for raw in ids], _CHUNK):

@@ -7,6 +7,7 @@ then, and the file is intact.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, get_args
 from urllib.parse import parse_qsl, unquote
@@ -152,6 +153,17 @@ class SQLiteStore:
         """The active sessions, oldest first; only those of `user` (a pseudonym) when given."""
         records = self._database.read(rows.active, user)
         return sorted(records, key=lambda record: record.beginning.started_ns)
+
+    def ended(self, limit: int) -> list[SessionRecord]:
+        """The sessions that ended last, as long as they are remembered: at most `limit`, the latest end first."""
+        # First, so that nothing is missed whose export is noted meanwhile.
+        found = {record.id: record for record in self._database.read(rows.unexported) if record.beginning.part is None}
+        wanted = limit + len(found)
+        last = NEVER, NEVER
+        while len(found) < wanted and (page := self._database.read(rows.ended, last, min(_PAGE, wanted))):
+            last = page[-1].place
+            found |= {each.record.id: each.record for each in page if each.record.beginning.part is None}
+        return heapq.nlargest(limit, found.values(), key=lambda record: record.ended_ns or 0)
 
     # -- processes ----------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
 from .. import _runtime, sweep
 from .._config import resolve
+from .._hooks import hooks
 from ..processors import SessionLogRecordProcessor
 from ._clock import ManualClock
 
@@ -119,5 +120,6 @@ def record_sessions(*, sampler: Sampler = ALWAYS_ON, **settings: Any) -> Iterato
     try:
         yield recorded
     finally:
+        hooks.drain()
         _runtime.swap(before)
         runtime.stop()

@@ -1,0 +1,193 @@
+"""What users, and all of them, have used: sums over the sessions that are active or remembered."""
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from . import _runtime, _values
+from ._ledger import Ledger
+from ._lifecycle import Lifecycle
+from ._models import SessionRecord, Totals
+from ._statistics import moment
+from ._uses import Use
+
+_LOOK_BACK: Final = 10_000
+"""How many ended sessions are looked at."""
+
+_PSEUDONYM: Final = re.compile("[0-9a-f]{32}")
+
+
+class UsageEntry(NamedTuple):
+    """One use: when, in which session, what, how much, and for what."""
+
+    time: dt.datetime
+    session_id: str
+    name: str
+    amount: float
+    """Negative if it was given back."""
+    operation: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-compatible values."""
+        return self._asdict() | {"time": self.time.isoformat()}
+
+
+class Analytics(NamedTuple):
+    """What sessions add up to: those that are active, and the last 10,000 that have ended and are remembered."""
+
+    time: dt.datetime
+    """When it was looked at."""
+    user: str | None
+    """The pseudonym of the user whose sessions they are; None: they are everybody's."""
+    users: int
+    """How many different users they are of."""
+    sessions: int
+    active: int
+    """How many of them have not ended."""
+    by_type: Mapping[str, int]
+    """How many there are of each type."""
+    requests: int
+    errors: int
+    turns: int
+    messages: int
+    tokens: Mapping[str, float]
+    """By type."""
+    cost: Mapping[str, float]
+    """By currency."""
+    usage: Mapping[str, float]
+    """How much was used, by the name of the quota."""
+    operations: int
+    """How often something was used; several quotas at once count as one."""
+    operation_counts: Mapping[str, int]
+    """How often, by operation, as far as one was named."""
+    operation_usage: Mapping[str, Mapping[str, float]]
+    """How much was used, by operation and by the name of the quota."""
+    is_complete: bool
+    """False: the store could not be asked, or it remembers more ended sessions than are looked at."""
+
+    @property
+    def most_used_operation(self) -> str | None:
+        """The operation that was done most often; of several, the first by its name. None if none was named."""
+        return min(self.operation_counts, key=lambda name: (-self.operation_counts[name], name), default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-compatible values, the most used operation included."""
+        return self._asdict() | {"time": self.time.isoformat(), "most_used_operation": self.most_used_operation}
+
+
+class _Found(NamedTuple):
+    """The sessions that were looked at, and whether they are all there are."""
+
+    records: list[SessionRecord]
+    is_complete: bool
+
+
+_NONE: Final = _Found([], is_complete=True)
+
+
+def usage_history(user: str, *, limit: int = 100) -> list[UsageEntry]:
+    """What a user has used lately, the latest use first.
+
+    Each session keeps its last 50 uses, for as long as it is remembered; in memory the last 1,000 that have ended do.
+    Sums of everything are in `user_analytics`.
+
+    Args:
+        user: the clear name, or the pseudonym.
+        limit: how many uses at most.
+
+    Raises:
+        InvalidValueError: the user is no name, or the limit no whole number from 1 on.
+    """
+    _values.user_name(user)
+    _values.whole("the number of uses", limit)
+    runtime = _runtime.get()
+    if not runtime.enabled:
+        return []
+    records = _of_user(runtime.lifecycle, user).records
+    lines = ((line, record.id) for record in records for line in record.totals.uses or ())
+    return [_entry(Use.read(line), session_id) for line, session_id in heapq.nlargest(limit, lines)]
+
+
+def user_analytics(user: str) -> Analytics:
+    """What the sessions of a user add up to; zeros if there are none.
+
+    Args:
+        user: the clear name, or the pseudonym.
+
+    Raises:
+        InvalidValueError: the user is no name.
+    """
+    _values.user_name(user)
+    runtime = _runtime.get()
+    if not runtime.enabled:
+        return _summed(_NONE, runtime.lifecycle)
+    found = _of_user(runtime.lifecycle, user)
+    pseudonym = next((record.user for record in found.records), None) or runtime.lifecycle.pseudonyms.user(user)
+    return _summed(found, runtime.lifecycle, pseudonym)
+
+
+def system_analytics() -> Analytics:
+    """What all sessions add up to. It goes through every active one, which takes a while where there are many."""
+    runtime = _runtime.get()
+    ledger = runtime.lifecycle.ledger
+    return _summed(_with_ended(ledger, ledger.active()) if runtime.enabled else _NONE, runtime.lifecycle)
+
+
+def _entry(use: Use, session_id: str) -> UsageEntry:
+    return UsageEntry(
+        time=moment(use.time_ns), session_id=session_id, name=use.name, amount=use.amount, operation=use.operation
+    )
+
+
+def _of_user(lifecycle: Lifecycle, user: str) -> _Found:
+    names = {lifecycle.pseudonyms.user(user)}
+    if _PSEUDONYM.fullmatch(user):
+        names.add(user)
+    found = _with_ended(lifecycle.ledger, [each for name in names for each in lifecycle.ledger.active(name)])
+    return found._replace(records=[record for record in found.records if record.user in names])
+
+
+def _with_ended(ledger: Ledger, active: list[SessionRecord]) -> _Found:
+    ended = ledger.ended(_LOOK_BACK)
+    # By id: one may have ended between the two looks.
+    records = {record.id: record for record in (*active, *(ended or ()))}
+    return _Found(list(records.values()), ended is not None and len(ended) < _LOOK_BACK)
+
+
+def _summed(found: _Found, lifecycle: Lifecycle, user: str | None = None) -> Analytics:
+    totals = Totals()
+    for record in found.records:
+        totals.add_sums(record.totals)
+    counts = totals.operation_counts or {}
+    return Analytics(
+        time=moment(lifecycle.clock.time_ns()),
+        user=user,
+        users=len({record.user for record in found.records} - {None}),
+        sessions=len(found.records),
+        active=sum(record.is_active for record in found.records),
+        by_type=dict(Counter(record.type for record in found.records)),
+        requests=totals.requests,
+        errors=totals.errors,
+        turns=totals.turns,
+        messages=int(sum((totals.messages or {}).values())),
+        tokens=totals.tokens or {},
+        cost=totals.cost or {},
+        usage=totals.usage or {},
+        operations=int(sum(counts.values())),
+        operation_counts={name: int(count) for name, count in counts.items() if name},
+        operation_usage=_by_operation(totals),
+        is_complete=found.is_complete,
+    )
+
+
+def _by_operation(totals: Totals) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for key, amount in (totals.operations or {}).items():
+        operation, _, name = key.partition("|")
+        found.setdefault(operation, {})[name] = amount
+    return found
