@@ -1,4 +1,4 @@
-"""Write the generated parts of the documentation: the table of settings and the catalogue of signals.
+"""Write the generated parts of the documentation: settings, ready tiers, and the catalogue of signals.
 
 `python docs/generate.py` writes them; with `--check` it writes nothing and fails if something would change. A part
 stands between `<!-- generated: NAME -->` and `<!-- end -->`; everything else on a page is written by hand.
@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from otel_sessions import _semconv as sc
 from otel_sessions._config import ENV_PREFIX, FIELDS
+from otel_sessions.limits import READY, Concurrency, Limit, Quota, Tier
+from otel_sessions.limits.policy import TOTAL
 from otel_sessions.security.redaction import redact
 
 DOCS: Final = Path(__file__).parent
@@ -176,6 +178,28 @@ def events() -> str:
     return _table(("event", "what it says"), ((f"`{name}`", what) for name, what in EVENTS.items()))
 
 
+def tiers() -> str:
+    """Every limit of the tiers that come ready."""
+    limits = [limit for tier in READY.values() for limit in tier.limits]
+    kinds = list(dict.fromkeys((type(limit), limit.name, *_extent(limit)) for limit in limits))
+    rows = ((f"`{name}`", what, *(_allowed(tier, kind, name) for tier in READY.values())) for kind, name, what in kinds)
+    return _table(("limit", "whose", *(f"`{name}`" for name in READY)), rows)
+
+
+def _extent(limit: Limit) -> tuple[str]:
+    """In what time, and whose."""
+    if isinstance(limit, Quota):
+        return (f"a {limit.scope}, in total" if limit.per == TOTAL else f"a {limit.scope}, per {limit.per}",)
+    return (f"a {limit.scope}" + (", at once" if isinstance(limit, Concurrency) else ""),)
+
+
+def _allowed(tier: Tier, kind: type[Limit], name: str) -> str:
+    (found,) = (limit.limit for limit in tier.limits if isinstance(limit, kind) and limit.name == name)
+    if isinstance(found, str):
+        return found
+    return "not limited" if found is None else f"{int(found):,}"
+
+
 def drops() -> str:
     """Every reason for which something is dropped."""
     return _table((f"`{sc.DROP_REASON}`", "what happened"), ((f"`{name}`", what) for name, what in DROPS.items()))
@@ -188,6 +212,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "attributes": attributes,
     "events": events,
     "drops": drops,
+    "tiers": tiers,
 }
 
 

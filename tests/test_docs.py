@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 import shlex
 import shutil
@@ -15,9 +16,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from otel_sessions import RateLimitedError
+from otel_sessions._answers import answer as refused
 from otel_sessions.demo._page import WIDTH
 from otel_sessions.demo._program import Program, executable
 from otel_sessions.demo._report import HEADS
+from otel_sessions.limits.tiers import tiers
 from otel_sessions.testing import OTLPReceiver
 from otel_sessions.typing import EndReason, Status
 
@@ -60,7 +64,7 @@ class TestSnippets:
     def test_the_pages_have_snippets(self) -> None:
         """The extractor finds the snippets: a page without its fences would be a page without tests."""
         found = {snippet.page for snippet in PYTHON}
-        assert {"README.md", "concepts.md", "configuration.md", "testing.md", "privacy.md"} <= found
+        assert {"README.md", "concepts.md", "configuration.md", "testing.md", "privacy.md", "limits.md"} <= found
         assert {page.name for page in PAGES if page.name.startswith("quickstart")} <= found
 
 
@@ -159,6 +163,39 @@ class TestPicture:
         assert [True] * len(PARTS) == [shown.startswith(part) for part, shown in zip(PARTS, parts, strict=True)]
         assert list(HEADS) == re.split(r"  +", lines[lines.index(parts[0]) + 1].strip())
         assert [] == [line for line in lines if "FAIL" in line or len(line) > WIDTH]
+
+
+class TestLimits:
+    def test_tiers_of_a_file(self, tmp_path: Path) -> None:
+        """The file of tiers on the page can be used as it stands."""
+        [snippet] = [snippet for snippet in snippets("toml") if snippet.page == "limits.md"]
+        file = tmp_path / "tiers.toml"
+        file.write_text(snippet.code, encoding="utf-8")
+        trial = tiers(file)["trial"]
+        assert ["tokens", "tokens", "storage", "upload", "export"] == [limit.name for limit in trial.limits]
+
+    def test_answer(self) -> None:
+        """A refused client is told what the page says."""
+        [snippet] = snippets("http")
+        head, _, body = snippet.code.partition("\n\n")
+        status, *fields = head.splitlines()
+        answer = refused(
+            RateLimitedError(
+                "requests",
+                amount=1,
+                used=60,
+                limit=60,
+                window="60 s",
+                window_seconds=60,
+                scope="user",
+                retry_after=39.5,
+                reset_at=None,
+            )
+        )
+        assert f"HTTP/1.1 {answer.status} Too Many Requests" == status
+        told = {name: value for name, value in answer.headers if name != "Content-Length"}
+        assert told == dict(field.split(": ", 1) for field in fields)
+        assert json.loads(body) == json.loads(answer.body)
 
 
 class TestConcepts:

@@ -38,14 +38,16 @@ class TestCall:
 
         assert ("otel-sessions-store_0", "me", "3 s") == asyncio.run(main())
 
-    def test_that_fails(self, threads: Threads) -> None:
-        """What it raises comes back."""
+    def test_that_fails(self, threads: Threads, caplog: pytest.LogCaptureFixture) -> None:
+        """What it raises comes back, and asyncio does not log it as if nobody knew of it."""
 
         async def main() -> None:
             with pytest.raises(ZeroDivisionError):
                 await threads.call(lambda: 1 / 0)
 
         asyncio.run(main())
+        gc.collect()
+        assert [] == caplog.records
 
     def test_beside_the_event_loop(self, threads: Threads) -> None:
         """The event loop goes on meanwhile, also if all of its own threads wait for something."""

@@ -81,8 +81,8 @@ async def _end_of(job: Future[R]) -> None:
             # The coroutine is closed, and nobody will go on with it.
             wait((job,))
             raise
+    if not done.cancelled():
+        # Looked at: asyncio would log it as an error that nobody knows of.
+        done.exception()
     if cancelled is not None:
-        if not done.cancelled():
-            # Looked at: asyncio would log it as an error that nobody knows of.
-            done.exception()
         raise cancelled

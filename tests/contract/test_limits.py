@@ -198,6 +198,15 @@ class TestFixed:
         assert later is not None
         assert (1, NOON + 2 * MINUTE + 7) == (later.used, later.resets_us)
 
+    def test_from_first_allowed_use(self, limits: LimitStore) -> None:
+        """What is refused, or was given back, begins no window."""
+        assert put(limits, fixed(), 11) is None
+        put(limits, fixed(), 1, NOON + 10)
+        put(limits, fixed(), -1, NOON + 20)
+        level = put(limits, fixed(), 1, NOON + 30)
+        assert level is not None
+        assert NOON + MINUTE + 30 == level.resets_us
+
     def test_retry(self, limits: LimitStore) -> None:
         """It is known when there will be room; for more than it ever holds there will be none."""
         put(limits, fixed(), 10, NOON + 5)

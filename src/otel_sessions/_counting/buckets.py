@@ -32,7 +32,7 @@ class Bucket(NamedTuple):
     start_us: int | None = None
     step_us: int = 0
     keep_us: int = 0
-    """For how long a bucket that never begins anew is kept after its last use."""
+    """For how long a bucket that never begins anew is kept after its last use; 0 lets go of it."""
     enforced: bool = True
     """If False, nothing is refused because of it."""
     half_life_us: int | None = None

@@ -103,7 +103,7 @@ class FixedWindow(_Taking):
         if (
             amount > 0
             and (capacity is None or total <= capacity)
-            and (end is None or (start <= now_us < end and (begins is None or begins == start)))
+            and (end is None or (start <= now_us < end and (self.count if begins is None else begins == start)))
         ):
             self.count = total
             if length is None:
@@ -123,9 +123,10 @@ class FixedWindow(_Taking):
 
     def add(self, charge: Charge, now_us: int) -> None:
         """Count the amount; a negative one is given back."""
-        self.count = max(0, self.count + charge.amount)
-        if charge.bucket.length_us is None:
+        bucket = charge.bucket
+        if bucket.length_us is None or (bucket.start_us is None and not self.count):
             self.start = now_us
+        self.count = max(0, self.count + charge.amount)
 
     def resets_us(self, bucket: Bucket) -> int | None:
         """The window's end."""

@@ -60,10 +60,10 @@ function fixed.used(state)
 end
 
 function fixed.add(state, bucket)
-  state[2] = math.max(0, state[2] + bucket.amount)
-  if not bucket.length then
+  if not bucket.length or (not bucket.start and state[2] == 0) then
     state[1] = now
   end
+  state[2] = math.max(0, state[2] + bucket.amount)
 end
 
 function fixed.resets(state, bucket)
