@@ -382,7 +382,9 @@ class Lifecycle:
             operations, live.operations = live.operations, 0
             if successor.beginning.topology == "durable" and operations:
                 self.ledger.touch(successor, operations=operations)
-            successor.limits = live.limits
+            if live.limits:
+                successor.keep_limits(live.limits)
+                self.ledger.mark(successor)
             # Last: from here on whoever leaves the old one leaves the new one.
             live.successor = successor
         return successor

@@ -228,7 +228,8 @@ class Limiter:
                     f"{limit.name!r} is one limit too many: a session has {_MAX_OWN} of its own at most; "
                     "what varies is no name of a limit"
                 )
-            live.limits, live.allowances = limits, None
+            live.keep_limits(limits)
+        self._ledger.touch(live)
 
     # -- how ----------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from opentelemetry.trace import set_span_in_context
 
 from ._models import Beginning, EndReason, SessionRecord, Status, Totals
 from ._telemetry import LiveSpan
+from .limits.policy import unwritten, written
 
 if TYPE_CHECKING:
     from ._allowances import Allowances
@@ -78,7 +79,15 @@ class Live:
         """The session of `record`, as a process holds it that has not seen it before."""
         live = cls(record.beginning, record.totals.last_activity_ns)
         live.user, live.platform = record.user, record.platform
+        if record.totals.limits:
+            live.limits = dict(map(unwritten, record.totals.limits.values()))
         return live
+
+    def keep_limits(self, limits: Mapping[tuple[str, str], Limit]) -> None:
+        """Have these limits of its own from now on, here and wherever else it is resumed."""
+        with self.lock:
+            self.limits, self.allowances = limits, None
+            self.delta.limits = dict(written(kind, limit) for (kind, _), limit in limits.items())
 
     @property
     def context(self) -> Context | None:

@@ -164,7 +164,7 @@ _COUNTS = ("requests", "events", "errors", "turns", "turn_ns", "active_ns", "dro
 _SUMS: Final[tuple[Sums, ...]] = ("messages", "tokens", "usage", "operations", "operation_counts", "cost")
 _LATEST = ("user", "platform", "error")
 _TIMES = ("last_activity_ns", "first_message_ns", "last_message_ns")
-_ALL = (*_COUNTS, *_SUMS, *_LATEST, *_TIMES, "recent", "uses", "attributes")
+_ALL = (*_COUNTS, *_SUMS, *_LATEST, *_TIMES, "recent", "uses", "attributes", "limits")
 
 
 class Totals:
@@ -201,6 +201,8 @@ class Totals:
     uses: list[str] | None = None
     """The last single uses, as lines, see `Use`."""
     attributes: dict[str, AttributeValue] | None = None
+    limits: dict[str, dict[str, Any]] | None = None
+    """The session's own limits, by kind and name: what they are made of."""
 
     def __init__(self, last_activity_ns: int = 0) -> None:
         self.last_activity_ns = last_activity_ns
@@ -251,11 +253,10 @@ class Totals:
             self._merge_events(delta.recent)
         if delta.uses:
             self._merge_uses(delta.uses)
-        if delta.attributes:
-            older, latest = (
-                (self.attributes or {}, delta.attributes) if newer else (delta.attributes, self.attributes or {})
-            )
-            self.attributes = {**older, **latest}
+        for name in ("attributes", "limits"):
+            mine, theirs = getattr(self, name) or {}, getattr(delta, name)
+            if theirs:
+                setattr(self, name, {**mine, **theirs} if newer else {**theirs, **mine})
         for name in _LATEST:
             mine, theirs = getattr(self, name), getattr(delta, name)
             if theirs is not None and (newer or mine is None):

@@ -6,6 +6,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from otel_sessions.limits import Concurrency, Quota, Rate, Tier
 from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import RecordedSessions, record_sessions
 
+from ..contract import SHARED
 from ..failing_store import FailingStore
 
 TRIAL = Tier(
@@ -434,6 +436,44 @@ class TestRate:
             with pytest.raises(RateLimitedError):
                 s.check_rate("upload")
             s.use("api_calls", 10)
+
+
+class TestOwnLimits:
+    def test_stay(self, recorded: RecordedSessions) -> None:
+        """They stay with the session when nobody holds it for a while, and when it is rotated."""
+        s = trial(id="c1")
+        s.limit(Quota("tokens", 5, per="day"))
+        s.limit(Rate("upload", "1/minute", strategy="fixed-window"))
+        del s
+        for _ in range(3):
+            recorded.advance(61)
+        with otel_sessions.resume("c1") as s:
+            with pytest.raises(QuotaExceededError):
+                s.use("tokens", 6)
+            s.rotate()
+        del s
+        for _ in range(3):
+            recorded.advance(61)
+        (record,) = otel_sessions.active()
+        assert record.totals.limits is not None
+        assert {"quota|tokens", "rate|upload"} == set(record.totals.limits)
+
+    @pytest.mark.parametrize("kind", ["sqlite", "redis"])
+    def test_elsewhere(self, kind: str, tmp_path: Path) -> None:
+        """They hold in another process that resumes it."""
+        make = SHARED[kind](tmp_path)
+        with record_sessions(tiers=[TRIAL], store=make()) as recorded:
+            s = trial(id="c1")
+            s.limit(Quota("pages", 2))
+            s.limit(Concurrency("file", 1, ttl=5))
+            recorded.advance(1)
+            s.use("pages")
+            with record_sessions(tiers=[TRIAL], store=make()), otel_sessions.resume("c1") as other:
+                other.use("pages")
+                with pytest.raises(QuotaExceededError):
+                    other.use("pages")
+                with other.lease("file"), pytest.raises(ConcurrencyExceededError):
+                    other.lease("file").acquire()
 
 
 class TestTogether:

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from .. import _values
@@ -215,6 +216,28 @@ class Concurrency:
     def bucket(self, name: str) -> Bucket:
         """The bucket in which the slots of one actor are counted."""
         return Bucket(f"lease|{name}", self.limit, "slots", int(self.ttl * _SECOND), enforced=not self.shadow)
+
+
+def written(kind: str, limit: Limit) -> tuple[str, dict[str, Any]]:
+    """A limit as plain values, and what it is found by among others."""
+    fields = {field.name: getattr(limit, field.name) for field in dataclasses.fields(limit) if field.init}
+    return f"{kind}|{limit.name}", {"kind": kind, **fields}
+
+
+def unwritten(plain: Mapping[str, Any]) -> tuple[tuple[str, str], Limit]:
+    """Invert `written`, with the kind and the name.
+
+    Raises:
+        InvalidValueError: it is no limit.
+    """
+    fields = dict(plain)
+    kind = fields.pop("kind", "")
+    makers: dict[str, type[Any]] = {"quota": Quota, "rate": Rate, "concurrency": Concurrency}
+    try:
+        limit: Limit = makers[kind](**fields)
+    except (KeyError, TypeError) as error:
+        raise InvalidValueError(f"{plain!r} is no limit that this version of otel-sessions knows") from error
+    return (kind, limit.name), limit
 
 
 def window_name(limit: Quota | Rate, seconds: int | None = None) -> str:
