@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 import otel_sessions
 from otel_sessions import Session, SessionNotFoundError, session
+from otel_sessions._live import Live
 from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import RecordedSessions, record_sessions
 from otel_sessions.typing import Beginning, EndReason, Status, Totals
@@ -797,7 +798,7 @@ class TestMemory:
             recorded.clear()
             assert [] == otel_sessions.active()
             gc.collect()
-            held = [one for one in gc.get_objects() if type(one).__name__ == "Live" and one.beginning.type == "left"]
+            held = [one for one in gc.get_objects() if type(one) is Live and one.beginning.type == "left"]
             assert [] == held
             began = [one for one in gc.get_objects() if isinstance(one, Beginning) and one.type == "left"]
             assert len(began) <= 10

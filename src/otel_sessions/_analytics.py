@@ -134,8 +134,10 @@ def user_analytics(user: str) -> Analytics:
 def system_analytics() -> Analytics:
     """What all sessions add up to. It goes through every active one, which takes a while where there are many."""
     runtime = _runtime.get()
-    ledger = runtime.lifecycle.ledger
-    return _summed(_with_ended(ledger, ledger.active()) if runtime.enabled else _NONE, runtime.lifecycle)
+    if not runtime.enabled:
+        return _summed(_NONE, runtime.lifecycle)
+    ledger = _settled(runtime.lifecycle)
+    return _summed(_with_ended(ledger, ledger.active()), runtime.lifecycle)
 
 
 def _entry(use: Use, session_id: str) -> UsageEntry:
@@ -144,11 +146,18 @@ def _entry(use: Use, session_id: str) -> UsageEntry:
     )
 
 
+def _settled(lifecycle: Lifecycle) -> Ledger:
+    """The books, with what turns and instrumentations have measured until now."""
+    lifecycle.limiter.measured.settle_all()
+    return lifecycle.ledger
+
+
 def _of_user(lifecycle: Lifecycle, user: str) -> _Found:
+    ledger = _settled(lifecycle)
     names = {lifecycle.pseudonyms.user(user)}
     if _PSEUDONYM.fullmatch(user):
         names.add(user)
-    found = _with_ended(lifecycle.ledger, [each for name in names for each in lifecycle.ledger.active(name)])
+    found = _with_ended(ledger, [each for name in names for each in ledger.active(name)])
     return found._replace(records=[record for record in found.records if record.user in names])
 
 

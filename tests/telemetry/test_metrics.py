@@ -139,7 +139,7 @@ def serve(status: int) -> None:
     asyncio.run(SessionMiddleware(app)(scope, receive, send))
 
 
-LIMITED = Tier("pro", Quota("tokens", 10, per="minute"), Concurrency("file", 1))
+LIMITED = Tier("pro", Quota("pages", 10, per="minute"), Concurrency("file", 1))
 
 
 def emit_everything(recorded: RecordedSessions) -> None:
@@ -158,9 +158,9 @@ def emit_everything(recorded: RecordedSessions) -> None:
         s.suspicious("probe", score=0.9)
     otel_sessions.start("chat", tier="free")
     ended = otel_sessions.start("chat", tier="pro")
-    ended.use("tokens")
+    ended.use("pages")
     recorded.clock.advance(20)
-    ended.use("tokens", 8)
+    ended.use("pages", 8)
     with ended.lease("file"):
         ended.message()
     ended.end()
@@ -236,20 +236,20 @@ class TestValues:
             assert {("invalid_attribute",): 1} == meters.values("app_session.dropped")
             assert {("memory",): 1} == meters.values("app_session.up")
             assert {("chat",): 1.0} == meters.values("app_session.engagement_ratio")
-            assert {("tokens", "pro"): 9} == meters.values("app_session.quota.usage")
+            assert {("pages", "pro"): 9} == meters.values("app_session.quota.usage")
             assert {
-                ("quota", "tokens", "allowed", "pro"): 1,
-                ("quota", "tokens", "near_limit", "pro"): 1,
+                ("quota", "pages", "allowed", "pro"): 1,
+                ("quota", "pages", "near_limit", "pro"): 1,
                 ("concurrency", "file", "near_limit", "pro"): 1,
             } == meters.values("app_session.limit.decisions")
-            tokens = ("tokens", "pro", "minute", "user")
-            assert {tokens: 10} == meters.values("app_session.quota.limit")
-            assert {tokens: 0.9} == meters.values("app_session.quota.utilization_ratio")
+            pages = ("pages", "pro", "minute", "user")
+            assert {pages: 10} == meters.values("app_session.quota.limit")
+            assert {pages: 0.9} == meters.values("app_session.quota.utilization_ratio")
             assert {
-                (*tokens, "below"): 0,
-                (*tokens, "warning"): 0,
-                (*tokens, "critical"): 1,
-                (*tokens, "exhausted"): 0,
+                (*pages, "below"): 0,
+                (*pages, "warning"): 0,
+                (*pages, "critical"): 1,
+                (*pages, "exhausted"): 0,
             } == (meters.values("app_session.quota.actors"))
             assert {("file", "pro"): 0} == meters.values("app_session.lease.active")
             assert {("file", "pro"): 1} == meters.values("app_session.lease.limit")

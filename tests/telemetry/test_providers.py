@@ -19,6 +19,7 @@ import otel_sessions
 from otel_sessions import current_session, session
 from otel_sessions._models import Beginning, SessionRecord, Totals
 from otel_sessions._telemetry import Telemetry
+from otel_sessions.processors import GenAISpanProcessor, SessionSpanProcessor
 from otel_sessions.testing import record_sessions
 
 from ..interpreter import answer, run
@@ -521,9 +522,10 @@ class TestProvidersByArgument:
         assert ["session inside"] == [span.name for span in inner.spans]
 
     def test_processor_is_added_once(self) -> None:
-        """However often the library is configured with one provider, spans are stamped by one processor."""
+        """However often the library is configured with one provider, it is given one processor of each kind."""
         provider = TracerProvider(shutdown_on_exit=False)
         for _ in range(3):
             with record_sessions(tracer_provider=provider), session("job"):
                 pass
-        assert 1 == len(provider._active_span_processor._span_processors)
+        processors = [type(each) for each in provider._active_span_processor._span_processors]
+        assert [SessionSpanProcessor, GenAISpanProcessor] == processors

@@ -407,6 +407,7 @@ class TestSessionSpan:
             "app_session.turn.mean_duration": 0.5,
             "app_session.message.count": 2,
             "app_session.usage.tokens": 3500,
+            "app_session.usage.cost": 0.25,
             "app_session.cost.amount": 0.25,
             "app_session.cost.currency": "USD",
             "tenant": "contoso",
