@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from . import peers, report, scale
-from .goals import DECORATED, REQUESTS, Line, Table
+from .goals import DECORATED, LIMITS, REQUESTS, Line, Table
 from .harness import Measured
 from .peers import NotInstalledError, Peer
 from .report import PeerRow, Row
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report.machine())
     tables = [
         (table, rows)
-        for table in (DECORATED, REQUESTS)
+        for table in (DECORATED, REQUESTS, LIMITS)
         if (rows := _rows(table, lambda line: line.quick or not options.quick, rounds))
     ]
     if not options.quick:

@@ -40,6 +40,10 @@ def _decorated(what: str, scenario: str, goal: float | None = None, reached: flo
     return Line(what, f"decorators:{scenario}", f"decorated{kind}", f"by hand{kind}", goal, reached, quick=not kind)
 
 
+def _limit(what: str, scenario: str, case: str, base: str, goal: float | None = None, reached: float = 0) -> Line:
+    return Line(what, f"limits:{scenario}", case, base, goal, reached)
+
+
 def _request(what: str, scenario: str, goal: float | None = None, reached: float = 0, *, quick: bool = False) -> Line:
     return Line(what, f"web:{scenario}", "with sessions", "alone", goal, reached, quick=quick)
 
@@ -60,6 +64,48 @@ DECORATED: Final = Table(
         _decorated("span alone, `async def`", "one_span", 1.15, 2.0, kind=", async"),
         _decorated("no SDK; by hand a span and a counter that nobody collects", "no_sdk", 1.5, 9.5),
         _decorated("`enabled=False`; by hand `functools.wraps` and nothing else", "switched_off", 1.5, 1.7),
+    ),
+)
+
+LIMITS: Final = Table(
+    "A decision about a limit",
+    "What the store does of it: it lets time pass, looks whether there is room, counts, and says how the limit stands "
+    "and when there will be room. Beside it the library `limits`, which says yes or no, and the least there can be: a "
+    "lock and an addition, and a script in Redis that adds one. In Redis it is the clock on the wall that is measured; a "
+    "decision about several limits together is one round trip. A limited FastAPI request is compared with slowapi, "
+    "which limits alone, while here it also is in a session.",
+    (
+        _limit("in memory, over a lock and an addition", "memory", "one rate", "a lock and an addition", 4, 6.5),
+        _limit("the same, a quota with its rate of use", "memory", "one quota", "a lock and an addition", None, 9.5),
+        _limit("over `limits`, fixed window", "memory", "one rate", "limits, fixed window", 0.25, 0.6),
+        _limit("over `limits`, moving window", "memory", "one rate, moving window", "limits, moving window", 0.25, 1.1),
+        _limit("in Redis, over the script", "redis", "one rate", "EVALSHA of an INCR", 1.15, 2.5),
+        _limit("over `limits`, fixed window", "redis", "one rate", "limits, fixed window", None, 1.8),
+        _limit("over `limits`, moving window", "redis", "one rate, moving window", "limits, moving window", None, 1.8),
+        _limit(
+            "three limits together, over three of `limits`",
+            "redis",
+            "two quotas and a slot together",
+            "limits, three fixed windows",
+            None,
+            1.1,
+        ),
+        _limit(
+            "a FastAPI request in a session, over slowapi",
+            "requests",
+            "in sessions, limited",
+            "with slowapi",
+            None,
+            1.5,
+        ),
+        _limit(
+            "the same, over one in a session without limits",
+            "requests",
+            "in sessions, limited",
+            "in sessions",
+            None,
+            1.6,
+        ),
     ),
 )
 

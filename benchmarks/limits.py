@@ -42,9 +42,9 @@ def memory() -> list[Case]:
 
 def redis() -> list[Case]:
     """In a Redis on this machine. Waiting for the answer is most of it: the time is the clock's on the wall."""
-    import redis as client  # noqa: PLC0415 - only where it is asked for
+    import redis as client
 
-    from otel_sessions.stores.redis import RedisStore  # noqa: PLC0415 - only where it is asked for
+    from otel_sessions.stores.redis import RedisStore
 
     url = f"unix://{_server()}"
     plain = client.Redis.from_url(url)
@@ -125,7 +125,8 @@ def _ours(store: LimitStore, case: Callable[[str, Callable[[], Any]], Case]) -> 
         Quota("api_calls", _PLENTY, per="month").bucket("calls|user", now),
         Concurrency("file", _MANY).bucket("file|user"),
     ]
-    together = [quota._replace(bucket=quota.bucket._replace(name="together")), *(Charge(each, 1, "me") for each in others)]
+    others = [quota.bucket._replace(name="together"), *others]
+    together = [Charge(each, 1, "me") for each in others]
     fixed, rate = [Charge(bucket)], [Charge(moving)]
     return [
         case("one rate", lambda: store.admit(fixed)),
@@ -145,7 +146,7 @@ def _server() -> Path:
         ["redis-server", "--port", "0", "--unixsocket", str(socket), "--dir", str(directory), "--save", ""],
         stdout=subprocess.DEVNULL,
     )
-    import atexit  # noqa: PLC0415 - only here
+    import atexit
 
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     atexit.register(process.kill)
@@ -155,7 +156,7 @@ def _server() -> Path:
 
 
 def _site() -> Any:
-    from fastapi import FastAPI  # noqa: PLC0415 - only where it is asked for
+    from fastapi import FastAPI
 
     app = FastAPI(telemetry={"tracing": False})
 
@@ -167,16 +168,16 @@ def _site() -> Any:
 
 
 def _slowapi_site() -> Any:
-    from fastapi import FastAPI, Request  # noqa: PLC0415 - only where it is asked for
-    from slowapi import Limiter  # noqa: PLC0415 - only where it is asked for
-    from slowapi.util import get_remote_address  # noqa: PLC0415 - only where it is asked for
+    from fastapi import FastAPI, Request
+    from slowapi import Limiter
+    from slowapi.util import get_remote_address
 
     limiter = Limiter(key_func=get_remote_address)
     app = FastAPI(telemetry={"tracing": False})
     app.state.limiter = limiter
 
     async def root(request: Request) -> dict[str, bool]:
-        return {"ok": True}
+        return {"ok": bool(request)}
 
     # With objects: here annotations are texts, which FastAPI would look up in this module.
     root.__annotations__ = {"request": Request, "return": dict[str, bool]}
@@ -185,7 +186,7 @@ def _slowapi_site() -> Any:
 
 
 def _session_site(asked: Sequence[str]) -> Any:
-    from otel_sessions.asgi import SessionMiddleware  # noqa: PLC0415 - only where it is asked for
+    from otel_sessions.asgi import SessionMiddleware
 
     app = _site()
     app.add_middleware(SessionMiddleware, limits=asked)
