@@ -71,9 +71,9 @@ LIMITS: Final = Table(
     "A decision about a limit",
     "What the store does of it: it lets time pass, looks whether there is room, counts, and says how the limit stands "
     "and when there will be room. Beside it the library `limits`, which says yes or no, and the least there can be: a "
-    "lock and an addition, and a script in Redis that adds one. In Redis it is the clock on the wall that is measured; a "
-    "decision about several limits together is one round trip. A limited FastAPI request is compared with slowapi, "
-    "which limits alone, while here it also is in a session.",
+    "lock and an addition, and a script in Redis that adds one. In Redis the clock on the wall is measured; a decision "
+    "about several limits together is one round trip. A limited FastAPI request is compared with slowapi, which limits "
+    "alone, while here it also is in a session.",
     (
         _limit("in memory, over a lock and an addition", "memory", "one rate", "a lock and an addition", 4, 6.5),
         _limit("the same, a quota with its rate of use", "memory", "one quota", "a lock and an addition", None, 9.5),

@@ -50,6 +50,8 @@ class LimitSignals:
         self._clock = clock
         self._names = names
         self._own_names: set[str] = set()
+        self._series: dict[tuple[str | None, ...], dict[str, str]] = {}
+        """The attributes of each series, of which there are so many as there are names of limits and tiers."""
         self._default_tier = default_tier
 
     def allowed(self, live: Live, asked: Asked, levels: Sequence[Level | None], operation: str | None) -> None:
@@ -158,11 +160,12 @@ class LimitSignals:
         )
 
     def _decided(self, live: Live, asked: Asked, result: str) -> None:
-        name = self.on_metrics(asked.kind, asked.name)
-        found = {sc.LIMIT_KIND: asked.kind, sc.LIMIT_NAME: name, sc.LIMIT_RESULT: result}
-        tier = self.tier_of(live)
-        if tier is not None:
-            found[sc.TIER] = tier
+        key = asked.kind, self.on_metrics(asked.kind, asked.name), result, self.tier_of(live)
+        found = self._series.get(key)
+        if found is None:
+            names = sc.LIMIT_KIND, sc.LIMIT_NAME, sc.LIMIT_RESULT, sc.TIER
+            found = {name: value for name, value in zip(names, key, strict=True) if value is not None}
+            self._series[key] = found
         self._telemetry.metrics.limit_decisions.add(1, found, context=live.context)
 
     def on_metrics(self, kind: str, name: str) -> str:

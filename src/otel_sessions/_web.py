@@ -22,6 +22,7 @@ from . import _process, _runtime, _values
 from ._guard import guarded, log, swallow
 from ._lease import Lease
 from ._limit_status import LimitStatus
+from ._limiter import Limiter
 from ._live import Live
 from ._recorder import exception_type
 from ._session import Session
@@ -89,6 +90,11 @@ class WebSessions:
         self._type = session_type
         self._limits = None if limits is None else _values.labels("limit", limits)
         self._cookie_by_default = cookie
+        self._known: tuple[object, object, tuple[Mapping[str, int], Mapping[str, int], Sequence[str]] | None] = (
+            None,
+            None,
+            None,
+        )
         self._excluded: tuple[object, re.Pattern[str] | None] = (None, None)
         self._looks = _LOOKS
 
@@ -212,18 +218,25 @@ class WebSessions:
         if live is None or not self._has_tier(live):
             return Passage()
         limiter = session._lifecycle.limiter
-        names: dict[str, list[str]] = {"quota": [], "rate": [], "concurrency": []}
-        for name in self.limits:
-            kinds = limiter.kinds(name)
-            if not kinds:
-                log.once(logging.ERROR, f"limit {name}", "No tier has a limit %r: requests are not asked for it.", name)
-            for kind in kinds:
-                names[kind].append(name)
-        leases = [limiter.lease(live, name) for name in names["concurrency"]]
-        passed = limiter.admit(
-            live, uses=dict.fromkeys(names["quota"], 1), rates=dict.fromkeys(names["rate"], 1), leases=leases
-        )
+        uses, rates, slots = self._asked(limiter)
+        leases = [limiter.lease(live, name) for name in slots]
+        passed = limiter.admit(live, uses=uses, rates=rates, leases=leases)
         return Passage(passed.statuses(), leases)
+
+    def _asked(self, limiter: Limiter) -> tuple[Mapping[str, int], Mapping[str, int], Sequence[str]]:
+        """What each request asks for: uses, rates and slots. Found out once for each limiter."""
+        names = self.limits
+        known, held, asked = self._known
+        if known is not limiter or held is not names or asked is None:
+            of = {
+                kind: [name for name in names if kind in limiter.kinds(name)]
+                for kind in ("quota", "rate", "concurrency")
+            }
+            for name in set(names) - {each for some in of.values() for each in some}:
+                log.once(logging.ERROR, f"limit {name}", "No tier has a limit %r: requests are not asked for it.", name)
+            asked = dict.fromkeys(of["quota"], 1), dict.fromkeys(of["rate"], 1), of["concurrency"]
+            self._known = limiter, names, asked
+        return asked
 
     def _has_tier(self, live: Live) -> bool:
         """Whether there are limits to ask; what is wrong with a session's tier must not stop its requests."""
