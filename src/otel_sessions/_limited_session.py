@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from . import _lease, _values
 from ._allowances import kind_of
@@ -16,6 +16,9 @@ from ._view import SessionView
 
 if TYPE_CHECKING:
     from .limits.policy import Limit
+
+
+T = TypeVar("T")
 
 
 class LimitedSession(SessionView):
@@ -62,6 +65,10 @@ class LimitedSession(SessionView):
         live = self._usable("count")
         if live is not None:
             self._lifecycle.limiter.count(live, name, amount, operation)
+
+    async def count_async(self, name: str, amount: float = 1, *, operation: str | None = None) -> None:
+        """`count`, and the event loop does not wait for the store. It raises the same."""
+        await self._away(functools.partial(self.count, name, amount, operation=operation))
 
     def check_rate(self, name: str, cost: int = 1) -> None:
         """Do something that may be done only so often; `check_rate_async` in async code.
@@ -173,7 +180,23 @@ class LimitedSession(SessionView):
             return QuotaStatus(name, used, None, "total", "session", None, UNKNOWN)
         return max(found, key=lambda status: status.percentage or 0.0)
 
+    async def quota_async(self, name: str) -> QuotaStatus:
+        """`quota`, and the event loop does not wait for the store. It raises the same."""
+        return await self._away(functools.partial(self.quota, name))
+
     def quotas(self) -> list[QuotaStatus]:
         """How all quotas of the session stand, in every window."""
         live = self._now()
         return [] if live is None else self._lifecycle.limiter.quotas(live)
+
+    async def quotas_async(self) -> list[QuotaStatus]:
+        """`quotas`, and the event loop does not wait for the store."""
+        return await self._away(self.quotas)
+
+    async def _away(self, ask: Callable[[], T]) -> T:
+        """What `ask` returns; the event loop does not wait for the store."""
+        if self._live is None:
+            return ask()
+        found: list[T] = []
+        await self._lifecycle.limiter.outside(lambda: found.append(ask()))
+        return found[0]

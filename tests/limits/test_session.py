@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import math
 from collections.abc import Callable, Iterator
@@ -436,6 +437,34 @@ class TestRate:
             with pytest.raises(RateLimitedError):
                 s.check_rate("upload")
             s.use("api_calls", 10)
+
+
+class TestAsync:
+    @pytest.mark.parametrize("kind", ["memory", "sqlite", "redis"])
+    def test_all(self, kind: str, tmp_path: Path) -> None:
+        """Everything that may have to wait for a store has a form that async code awaits; it does the same."""
+
+        async def main() -> None:
+            with trial() as s:
+                await s.use_async("tokens", 30, operation="inference")
+                await s.count_async("tokens", 20)
+                await s.check_rate_async("upload")
+                assert 50 == (await s.quota_async("tokens")).used
+                assert {status.name: status.used for status in s.quotas()} == {
+                    status.name: status.used for status in await s.quotas_async()
+                }
+                with pytest.raises(QuotaExceededError):
+                    await s.use_async("tokens", 51)
+                with pytest.raises(InvalidValueError):
+                    await s.quota_async("tokns")
+                async with s.lease("file"):
+                    pass
+            outside = current_session()
+            await outside.count_async("tokens")
+            assert ([], None) == (await outside.quotas_async(), (await outside.quota_async("tokens")).limit)
+
+        with record_sessions(tiers=[TRIAL], store=SHARED[kind](tmp_path)()):
+            asyncio.run(main())
 
 
 class TestOwnLimits:
