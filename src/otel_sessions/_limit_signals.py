@@ -24,6 +24,9 @@ from .exceptions import LimitExceededError
 from .typing import Clock
 
 _MAX_OWN_NAMES: Final = 100
+_MAX_SAID: Final = 10_000
+_SAID_AGAIN_US: Final = 3_600 * 1_000_000
+"""After that time a threshold of a quota without a window is worth saying again."""
 
 
 class LimitSignals:
@@ -50,6 +53,8 @@ class LimitSignals:
         self._clock = clock
         self._names = names
         self._own_names: set[str] = set()
+        self._said: dict[tuple[str, float], int] = {}
+        """Until when nobody is told again that a threshold of a bucket was crossed."""
         self._series: dict[tuple[str | None, ...], dict[str, str]] = {}
         """The attributes of each series, of which there are so many as there are names of limits and tiers."""
         self._default_tier = default_tier
@@ -99,7 +104,7 @@ class LimitSignals:
             return
         before = share(gauge, level._replace(used=level.used - asked.amount))
         for threshold in (WARNING, CRITICAL):
-            if before < threshold <= after:
+            if before < threshold <= after and self._is_news(gauge, level, threshold):
                 self._recorder.event(
                     live,
                     sc.EVENT_LIMIT_THRESHOLD,
@@ -110,6 +115,19 @@ class LimitSignals:
                 )
                 if THRESHOLD in hooks.registered:
                     self._asking(live, asked, operation).crossed(gauge, level, threshold)
+
+    def _is_news(self, gauge: Gauge, level: Level, threshold: float) -> bool:
+        """Whether it was not said in this window already: use that moves out, or is given back, comes and goes."""
+        now_us = self._clock.time_ns() // 1000
+        key = gauge.bucket.name, threshold
+        if now_us < self._said.get(key, 0):
+            return False
+        bucket = gauge.bucket
+        ends_us = level.resets_us if bucket.strategy == "fixed" else None
+        self._said[key] = ends_us or now_us + (bucket.length_us or _SAID_AGAIN_US)
+        if len(self._said) > _MAX_SAID:
+            self._said.pop(next(iter(self._said)), None)
+        return True
 
     def refused(
         self, live: Live, asked: Sequence[Asked], admission: Admission, operation: str | None

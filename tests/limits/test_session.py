@@ -199,6 +199,18 @@ class TestUse:
             recorded.clock.advance(86_400)
             s.use("tokens", 100)
 
+    def test_threshold_once(self, recorded: RecordedSessions) -> None:
+        """Use that goes up and down around a threshold says so once in a window, and in the next one again."""
+        with trial() as s:
+            s.limit(Quota("pages", 100, per="1 hour"))
+            s.use("pages", 76)
+            s.count("pages", -10)
+            s.use("pages", 12)
+            assert 1 == len(recorded.events("app_session.limit.threshold"))
+            recorded.clock.advance(3_700)
+            s.use("pages", 76)
+            assert 2 == len(recorded.events("app_session.limit.threshold"))
+
     def test_scopes(self, recorded: RecordedSessions) -> None:
         """The user's use counts in all of his sessions, the tenant's in those of all users."""
         a, b = trial("ada", attributes={"tenant": "contoso"}), trial("bob", attributes={"tenant": "contoso"})
