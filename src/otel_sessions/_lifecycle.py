@@ -464,7 +464,7 @@ class Lifecycle:
         self.limiter.measured.settle_all()
         self.end_here(functools.partial(self._outflow.keeps_up, at_exit=True))
         self.endings.give_up()
-        self.limiter.leases.release_all()
+        self.limiter.shutdown()
         self.limiter.tidy()
         self._gauges.shutdown()
         self.recovery.retire()

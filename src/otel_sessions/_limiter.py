@@ -11,6 +11,7 @@ from ._allowances import Allowances, kind_of, left_by
 from ._asked import Asked, Passed, unenforced
 from ._counting.buckets import Admission, Bucket, Charge, Level, Standing
 from ._guard import log
+from ._in_advance import InAdvance
 from ._lease import Lease
 from ._leases import Leases
 from ._ledger import Failed, Ledger
@@ -53,7 +54,7 @@ class Limiter:
         outside: Callable[[Callable[[], None]], Awaitable[None]],
     ) -> None:
         self._ledger = ledger
-        self._store = ledger.store.limits
+        self._store = InAdvance(ledger.store.limits) if ledger.shared is not None else ledger.store.limits
         self._in_memory = type(ledger.store) is MemoryStore
         self._clock = clock
         self._given_clock = settings.clock is not None
@@ -83,6 +84,8 @@ class Limiter:
     def after_fork(self) -> None:
         """What was taken, measured and left in the parent process is the parent's."""
         self._begin()
+        if isinstance(self._store, InAdvance):
+            self._store.after_fork()
         self.leases.after_fork()
         self.measured.after_fork()
 
@@ -184,8 +187,16 @@ class Limiter:
         quotas += [limit for limit in (live.limits or {}).values() if isinstance(limit, Quota)]
         self._over.extend(left_by(record.id, quotas))
 
+    def shutdown(self) -> None:
+        """Give back what this process has and will not use."""
+        self.leases.release_all()
+        if isinstance(self._store, InAdvance):
+            self._ledger.call("give_back", self._store.give_back, self._time(), failed=None)
+
     def tidy(self) -> None:
         """Tell the store what nobody uses any more; what it is not told goes when its time is over."""
+        if isinstance(self._store, InAdvance) and self._store.is_due(self._time()):
+            self._ledger.call("give_back", self._store.tidy, self._time(), failed=None)
         while self._over:
             some = {
                 bucket.name: bucket for bucket in (self._over.popleft() for _ in range(min(_AT_ONCE, len(self._over))))

@@ -97,7 +97,7 @@ class FixedWindow(_Taking):
     def take(self, charge: Charge, now_us: int) -> Level:
         """As always, in one step where nothing is special: this decides most often."""
         bucket, amount, _ = charge
-        _, capacity, _, length, begins, _, _, _, half_life, _ = bucket
+        _, capacity, _, length, begins, _, _, _, half_life, _, _ = bucket
         start, total = self.start, self.count + amount
         end = None if length is None else start + length
         if (

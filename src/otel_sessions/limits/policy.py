@@ -64,6 +64,9 @@ class Quota:
         scope: whose use counts: the session's, the user's or the tenant's. By default the session's in total, and the
             user's in a window. A session without a user, or without a tenant, counts for itself.
         shadow: count and report what would be refused, and refuse nothing.
+        ahead: how much a process takes at once from a store outside of it, to hand it out itself: most uses then ask
+            nobody. Never more is used than there is, but near the end of the quota some of it may lie in a process that
+            does not need it, and what lies in one that is killed is lost for the window.
 
     Raises:
         InvalidValueError: one of them cannot be used.
@@ -74,6 +77,7 @@ class Quota:
     per: str = TOTAL
     scope: Scope = dataclasses.field(default=None, kw_only=True)  # type: ignore[arg-type]  # filled in when it is made
     shadow: bool = dataclasses.field(default=False, kw_only=True)
+    ahead: float = dataclasses.field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         _values.label("quota", self.name)
@@ -87,6 +91,7 @@ class Quota:
         if self.scope is None:
             object.__setattr__(self, "scope", "session" if self.per == TOTAL else "user")
         _check(self.name, self.scope, self.shadow)
+        object.__setattr__(self, "ahead", _amount(f"ahead of {self.name!r}", self.ahead))
 
     def bucket(self, name: str, now_us: int, group: str | None = None) -> Bucket:
         """The bucket in which the use of one actor is counted at that time."""
@@ -110,6 +115,7 @@ class Quota:
             not self.shadow,
             _HALF_LIFE_OF_TOTAL if length is None else min(length // 4, _LONGEST_HALF_LIFE),
             group if self.limit is not None else None,
+            self.ahead,
         )
 
     def period(self, now_us: int) -> tuple[int, int]:
@@ -142,6 +148,7 @@ class Rate:
             nearly exact.
         scope: whose doings count.
         shadow: count and report what would be refused, and refuse nothing.
+        ahead: as of a quota; not for moving windows of up to 128, which remember each time.
 
     Raises:
         InvalidValueError: one of them cannot be used.
@@ -152,6 +159,7 @@ class Rate:
     strategy: RateStrategy = dataclasses.field(default="moving-window", kw_only=True)
     scope: Scope = dataclasses.field(default="user", kw_only=True)
     shadow: bool = dataclasses.field(default=False, kw_only=True)
+    ahead: int = dataclasses.field(default=0, kw_only=True)
     windows: tuple[tuple[int, int], ...] = dataclasses.field(init=False, repr=False, compare=False)
     """How many in how many seconds, for each limit."""
 
@@ -161,6 +169,14 @@ class Rate:
             raise InvalidValueError(f"strategy={self.strategy!r} of {self.name!r}: use one of {', '.join(_STRATEGIES)}")
         _check(self.name, self.scope, self.shadow)
         object.__setattr__(self, "windows", _parse(self.name, self.limit))
+        if not isinstance(_amount(f"ahead of {self.name!r}", self.ahead), int):
+            raise InvalidValueError(f"ahead={self.ahead!r} of {self.name!r}: use a whole number")
+        exact = self.strategy == "moving-window" and any(most <= _STEPS for most, _ in self.windows)
+        if self.ahead and exact:
+            raise InvalidValueError(
+                f"ahead={self.ahead!r} of {self.name!r}: a moving window of up to {_STEPS} remembers each time, which "
+                "is not known in advance; use another strategy"
+            )
 
     def buckets(self, name: str) -> list[Bucket]:
         """The buckets in which the doings of one actor are counted."""
@@ -173,6 +189,7 @@ class Rate:
                 seconds * _SECOND,
                 step_us=seconds * _SECOND // _STEPS if strategy == "moving" and most > _STEPS else 0,
                 enforced=not self.shadow,
+                ahead=self.ahead,
             )
             for most, seconds in self.windows
         ]
