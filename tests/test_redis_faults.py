@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -254,6 +255,23 @@ class TestServer:
             client.config_set("maxmemory", "8mb")
         assert set() == store.merge({"s0": delta(requests=1)})
         assert 1 == totals(store, "s0").requests
+        store.shutdown()
+
+    def test_shut_down_meanwhile(self, start: Callable[..., RedisServer]) -> None:
+        """A store that is shut down lets the calls of other threads end, and is still there for who comes later."""
+        server = start()
+        store = RedisStore(server.url, timeout=10)
+        assert store.create(beginning("first")) is None
+        server.pause()
+        with ThreadPoolExecutor() as threads:
+            call = threads.submit(store.create, beginning("second"))
+            redis_server.until(lambda: store._line._calls)
+            end = threads.submit(store.shutdown)
+            redis_server.until(lambda: store._line._client is None)
+            server.resume()
+            assert call.result() is None
+            end.result()
+        assert {"first", "second"} == {record.id for record in store.active()}
         store.shutdown()
 
     def test_evicts(self, start: Callable[..., RedisServer]) -> None:

@@ -97,9 +97,21 @@ def environment(store: str) -> dict[str, str]:
         "OTEL_SESSIONS_STORE": store,
         "OTEL_SESSIONS_COOKIE": "true",
         "OTEL_SESSIONS_IDLE_TIMEOUT": str(IDLE_SECONDS),
+        "OTEL_SESSIONS_EXCLUDED_URLS": "^/ready$",
         # Tells the workers apart.
         "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process",
     }
+
+
+def wait_for_workers(url: str) -> None:
+    """Wait until each of them serves: on a busy machine one may come when the others have done all there is to do."""
+    seen: set[str] = set()
+
+    def all_seen() -> bool:
+        seen.add(ask(url, "/ready", {}).text)
+        return len(seen) == WORKERS
+
+    redis_server.until(all_seen, seconds=PATIENCE_SECONDS)
 
 
 class TestOneClient:
@@ -110,6 +122,8 @@ class TestOneClient:
         # Where the application does it, nothing else may end the session.
         idle = {"OTEL_SESSIONS_IDLE_TIMEOUT": "600"} if case.ends else {}
         with running(COMMANDS[case.server], receiver, **{**environment(store), **idle}) as process:
+            if "no code" not in case.server:
+                wait_for_workers(process.url())
             count = REQUESTS - case.ends
             answers = Load(process.url(), [client], count=count).start().join()
             assert [200] * count == [answer.status for answer in answers]

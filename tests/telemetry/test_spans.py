@@ -462,7 +462,7 @@ class TestSessionSpan:
             handle.end()
         attributes = recorded_sessions.session_spans[0].attributes or {}
         assert (handle.user, "mobile") == (attributes["enduser.pseudo.id"], attributes["app_session.platform"])
-        assert "ada" not in str(attributes)
+        assert "ada@" not in str(attributes)
 
     def test_one_identity_per_start(self, recorded_sessions: RecordedSessions) -> None:
         """A session that starts under an id used before is another span in another trace."""

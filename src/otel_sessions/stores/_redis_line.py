@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -57,6 +59,8 @@ class Line:
     def _begin(self) -> None:
         self._client: redis.Redis | RedisCluster | None = None
         self._breaker = Breaker(self._pause, self._clock)
+        self._calls = 0
+        self._quiet = threading.Condition()
 
     def run(self, name: str, keys: Sequence[bytes], arguments: Sequence[bytes | str | int]) -> Any:
         """What the script returned.
@@ -67,7 +71,7 @@ class Line:
         if not self._breaker.admits():
             raise StoreError(f"redis: it did not answer a moment ago, and is asked again after {self._pause:g} s")
         try:
-            with within(self.timeout):
+            with self._call(), within(self.timeout):
                 result = _evaluate(self._connected(), script(name), keys, arguments)
         except StoreError:
             raise
@@ -81,6 +85,18 @@ class Line:
             raise StoreError(f"redis: {text}") from cause
         self._breaker.succeeded()
         return result
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        """While a call is under way nobody closes its connection."""
+        with self._quiet:
+            self._calls += 1
+        try:
+            yield
+        finally:
+            with self._quiet:
+                self._calls -= 1
+                self._quiet.notify_all()
 
     def _connected(self) -> redis.Redis | RedisCluster:
         client = self._client
@@ -112,9 +128,14 @@ class Line:
         self._begin()
 
     def shutdown(self) -> None:
-        """Close the connections."""
+        """Close the connections, once the calls that are under way have been answered or given up.
+
+        A thread that goes on while its process ends would otherwise take the closed line for a failing server.
+        """
         client, self._client = self._client, None
         if client is not None:
+            with self._quiet:
+                self._quiet.wait_for(lambda: not self._calls, self.timeout)
             client.close()
 
 

@@ -17,6 +17,12 @@ async def root() -> int:
     return os.getpid()
 
 
+@app.get("/ready")
+async def ready() -> int:
+    """Say which process this is, outside of sessions if those are told to leave this alone."""
+    return os.getpid()
+
+
 @app.get("/end")
 def end() -> int:
     """End the session of the client."""

@@ -17,6 +17,12 @@ def root() -> str:
     return str(os.getpid())
 
 
+@app.get("/ready")
+def ready() -> str:
+    """Say which process this is, outside of sessions if those are told to leave this alone."""
+    return str(os.getpid())
+
+
 @app.get("/end")
 def end() -> str:
     """End the session of the client."""
