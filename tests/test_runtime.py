@@ -512,7 +512,7 @@ class TestExit:
 
 
 FORK = """
-    import json, os, signal, sys, threading
+    import faulthandler, json, os, signal, sys, threading
     import otel_sessions
     from otel_sessions import current_session, session
     from opentelemetry.sdk.metrics import MeterProvider
@@ -535,7 +535,7 @@ FORK = """
     def fork(work):
         child = os.fork()
         if child == 0:
-            signal.alarm(30)
+            faulthandler.dump_traceback_later(30, exit=True)
             work()
             sys.stdout.flush()
             os._exit(0)
@@ -660,7 +660,7 @@ class TestFork:
                     with otel_sessions.start("chat", id=f"s{number}") as handle:
                         handle.message()
                     otel_sessions.sweep()
-            threads = [threading.Thread(target=busy, args=(number,)) for number in range(4)]
+            threads = [threading.Thread(target=busy, args=(number,), daemon=True) for number in range(4)]
             for thread in threads:
                 thread.start()
             def work():

@@ -108,7 +108,9 @@ def wait_for_workers(url: str) -> None:
     seen: set[str] = set()
 
     def all_seen() -> bool:
-        seen.add(ask(url, "/ready", {}).text)
+        answer = ask(url, "/ready", {})
+        if answer.status == 200:
+            seen.add(answer.text)
         return len(seen) == WORKERS
 
     redis_server.until(all_seen, seconds=PATIENCE_SECONDS)
