@@ -66,17 +66,21 @@ class TestImport:
         assert [] == answer(code)
 
     def test_is_quick(self, tmp_path: Path) -> None:
-        """Under 60 ms of computing beyond the API's own import, the best of five; with bytecode, as installed."""
+        """It computes less than twice as long as the API's own import, the best of five; with bytecode, as installed.
+
+        A ratio: how many milliseconds that are depends on the machine, and on what else it does.
+        """
         code = f"""
         import time
-        {API}
         began = time.process_time()
+        {API}
+        before = time.process_time()
         import otel_sessions
-        print(time.process_time() - began)
+        print((time.process_time() - before) / (before - began))
         """
         bytecode = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
         run(code, env=bytecode)
-        assert min(float(run(code, env=bytecode).stdout) for _ in range(5)) < 0.060
+        assert min(float(run(code, env=bytecode).stdout) for _ in range(5)) < 2
 
     def test_has_no_side_effects(self) -> None:
         """No thread, no handler, no provider, no warning."""

@@ -6,6 +6,7 @@ string attributes of events all pass through it. Every pattern is linear in the 
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Callable
@@ -28,29 +29,27 @@ _QUOTED: Final = (
 _COLON: Final = r"\s{0,20}[:=](?!\s*\[redacted\])\s{0,20}"
 _COMMA: Final = r"\s{0,20}[:=,](?!\s*\[redacted\])\s{0,20}"
 
-_PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+_SHAPES: Final = (
     # Private keys (RFC 7468).
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?"), "[key]"),
+    (r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?", "[key]"),
     # Credentials in a URL: scheme://user:password@host (RFC 3986, section 3.2.1), up to the last @ of the authority.
-    (re.compile(r"(?<=://)[^\s/@:\"']*:[^\s/\"']*@"), f"{REDACTED}@"),
+    (r"(?<=://)[^\s/@:\"']*:[^\s/\"']*@", f"{REDACTED}@"),
     # Header fields as they are written, and as pairs of a list: the whole value is the secret.
-    (re.compile(rf"(?i)(['\"]{_HEADER}['\"]{_COMMA})(?:{_QUOTED}|[^\s,;)}}\]]+)"), rf"\1{REDACTED}"),
-    (re.compile(rf"(?i)(\b{_HEADER}{_COLON})(?:{_QUOTED}|\S[^\r\n]*)"), rf"\1{REDACTED}"),
+    (rf"(?i)(['\"]{_HEADER}['\"]{_COMMA})(?:{_QUOTED}|[^\s,;)}}\]]+)", rf"\1{REDACTED}"),
+    (rf"(?i)(\b{_HEADER}{_COLON})(?:{_QUOTED}|\S[^\r\n]*)", rf"\1{REDACTED}"),
     # JSON Web Tokens (RFC 7519): three base64url parts, the first a JSON object.
-    (re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*"), "[token]"),
+    (r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*", "[token]"),
     # Authorization credentials (RFC 6750, RFC 7617). What follows "basic" in prose has neither capital nor digit.
-    (re.compile(r"\b((?i:bearer))\s+[A-Za-z0-9._~+/=-]{6,}"), rf"\1 {REDACTED}"),
-    (re.compile(r"\b((?i:basic))\s+(?=[a-z+/]*[A-Z0-9=])[A-Za-z0-9+/]{6,}={0,2}"), rf"\1 {REDACTED}"),
+    (r"\b((?i:bearer))\s+[A-Za-z0-9._~+/=-]{6,}", rf"\1 {REDACTED}"),
+    (r"\b((?i:basic))\s+(?=[a-z+/]*[A-Z0-9=])[A-Za-z0-9+/]{6,}={0,2}", rf"\1 {REDACTED}"),
     # name=value and "name": "value" where the name says that the value is secret.
     (
-        re.compile(
-            rf"(?i)({_SENSITIVE}[\w.-]{{0,40}}\\*['\"]?{_COLON})(?:\[[^\]\r\n]*\]?|{_QUOTED}|[^\s,;&\"']+)",
-        ),
+        rf"(?i)({_SENSITIVE}[\w.-]{{0,40}}\\*['\"]?{_COLON})(?:\[[^\]\r\n]*\]?|{_QUOTED}|[^\s,;&\"']+)",
         rf"\1{REDACTED}",
     ),
     # Keys with the prefixes that their issuers document.
     (
-        re.compile(
+        (
             r"(?<![A-Za-z0-9])(?:(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
             r"|glpat-[\w-]{16,}|npm_[A-Za-z0-9]{20,}|A(?:KIA|SIA)[0-9A-Z]{16}|AIza[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}"
             r"|xox[abeprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,})"
@@ -59,7 +58,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     ),
     # E-mail addresses, in the practical form that RFC 5322 addresses take.
     (
-        re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}(?!\.?[\w%+@-])"),
+        r"(?<![\w.%+-])[\w.%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}(?!\.?[\w%+@-])",
         "[email]",
     ),
 )
@@ -84,6 +83,12 @@ _REMAINS: Final = re.compile(r"\[(?:redacted|key|token|email|number|address)\]")
 _SECRET_NAME: Final = re.compile(rf"(?i)(?:{_SENSITIVE}|{_HEADER})$")
 
 
+@functools.cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    # On first use: compiling them would be a tenth of what importing the package costs.
+    return tuple((re.compile(shape), replacement) for shape, replacement in _SHAPES)
+
+
 def is_secret_name(name: str) -> bool:
     """Whether the name of an attribute says that its value is a secret: `password`, `api_key`, `auth.token` ..."""
     return _SECRET_NAME.search(name) is not None
@@ -93,7 +98,7 @@ def redact(text: str) -> str:
     """`text` without what looks like a credential, an e-mail address, an IP address or a card number."""
     if not _SUSPECT.search(text):
         return text
-    for pattern, replacement in _PATTERNS:
+    for pattern, replacement in _patterns():
         text = pattern.sub(replacement, text)
     text = _CARD.sub(_card, text)
     return _ADDRESS.sub(_address, text)
