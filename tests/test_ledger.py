@@ -17,7 +17,7 @@ from otel_sessions import Session, _runtime
 from otel_sessions._live import Live
 from otel_sessions.security.pseudonyms import Pseudonyms
 from otel_sessions.testing import RecordedSessions, record_sessions
-from otel_sessions.typing import Totals
+from otel_sessions.typing import Beginning, Totals
 
 from . import portrait
 from .failing_store import EVERYTHING, FailingStore
@@ -494,6 +494,32 @@ class TestStoreFails:
         recorded.advance(1)
         recorded.advance(1)
         assert {"a", "b"} == {record.id for record in store.active()}
+
+    def test_known_elsewhere(self) -> None:
+        """Who came to a process that could not ask for its session goes on in that one, once it can be asked for.
+
+        Nothing that was counted meanwhile is lost: it is on the span of a session of its own.
+        """
+        store = FailingStore(shared=True)
+        with record_sessions(store=store) as recorded:
+            began = Beginning("elsewhere", "web", "durable", recorded.clock.time_ns(), "id:client")
+            store.create(began)
+            store.failing = EVERYTHING
+            handle = otel_sessions.start("web", id="client")
+            handle.event("page.view")
+            otel_sessions.sweep()
+            store.failing = ()
+            with handle:
+                otel_sessions.sweep()
+                assert "elsewhere" == handle.id
+                handle.event("page.view")
+            otel_sessions.sweep()
+            assert 0 == recorded.metric("app_session.store.pending", app_session__store__name="failing")
+            assert [("rotated", 1)] == [
+                (found["app_session.end_reason"], found["app_session.event.count"])
+                for found in map(portrait.attributes, recorded.session_spans)
+            ]
+            assert [("elsewhere", 1)] == [(record.id, record.totals.events) for record in store.active()]
 
     def test_newcomer_waits_for_one(self, store: FailingStore, recorded: RecordedSessions) -> None:
         """While many are stored late, a session that begins is stored in between."""

@@ -216,19 +216,27 @@ class Ledger:
         else:
             dropped(sc.Drop.STORE_UNAVAILABLE)
 
-    def store_all_late(self) -> None:
+    def store_all_late(self) -> list[tuple[Live, SessionRecord]]:
         """Store what could not be stored when it started, as long as the store takes it.
 
         One at a time: a request that begins a session meanwhile waits for one of them, not for all.
+
+        Returns:
+            Those whose key another session has by now, with that one.
         """
+        too_late: list[tuple[Live, SessionRecord]] = []
         for live in list(self.unstored.values()):
             with self.merging:
-                if live.beginning.id in self.unstored and self._create_late(live) is Failed.FAILED:
+                stored = self._create_late(live) if live.beginning.id in self.unstored else None
+                if stored is Failed.FAILED:
                     # To the end of the queue: should the store refuse just this one, the others come next time.
                     self.unstored[live.beginning.id] = self.unstored.pop(live.beginning.id)
-                    return
+                    break
+            if isinstance(stored, SessionRecord):
+                too_late.append((live, stored))
             # Who has just released a lock gets it again before those who wait for it, unless it rests.
             time.sleep(_REST_SECONDS)
+        return too_late
 
     def store_late(self, live: Live) -> bool:
         """Store a session that could not be stored when it started; False if it still cannot be."""
@@ -240,7 +248,7 @@ class Ledger:
             stored = None
         if stored is None:
             self.unstored.pop(live.beginning.id, None)
-        # If its key was taken meanwhile, it remains one that only this process knows.
+        # If its key was taken meanwhile, it remains one that only this process knows, as long as it lasts.
         return stored
 
     def _take_back(self, dirty: dict[str, Live], deltas: dict[str, Totals]) -> None:

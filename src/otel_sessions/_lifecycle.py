@@ -403,7 +403,7 @@ class Lifecycle:
             if self._makeshift:
                 self._replace_makeshift()
             self.endings.settle()
-            self.ledger.store_all_late()
+            self._store_late()
             for live in list(self.ledger.entered.values()):
                 self.ledger.touch(live)
             self.ledger.flush()
@@ -412,6 +412,16 @@ class Lifecycle:
             self._expire(now)
             self.recovery.round()
             self.limiter.tidy()
+
+    def _store_late(self) -> None:
+        """Store what could not be stored when it started. A client that has got another session by now goes on in that.
+
+        It came to a process that did not know it while the store could not be asked for the session it had.
+        """
+        for live, holder in self.ledger.store_all_late():
+            with self.ledger.merging:
+                if holder.is_active and self.end(live, "success", "rotated"):
+                    self._succeed(live, self.ledger.recent.keep(self.ledger.recent.of(holder)))
 
     def _expire(self, now: int) -> None:
         """End what the store says is due: some at a time, for there may be a million. The rest waits for a round."""
@@ -426,7 +436,7 @@ class Lifecycle:
         """Tell the store what it does not know yet."""
         self.limiter.measured.settle_all()
         self.endings.settle()
-        self.ledger.store_all_late()
+        self._store_late()
         self.ledger.flush()
 
     def export(self) -> None:

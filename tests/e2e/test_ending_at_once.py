@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +12,10 @@ import pytest
 from otel_sessions.stores import from_url
 from otel_sessions.testing import OTLPReceiver
 from otel_sessions.typing import SharedStore
-from tests import redis_server
 
 from .extent import extent
 from .processes import running
+from .store_urls import store_url
 
 PROCESSES = extent(12, full=50)
 SESSIONS = extent(100, full=1_000)
@@ -24,9 +23,7 @@ SESSIONS = extent(100, full=1_000)
 
 @pytest.fixture(name="store", params=["sqlite", "redis"])
 def _store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/sessions.db"
-    return f"{redis_server.shared().url}?prefix={secrets.token_hex(4)}"
+    return store_url(request.param, tmp_path)
 
 
 @pytest.fixture(name="receiver")

@@ -27,7 +27,7 @@ class Site(NamedTuple):
 
     @property
     def environment(self) -> dict[str, str]:
-        redis = f"redis://{self.hosts[0].gateway}:{self.redis.port}/0"
+        redis = f"redis://{self.hosts[0].gateway}:{self.redis.port}/0?timeout=20"
         return {**self.receiver.environment, "OTEL_SESSIONS_STORE": redis, "OTEL_BSP_SCHEDULE_DELAY": "100"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +12,10 @@ import pytest
 from otel_sessions.stores import from_url
 from otel_sessions.testing import OTLPReceiver, ReceivedSpan
 from otel_sessions.typing import SharedStore
-from tests import redis_server
 
 from .extent import extent
 from .processes import running
+from .store_urls import store_url
 
 PROCESSES = 3
 SESSIONS = 5
@@ -28,9 +27,7 @@ pytestmark = pytest.mark.skipif("fork" not in multiprocessing.get_all_start_meth
 
 @pytest.fixture(name="store", params=["sqlite", "redis"])
 def _store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/sessions.db"
-    return f"{redis_server.shared().url}?prefix={secrets.token_hex(4)}"
+    return store_url(request.param, tmp_path)
 
 
 @pytest.fixture(name="receiver")

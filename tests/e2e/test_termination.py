@@ -14,6 +14,7 @@ from otel_sessions.testing import OTLPReceiver, ReceivedSpan
 
 from .load import Load, cookie
 from .processes import BINARIES, running
+from .store_urls import store_url
 
 REQUESTS = 100
 UVICORN = [str(BINARIES / "opentelemetry-instrument"), "uvicorn", "--port", "0", "fastapi_workers:app"]
@@ -51,7 +52,7 @@ class TestUvicorn:
     @pytest.mark.parametrize("workers", [1, 2])
     def test_shared_store(self, workers: int, receiver: OTLPReceiver, tmp_path: Path) -> None:
         """In a store that others see the session goes on, with all of its requests."""
-        url = f"sqlite:///{tmp_path}/sessions.db"
+        url = store_url("sqlite", tmp_path)
         command = [*UVICORN, "--workers", str(workers)]
         settings = {
             "OTEL_SESSIONS_STORE": url,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from tests import redis_server
 from .extent import FULL, extent
 from .load import Load, ask, cookie
 from .processes import BINARIES, running
+from .store_urls import store_url
 
 WORKERS = 4
 REQUESTS = extent(1_000, full=10_000)
@@ -69,9 +69,7 @@ def _case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture(name="store")
 def _store(case: Case, tmp_path: Path) -> str:
-    if case.store == "sqlite":
-        return f"sqlite:///{tmp_path}/sessions.db"
-    return f"{redis_server.shared().url}?prefix={secrets.token_hex(4)}"
+    return store_url(case.store, tmp_path)
 
 
 @pytest.fixture(name="receiver")

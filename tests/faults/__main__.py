@@ -24,7 +24,7 @@ _BATCH = 50
 def sqlite() -> Iterator[Callable[[], str]]:
     """Makes URLs of new SQLite files."""
     with tempfile.TemporaryDirectory() as directory:
-        yield lambda: f"sqlite:///{Path(directory, secrets.token_hex(4))}.db"
+        yield lambda: f"sqlite:///{Path(directory, secrets.token_hex(4))}.db?timeout=20"
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def redis() -> Iterator[Callable[[], str]]:
     """Makes URLs of new deployments in a Redis of our own."""
     server = redis_server.RedisServer()
     try:
-        yield lambda: f"{server.url}?prefix={secrets.token_hex(4)}"
+        yield lambda: f"{server.url}?prefix={secrets.token_hex(4)}&timeout=20"
     finally:
         server.stop()
 
