@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -18,8 +17,6 @@ from otel_sessions import ConcurrencyExceededError
 from otel_sessions.limits import Concurrency, Quota, Rate, Tier
 from otel_sessions.stores import from_url
 from otel_sessions.typing import Store
-
-from .. import redis_server
 
 PROCESSES = 4
 THREADS = 100
@@ -86,9 +83,7 @@ sys.stdin.readline()
 
 @pytest.fixture(name="url", params=["sqlite", "redis"])
 def _url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/sessions.db?timeout=60"
-    return f"{redis_server.shared().url}?prefix={secrets.token_hex(4)}&timeout=60"
+    return store_url(request.param, tmp_path)
 
 
 @pytest.fixture(name="store")
