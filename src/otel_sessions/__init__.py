@@ -15,9 +15,9 @@ from ._context import BoundExecutor, bind
 from ._decorators import session
 from ._hook_events import RejectionEvent, ThresholdEvent, UsageEvent
 from ._hooks import Hook, on
-from ._lease import Lease
-from ._limit_status import QuotaStatus
 from ._limited import limited
+from ._limiting.lease import Lease
+from ._limiting.status import QuotaStatus
 from ._session import Session, current_session
 from ._statistics import SessionStatistics
 from ._turn import Turn

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ._limit_status import LimitStatus
+from ._limiting.status import LimitStatus
 from .exceptions import LimitExceededError, LimitUnknownError
 
 _TYPE: Final = "https://iana.org/assignments/http-problem-types"

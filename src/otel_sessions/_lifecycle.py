@@ -24,8 +24,8 @@ from ._config import Settings
 from ._endings import Endings
 from ._guard import guarded, log, swallow
 from ._ledger import Failed, Ledger
-from ._limit_gauges import LimitGauges
-from ._limiter import Limiter
+from ._limiting.gauges import LimitGauges
+from ._limiting.limiter import Limiter
 from ._live import Live
 from ._meter import Meter
 from ._models import Attributes, Beginning, EndReason, SessionRecord, Status, Totals

@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapp
 from types import TracebackType
 from typing import Any, TypeVar
 
-from . import _lease, _values
-from ._lease import Lease
+from . import _values
+from ._limiting import lease as leasing
+from ._limiting.lease import Lease
 from ._session import current_session
 from .exceptions import InvalidValueError
 
@@ -45,7 +46,7 @@ class _Passage:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        await _lease.release(self._held, exc)
+        await leasing.release(self._held, exc)
 
 
 def limited(

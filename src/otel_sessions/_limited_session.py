@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
-from . import _lease, _values
-from ._allowances import kind_of
+from . import _values
 from ._counting.forecast import UNKNOWN
-from ._lease import Lease
-from ._limit_status import QuotaStatus
+from ._limiting import lease as leasing
+from ._limiting.allowances import kind_of
+from ._limiting.lease import Lease
+from ._limiting.status import QuotaStatus
 from ._view import SessionView
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class LimitedSession(SessionView):
         if self._live is None:
             ask()
         else:
-            await _lease.acquire(self._lifecycle.limiter, leases, ask)
+            await leasing.acquire(self._lifecycle.limiter, leases, ask)
 
     def limit(self, limit: Limit) -> None:
         """Give this session a limit of its own, in place of its tier's of the same kind and name.

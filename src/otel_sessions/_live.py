@@ -15,7 +15,7 @@ from ._telemetry import LiveSpan
 from .limits.policy import unwritten, written
 
 if TYPE_CHECKING:
-    from ._allowances import Allowances
+    from ._limiting.allowances import Allowances
     from .limits.policy import Limit
 
 _GENERATION_NS: Final = 60 * 1_000_000_000

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from ._consumption import Consumption, total
-from ._limiter import Limiter
+from ._limiting.limiter import Limiter
 from ._live import Live
 from ._prices import PriceList
 from ._recorder import Recorder

@@ -20,9 +20,9 @@ from opentelemetry import trace
 
 from . import _process, _runtime, _values
 from ._guard import guarded, log, swallow
-from ._lease import Lease
-from ._limit_status import LimitStatus
-from ._limiter import Limiter
+from ._limiting.lease import Lease
+from ._limiting.limiter import Limiter
+from ._limiting.status import LimitStatus
 from ._live import Live
 from ._recorder import exception_type
 from ._session import Session

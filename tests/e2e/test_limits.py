@@ -18,6 +18,8 @@ from otel_sessions.limits import Concurrency, Quota, Rate, Tier
 from otel_sessions.stores import from_url
 from otel_sessions.typing import Store
 
+from .store_urls import store_url
+
 PROCESSES = 4
 THREADS = 100
 ASKS = 5

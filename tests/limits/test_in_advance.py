@@ -10,7 +10,7 @@ import pytest
 
 import otel_sessions
 from otel_sessions import InvalidValueError, QuotaExceededError, RateLimitedError, StoreError
-from otel_sessions._in_advance import InAdvance
+from otel_sessions._limiting.in_advance import InAdvance
 from otel_sessions.limits import Quota, Rate, Tier
 from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import record_sessions

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from ._counting.buckets import Bucket
-from .exceptions import InvalidValueError
-from .limits.policy import TOTAL, Concurrency, Limit, Quota, Rate, Scope, window_name
+from .._counting.buckets import Bucket
+from ..exceptions import InvalidValueError
+from ..limits.policy import TOTAL, Concurrency, Limit, Quota, Rate, Scope, window_name
 
 if TYPE_CHECKING:
-    from ._live import Live
-    from .limits.tiers import Tier
+    from .._live import Live
+    from ..limits.tiers import Tier
 
 Actor: TypeAlias = "tuple[str | None, str | None]"
 """The session's user and its tenant."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from . import _semconv as sc
-from ._allowances import Gauge
-from ._counting.buckets import Admission, Charge, Level
-from ._limit_status import LimitStatus, moment, seconds_until, window_seconds
-from ._models import Attributes
-from .exceptions import ConcurrencyExceededError, LimitExceededError, QuotaExceededError, RateLimitedError
+from .. import _semconv as sc
+from .._counting.buckets import Admission, Charge, Level
+from .._models import Attributes
+from ..exceptions import ConcurrencyExceededError, LimitExceededError, QuotaExceededError, RateLimitedError
+from .allowances import Gauge
+from .status import LimitStatus, moment, seconds_until, window_seconds
 
 _ERRORS: Final[Mapping[str, type[LimitExceededError]]] = {
     "quota": QuotaExceededError,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ._allowances import Gauge
-from ._counting.buckets import Level
-from ._hook_events import REJECTED, THRESHOLD, USAGE, RejectionEvent, ThresholdEvent, UsageEvent
-from ._hooks import hooks
-from ._live import Live
-from ._statistics import moment
+from .._counting.buckets import Level
+from .._hook_events import REJECTED, THRESHOLD, USAGE, RejectionEvent, ThresholdEvent, UsageEvent
+from .._hooks import hooks
+from .._live import Live
+from .._statistics import moment
+from .allowances import Gauge
 
 
 class Asking:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from ._counting.buckets import Admission, Bucket, Charge, Level, Standing
-from .typing import LimitStore
+from .._counting.buckets import Admission, Bucket, Charge, Level, Standing
+from ..typing import LimitStore
 
 _SHARE: Final = 128
 """For which part of a window what was taken is good where the window moves: its steps are as long."""

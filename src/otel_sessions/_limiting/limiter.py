@@ -7,32 +7,32 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from ._allowances import Allowances, kind_of, left_by
-from ._asked import Asked, Passed, unenforced
-from ._counting.buckets import Admission, Bucket, Charge, Level, Standing
-from ._guard import log
-from ._in_advance import InAdvance
-from ._lease import Lease
-from ._leases import Leases
-from ._ledger import Failed, Ledger
-from ._limit_signals import LimitSignals
-from ._limit_status import QuotaStatus, status_of
-from ._live import Live
-from ._measured import Measured
-from ._models import SessionRecord
-from ._recorder import Recorder
-from ._telemetry import Telemetry
-from ._values import MAX_QUANTITY
-from .exceptions import InvalidValueError, LimitUnknownError
-from .limits.policy import Limit, Quota
-from .limits.tiers import Tier, tiers
-from .security.redaction import is_redacted
-from .stores import MemoryStore
+from .._counting.buckets import Admission, Bucket, Charge, Level, Standing
+from .._guard import log
+from .._ledger import Failed, Ledger
+from .._live import Live
+from .._models import SessionRecord
+from .._recorder import Recorder
+from .._telemetry import Telemetry
+from .._values import MAX_QUANTITY
+from ..exceptions import InvalidValueError, LimitUnknownError
+from ..limits.policy import Limit, Quota
+from ..limits.tiers import Tier, tiers
+from ..security.redaction import is_redacted
+from ..stores import MemoryStore
+from .allowances import Allowances, kind_of, left_by
+from .asked import Asked, Passed, unenforced
+from .in_advance import InAdvance
+from .lease import Lease
+from .leases import Leases
+from .measured import Measured
+from .signals import LimitSignals
+from .status import QuotaStatus, status_of
 
 if TYPE_CHECKING:
-    from ._config import Settings
-    from .security.pseudonyms import Pseudonyms
-    from .typing import Clock
+    from .._config import Settings
+    from ..security.pseudonyms import Pseudonyms
+    from ..typing import Clock
 
 _MAX_OWN: Final = 64
 _MAX_OVER: Final = 100_000

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from .exceptions import InvalidValueError
+from ..exceptions import InvalidValueError
 
 if TYPE_CHECKING:
-    from ._counting.buckets import Charge
-    from ._limiter import Limiter
-    from ._live import Live
+    from .._counting.buckets import Charge
+    from .._live import Live
+    from .limiter import Limiter
 
 
 class Lease:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import NamedTuple
 
-from ._allowances import Gauge
-from ._counting.buckets import Level
-from ._counting.forecast import UNKNOWN, Forecast, forecast
-from .exceptions import LimitExceededError
-from .limits.policy import TOTAL, Quota
+from .._counting.buckets import Level
+from .._counting.forecast import UNKNOWN, Forecast, forecast
+from ..exceptions import LimitExceededError
+from ..limits.policy import TOTAL, Quota
+from .allowances import Gauge
 
 
 class QuotaStatus(NamedTuple):

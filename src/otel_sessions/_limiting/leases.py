@@ -6,12 +6,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from weakref import WeakValueDictionary
 
-from . import _collector
-from ._allowances import RENEWALS
-from ._counting.buckets import Charge
-from ._guard import log
-from ._lease import Lease
-from .typing import Clock
+from .. import _collector
+from .._counting.buckets import Charge
+from .._guard import log
+from ..typing import Clock
+from .allowances import RENEWALS
+from .lease import Lease
 
 
 class Leases:

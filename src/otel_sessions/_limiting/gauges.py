@@ -6,14 +6,14 @@ import time
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-from . import _semconv as sc
-from ._allowances import group_of
-from ._counting.buckets import Bucket, Standing
-from ._ledger import Ledger
-from ._limiter import Limiter
-from ._telemetry import Reader, Telemetry
-from .limits.policy import Quota
-from .limits.tiers import Tier
+from .. import _semconv as sc
+from .._counting.buckets import Bucket, Standing
+from .._ledger import Ledger
+from .._telemetry import Reader, Telemetry
+from ..limits.policy import Quota
+from ..limits.tiers import Tier
+from .allowances import group_of
+from .limiter import Limiter
 
 Values: TypeAlias = "Mapping[tuple[str | None, ...], float]"
 

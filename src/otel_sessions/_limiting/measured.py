@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from . import _collector
-from . import _semconv as sc
-from ._guard import dropped, guarded
-from ._live import Live
+from .. import _collector
+from .. import _semconv as sc
+from .._guard import dropped, guarded
+from .._live import Live
 
 _MAX_PENDING: Final = 10_000
 

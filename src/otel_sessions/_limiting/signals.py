@@ -7,21 +7,21 @@ from typing import Final
 
 from opentelemetry._logs import SeverityNumber
 
-from . import _semconv as sc
-from ._allowances import Gauge
-from ._asked import Asked, described, error_of, share
-from ._counting.buckets import CRITICAL, WARNING, Admission, Level
-from ._guard import guarded
-from ._hook_events import REJECTED, THRESHOLD, USAGE
-from ._hooks import hooks
-from ._ledger import Ledger
-from ._limit_hooks import Asking
-from ._live import Live
-from ._recorder import Recorder
-from ._telemetry import Telemetry
-from ._uses import Use
-from .exceptions import LimitExceededError
-from .typing import Clock
+from .. import _semconv as sc
+from .._counting.buckets import CRITICAL, WARNING, Admission, Level
+from .._guard import guarded
+from .._hook_events import REJECTED, THRESHOLD, USAGE
+from .._hooks import hooks
+from .._ledger import Ledger
+from .._live import Live
+from .._recorder import Recorder
+from .._telemetry import Telemetry
+from .._uses import Use
+from ..exceptions import LimitExceededError
+from ..typing import Clock
+from .allowances import Gauge
+from .asked import Asked, described, error_of, share
+from .hooks import Asking
 
 _MAX_OWN_NAMES: Final = 100
 _MAX_SAID: Final = 10_000
