@@ -205,4 +205,4 @@ def sweep() -> None:
     """Do one round of the background thread's work now: merge what is pending, end what has expired."""
     runtime = _runtime.get()
     if runtime.enabled:
-        runtime.lifecycle.sweep()
+        runtime.upkeep.sweep()

@@ -1,19 +1,16 @@
-"""The life of a session: start, resume, rotate, and the round of the background.
+"""The life of a session: start, resume, rotate.
 
-This is where it is decided when a session begins and goes on; how it ends stands in `_endings`, what is then said about
-it is the emitter's job, and where it is kept is the store's.
+This is where it is decided when a session begins and goes on; how it ends stands in `_endings`, what is done without
+being asked in `_upkeep`. What is then said about a session is the emitter's job, and where it is kept is the store's.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
 import os
 import random
 import sys
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +26,6 @@ from ._limiting.limiter import Limiter
 from ._live import Live
 from ._meter import Meter
 from ._models import Attributes, Beginning, EndReason, SessionRecord, Status, Totals
-from ._outflow import AT_ONCE, Outflow
 from ._prices import PriceList
 from ._recorder import Recorder
 from ._recovery import Recovery
@@ -71,7 +67,6 @@ class Lifecycle:
             timeout=settings.crash_timeout,
             in_thread=settings.background,
         )
-        self._outflow = Outflow(telemetry.flush, in_thread=settings.background)
         self.recorder = Recorder(ledger, telemetry, clock, settings.redact)
         self.limiter = Limiter(
             settings,
@@ -83,7 +78,7 @@ class Lifecycle:
             outside=self._outside,
         )
         self.endings.on_end = self.limiter.forget
-        self._gauges = LimitGauges(ledger, telemetry, self.limiter)
+        self.gauges = LimitGauges(ledger, telemetry, self.limiter)
         self.meter = Meter(
             self.recorder,
             self.limiter,
@@ -101,7 +96,6 @@ class Lifecycle:
     def _begin(self) -> None:
         # Not the module's generator: an application that seeds it for its own purposes must not repeat our ids.
         self._random = random.Random(os.urandom(32))  # noqa: S311 - an id is unique, not secret; what clients hold is
-        self._sweeping = threading.Lock()
         vars(self).pop("threads", None)
 
     async def _outside(self, function: Callable[[], None]) -> None:
@@ -143,8 +137,10 @@ class Lifecycle:
         self._makeshift = kept is None
         return Pseudonyms(kept or os.urandom(32))
 
-    def _replace_makeshift(self) -> None:
-        """The store could not be asked for its key before: other processes have that, and know our clients by it."""
+    def replace_makeshift(self) -> None:
+        """Ask the store for its key if it could not be asked before: other processes know our clients by that."""
+        if not self._makeshift:
+            return
         kept = self.ledger.call("secret", self.store.secret, failed=None)
         if kept is not None:
             self.pseudonyms = Pseudonyms(kept)
@@ -365,7 +361,7 @@ class Lifecycle:
         if began.topology == "scoped":
             next_one = self.begin_scoped(began.type, live.user, began.tier, live.platform, began.attributes, began.id)
             self.ledger.store_scoped(next_one)
-            return self._succeed(live, next_one)
+            return self.succeed(live, next_one)
         successor = began._replace(
             id=self.mint(),
             started_ns=self.clock.time_ns(),
@@ -374,9 +370,9 @@ class Lifecycle:
             previous_id=began.id,
             reservation=None,
         )
-        return self._succeed(live, self._create(successor))
+        return self.succeed(live, self._create(successor))
 
-    def _succeed(self, live: Live, successor: Live) -> Live:
+    def succeed(self, live: Live, successor: Live) -> Live:
         """Hand on what is under way: requests that run in the rotated session go on in its successor."""
         with live.lock:
             operations, live.operations = live.operations, 0
@@ -389,109 +385,20 @@ class Lifecycle:
             live.successor = successor
         return successor
 
-    # -- the background -----------------------------------------------------------------------------------------------
-
-    def sweep(self) -> None:
-        """One round of the background thread: merge what happened here, end what has expired."""
-        self.limiter.measured.settle_all()
-        self.endings.end_left_behind()
-        self.telemetry.bind()
-        with self._sweeping:
-            # First, because these have to be in time.
-            self.limiter.leases.renew()
-            now = self.clock.time_ns()
-            if self._makeshift:
-                self._replace_makeshift()
-            self.endings.settle()
-            self._store_late()
-            for live in list(self.ledger.entered.values()):
-                self.ledger.touch(live)
-            self.ledger.flush()
-            self.ledger.recent.turn(now)
-            self.endings.expire_unstored(now)
-            self._expire(now)
-            self.recovery.round()
-            self.limiter.tidy()
-
-    def _store_late(self) -> None:
-        """Store what could not be stored when it started. A client that has got another session by now goes on in that.
-
-        It came to a process that did not know it while the store could not be asked for the session it had.
-        """
-        for live, holder in self.ledger.store_all_late():
-            with self.ledger.merging:
-                if holder.is_active and self.end(live, "success", "rotated"):
-                    self._succeed(live, self.ledger.recent.keep(self.ledger.recent.of(holder)))
-
-    def _expire(self, now: int) -> None:
-        """End what the store says is due: some at a time, for there may be a million. The rest waits for a round."""
-        due = iter(self.ledger.call("due", self.store.due, now, failed=()))
-        while records := self.ledger.call("due", lambda: list(itertools.islice(due, AT_ONCE)), failed=[]):
-            self.endings.expire(records, now)
-            self.limiter.leases.renew()
-            if len(records) == AT_ONCE and not self._outflow.keeps_up():
-                return
-
-    def settle(self) -> None:
-        """Tell the store what it does not know yet."""
-        self.limiter.measured.settle_all()
-        self.endings.settle()
-        self._store_late()
-        self.ledger.flush()
-
-    def export(self) -> None:
-        """Wait until what was emitted has been exported, as far as the SDK can say."""
-        if self.ledger.shared is None:
-            self.telemetry.flush()
-        else:
-            self.recovery.export()
-
-    def open_here(self) -> Iterator[Live]:
-        """What cannot outlive this process: scoped sessions, and durable ones if nobody else sees the store."""
-        self.endings.end_left_behind()
-        yield from [*self.ledger.open.values(), *self.ledger.unstored.values()]
-        self.ledger.flush()
-        if not self.store.shared:
-            for record in self.ledger.call("active", self.store.active, failed=[]):
-                yield self.ledger.recent.of(record)
-
-    def end_here(self, keeps_up: Callable[[], bool], *, but: Collection[str] = ()) -> None:
-        """End what cannot outlive this process, `but` these ids, at the pace of the exporter.
-
-        Args:
-            keeps_up: waits for the exporter; once it has been in vain, nobody waits again.
-            but: the ids of sessions that go on.
-        """
-        waits = True
-        for number, live in enumerate(self.open_here(), 1):
-            if live.beginning.id not in but:
-                self.end(live, "cancelled", "shutdown")
-            if number % AT_ONCE == 0 and waits:
-                waits = keeps_up()
-
-    def shutdown(self) -> None:
-        """End what cannot outlive this process, and everything else."""
-        self.limiter.measured.settle_all()
-        self.end_here(functools.partial(self._outflow.keeps_up, at_exit=True))
-        self.endings.give_up()
-        self.limiter.shutdown()
-        self.limiter.tidy()
-        self._gauges.shutdown()
-        self.recovery.retire()
-        self.ledger.shutdown()
-        if "threads" in vars(self):
-            self.threads.close()
-
     def after_fork(self) -> None:
         """Start afresh in a child process: what was open belongs to the parent."""
         self._begin()
         self.used = False
         self.endings.after_fork()
         self.ledger.after_fork()
-        self._outflow.after_fork()
         self.recovery.after_fork()
         self.limiter.after_fork()
         self.telemetry.after_fork()
+
+    def close(self) -> None:
+        """The threads in which the store was waited for end."""
+        if "threads" in vars(self):
+            self.threads.close()
 
 
 def _nothing() -> None:

@@ -16,6 +16,7 @@ from ._hooks import hooks
 from ._ledger import Ledger
 from ._lifecycle import Lifecycle, SystemClock
 from ._telemetry import Telemetry
+from ._upkeep import Upkeep
 from .exceptions import ConfigurationError, SessionsError
 from .stores import from_url
 
@@ -53,7 +54,8 @@ class Runtime:
         self.lifecycle.on_first_use = self._on_first_use
         self.may_block = settings.enabled and ledger.shared is not None
         """Whether the beginning and the end of a session may have to wait for a store outside of this process."""
-        self.background = Background(self.lifecycle.sweep, settings.flush_interval)
+        self.upkeep = Upkeep(self.lifecycle)
+        self.background = Background(self.upkeep.sweep, settings.flush_interval)
         if successor_of is not None and successor_of.lifecycle.used:
             self._on_first_use()
 
@@ -98,12 +100,13 @@ class Runtime:
     def stop(self) -> None:
         """End what cannot outlive this process, and the thread."""
         self.background.stop()
-        self.lifecycle.shutdown()
+        self.upkeep.shutdown()
 
     def after_fork(self) -> None:
         """Start afresh in a child process."""
         self.background.after_fork()
         self.lifecycle.after_fork()
+        self.upkeep.after_fork()
 
 
 def _store(settings: Settings) -> Store:
@@ -169,7 +172,7 @@ def configure(**settings: Any) -> Runtime:
         if old is not None:
             old.background.stop()
             if keep is None:
-                old.lifecycle.shutdown()
+                old.upkeep.shutdown()
         current = new
         return new
 

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from . import _runtime
 from ._guard import guarded
 from ._hooks import hooks
 from ._outflow import Outflow
-
-if TYPE_CHECKING:
-    from ._lifecycle import Lifecycle
 
 _HOOKS_SECONDS: Final = 1.0
 """For how long hooks may keep a server from stopping."""
@@ -53,20 +50,21 @@ class Serving:
         self.leave(application)
         runtime = _runtime.current
         if not self._running and runtime is not None and runtime.lifecycle.used:
-            await runtime.lifecycle.threads.call(_finish, runtime.lifecycle, self._before, self._patience)
+            await runtime.lifecycle.threads.call(_finish, runtime, self._before, self._patience)
 
     def after_fork(self) -> None:
         """In a child process no application runs yet."""
         self._running = set()
 
 
-def _finish(lifecycle: Lifecycle, before: frozenset[str], patience: float) -> None:
+def _finish(runtime: _runtime.Runtime, before: frozenset[str], patience: float) -> None:
     deadline = time.monotonic() + patience
+    upkeep, ledger = runtime.upkeep, runtime.lifecycle.ledger
 
     def export() -> None:
-        lifecycle.export()
+        upkeep.export()
         # The last figures of a process that ends now are those that a backend goes on showing.
-        lifecycle.telemetry.flush_metrics()
+        runtime.telemetry.flush_metrics()
 
     outflow = Outflow(export, in_thread=True)
 
@@ -75,11 +73,11 @@ def _finish(lifecycle: Lifecycle, before: frozenset[str], patience: float) -> No
 
     with guarded("finish what is pending when a server stops"):
         hooks.drain(_HOOKS_SECONDS)
-        if lifecycle.ledger.shared is None:
-            lifecycle.end_here(keeps_up, but=before)
+        if ledger.shared is None:
+            upkeep.end_here(keeps_up, but=before)
         else:
-            lifecycle.settle()
-            lifecycle.ledger.resign()
+            upkeep.settle()
+            ledger.resign()
         keeps_up()
 
 
@@ -88,7 +86,7 @@ def _open_now() -> frozenset[str]:
     runtime = _runtime.current
     if runtime is None or not runtime.lifecycle.used or runtime.lifecycle.ledger.shared is not None:
         return frozenset()
-    return frozenset(live.beginning.id for live in runtime.lifecycle.open_here())
+    return frozenset(live.beginning.id for live in runtime.upkeep.open_here())
 
 
 serving: Final = Serving()
