@@ -190,7 +190,8 @@ class TestLimits:
                 scope="user",
                 retry_after=39.5,
                 reset_at=None,
-            )
+            ),
+            of_request=True,
         )
         assert f"HTTP/1.1 {answer.status} Too Many Requests" == status
         told = {name: value for name, value in answer.headers if name != "Content-Length"}

@@ -73,7 +73,9 @@ class TestExamples:
         assert [200, 429] == [first.status_code, second.status_code]
         assert {"answer": "I counted 60 words."} == first.json()
         assert 0 < int(second.headers["Retry-After"]) <= 86_400
-        assert second.headers["RateLimit"].startswith('"tokens-day";r=40;t=')
+        # The fields count requests: of tokens they say nothing.
+        assert ["tokens-day"] == second.json()["violated-policies"]
+        assert '"requests-1s";r=0;t=1' == second.headers["RateLimit"]
         with httpx.Client(base_url=address, trust_env=False) as other:
             never = other.post("/answers", json={"text": "word " * 101})
         assert 429 == never.status_code

@@ -11,7 +11,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple, TypeGuard
 from uuid import UUID
@@ -74,6 +74,10 @@ class Passage(NamedTuple):
     """How the limits stand that it was asked for."""
     leases: Sequence[Lease] = ()
     """The slots that it holds until it is over."""
+
+    def and_also(self, other: Passage) -> Passage:
+        """What both say."""
+        return Passage([*self.statuses, *other.statuses], [*self.leases, *other.leases])
 
     def release(self) -> None:
         """Give its slots back."""
@@ -207,8 +211,17 @@ class WebSessions:
         """The names of the limits that each request is asked for."""
         return self.runtime.settings.web_limits if self._limits is None else self._limits
 
-    def admit(self, session: Session) -> Passage:
+    @property
+    def own_limits(self) -> Sequence[str]:
+        """Those that were named here, and not in the settings."""
+        return self._limits or ()
+
+    def admit(self, session: Session, *, but: Collection[str] = ()) -> Passage:
         """Ask the limits for one request: one of each quota, once for each rate, and a slot of each concurrency limit.
+
+        Args:
+            session: whose request it is.
+            but: the limits that were asked for it already.
 
         Raises:
             LimitExceededError: one refused.
@@ -219,6 +232,9 @@ class WebSessions:
             return Passage()
         limiter = session._lifecycle.limiter
         uses, rates, slots = self._asked(limiter)
+        if but:
+            uses, rates = ({name: 1 for name in names if name not in but} for names in (uses, rates))
+            slots = [name for name in slots if name not in but]
         leases = [limiter.lease(live, name) for name in slots]
         passed = limiter.admit(live, uses=uses, rates=rates, leases=leases)
         return Passage(passed.statuses(), leases)
@@ -233,7 +249,13 @@ class WebSessions:
                 for kind in ("quota", "rate", "concurrency")
             }
             for name in set(names) - {each for some in of.values() for each in some}:
-                log.once(logging.ERROR, f"limit {name}", "No tier has a limit %r: requests are not asked for it.", name)
+                log.once(
+                    logging.ERROR,
+                    f"limit {name}",
+                    "No tier has a limit %r: requests are not asked for it. There are %s.",
+                    name,
+                    ", ".join(sorted(limiter.names)) or "none",
+                )
             asked = dict.fromkeys(of["quota"], 1), dict.fromkeys(of["rate"], 1), of["concurrency"]
             self._known = limiter, names, asked
         return asked

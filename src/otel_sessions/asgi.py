@@ -32,7 +32,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_SEEN: Final = "otel_sessions"
+_EXCHANGE: Final = "otel_sessions.exchange"
 _FORBIDDEN: Final = 403
 # Policy violation is how a WebSocket is refused, 1011 how a server fails (RFC 6455, section 7.4.1).
 _STATUS_OF_CLOSE: Final = {1008: _FORBIDDEN, 1011: 500}
@@ -52,8 +52,9 @@ class SessionMiddleware:
         cookie: whether clients may be given a cookie; the setting `cookie` goes before this.
         limits: names of limits that each request is asked for, together; by default the setting `web_limits`.
 
-    What a limit refuses, here or anywhere in the application, is answered with 429, unless the application answers it
-    itself.
+    What a limit refuses, here or anywhere in the application, is answered with 429, unless the application answers what
+    it has asked itself. Where one of these stands inside another, because an application is mounted in another or was
+    instrumented as well, the outermost opens the session, and the limits of each are asked once.
 
     Raises:
         InvalidValueError: `type` or one of `limits` cannot be a name.
@@ -74,12 +75,12 @@ class SessionMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or connection."""
-        if (
-            scope["type"] not in {"http", "websocket"}
-            or _SEEN in scope
-            or self._sessions.excludes(scope.get("path", ""))
-        ):
+        if scope["type"] not in {"http", "websocket"} or self._sessions.excludes(scope.get("path", "")):
             await (self._run_lifespan if scope["type"] == "lifespan" else self.app)(scope, receive, send)
+            return
+        outer = scope.get(_EXCHANGE)
+        if outer is not None:
+            await outer.go_on(self._sessions, functools.partial(self.app, scope, receive, send), send)
             return
         try:
             if not self._sessions.is_ready:
@@ -112,7 +113,7 @@ class _Exchange:
     """One request or connection, from its first message to its last."""
 
     def __init__(self, sessions: WebSessions, scope: Scope) -> None:
-        scope[_SEEN] = True
+        scope[_EXCHANGE] = self
         self._sessions = sessions
         self._scope = scope
         self._status: int | None = None
@@ -126,6 +127,9 @@ class _Exchange:
         self._slot = _context.Slot()
         self._client: Client | None = None
         self._passage = Passage()
+        self._limits: set[str] = set()
+        """Which ones were asked."""
+        self._refused = False
         evidence = self._evidence()
         self._client = sessions.recognise(evidence)
         if self._client is None and not _is_preflight(scope):
@@ -174,37 +178,54 @@ class _Exchange:
         websocket = self._scope["type"] == "websocket"
         attached = self._slot.attach()
         error: BaseException | None = None
+        inner = functools.partial(app, self._scope, self._receiving(receive) if websocket else receive, self._sending)
         try:
-            await self._admit()
-            await app(self._scope, self._receiving(receive) if websocket else receive, self._sending)
-        except (LimitExceededError, LimitUnknownError) as refusal:
-            if not await self._refuse(refusal):
-                error = refusal
-                raise
+            await self._admitted(self._sessions, self._sessions.limits, inner, self._sending)
         except BaseException as exc:
             error = exc
             raise
         finally:
             _context.detach(attached)
-            if self._passage.leases:
-                await self._release(error)
+            # Else each would hold the other, until the garbage collector comes.
+            self._scope.pop(_EXCHANGE, None)
             session = self._slot.session
             if session is not None:
                 self._end(session, error)
             elif self._client is None and not _is_preflight(self._scope):
                 self._sessions.warn_unrecognised()
+            # Last: where a request is cancelled, each wait is.
+            if self._passage.leases:
+                await self._release(error)
 
-    async def _admit(self) -> None:
-        """Ask the limits; the event loop does not wait for a store."""
-        session = self._slot.session
-        if session is None or not self._sessions.limits:
-            return
-        lifecycle = self._sessions.runtime.lifecycle
+    async def go_on(self, sessions: WebSessions, app: Callable[[], Awaitable[None]], send: Send) -> None:
+        """Go on inside another of our middlewares, which may have limits of its own: those of a mounted application."""
+        await self._admitted(sessions, sessions.own_limits, app, send)
+
+    async def _admitted(
+        self, sessions: WebSessions, limits: Sequence[str], app: Callable[[], Awaitable[None]], send: Send
+    ) -> None:
+        """Run the application if the limits allow it; answer what they refuse, now or later on."""
+        admitted = False
+        try:
+            if limits and self._slot.session is not None and not _is_preflight(self._scope):
+                await self._admit(sessions, self._slot.session)
+            admitted = True
+            await app()
+        except (LimitExceededError, LimitUnknownError) as refusal:
+            # Nobody can any more, if the response is under way.
+            if self._answered:
+                raise
+            await self._refuse(answer(refusal, of_request=not admitted), send)
+
+    async def _admit(self, sessions: WebSessions, session: Session) -> None:
+        """Ask the limits that were not asked yet; the event loop does not wait for a store."""
 
         def ask() -> None:
-            self._passage = self._sessions.admit(session)
+            passage = sessions.admit(session, but=self._limits)
+            self._passage = self._passage.and_also(passage) if self._limits else passage
+            self._limits.update(sessions.limits)
 
-        await lifecycle.limiter.outside(ask)
+        await sessions.runtime.lifecycle.limiter.outside(ask)
 
     async def _release(self, error: BaseException | None) -> None:
         # A coroutine that is closed cannot wait any more.
@@ -213,33 +234,24 @@ class _Exchange:
         else:
             await self._sessions.runtime.lifecycle.limiter.outside(self._passage.release)
 
-    async def _refuse(self, refusal: LimitExceededError | LimitUnknownError) -> bool:
-        """Answer what a limit refused; False if the response is under way already."""
-        if self._answered:
-            return False
-        if self._scope["type"] == "websocket":
-            await self._refuse_websocket(refusal)
-        else:
-            await self._respond(answer(refusal), "http.response")
-        return True
-
-    async def _refuse_websocket(self, refusal: LimitExceededError | LimitUnknownError) -> None:
-        if not self._accepted and "websocket.http.response" in (self._scope.get("extensions") or {}):
-            await self._respond(answer(refusal), "websocket.http.response")
+    async def _refuse(self, reply: Answer, send: Send) -> None:
+        """Answer what a limit refused."""
+        self._refused = True
+        if self._scope["type"] == "http":
+            await _respond(reply, "http.response", send)
+        elif not self._accepted and "websocket.http.response" in (self._scope.get("extensions") or {}):
+            await _respond(reply, "websocket.http.response", send)
         else:
             # Before it was accepted the server answers with 403; afterwards the client knows when to come again.
-            await self._sending({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
-
-    async def _respond(self, reply: Answer, kind: str) -> None:
-        headers = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
-        await self._sending({"type": f"{kind}.start", "status": reply.status, "headers": headers})
-        await self._sending({"type": f"{kind}.body", "body": reply.body})
+            await send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
 
     def _end(self, session: Session, error: BaseException | None) -> None:
         # A disconnect is the client's choice: servers raise an OSError from `send`, frameworks one of these.
         if error is not None and (error is self._gone or type(error).__name__ in _DISCONNECTS):
             error = None
-        self._sessions.finish(session, self._status, error)
+        # A server that cannot say more refuses a WebSocket with 403; nobody was denied access by that.
+        status = None if self._refused and self._status == _FORBIDDEN else self._status
+        self._sessions.finish(session, status, error)
 
     def _receiving(self, receive: Receive) -> Receive:
         """A WebSocket's messages are activity of the session."""
@@ -334,6 +346,12 @@ def _user(scope: Scope) -> str | None:
         if isinstance(value, str) and value:
             return value
     return None
+
+
+async def _respond(reply: Answer, kind: str, send: Send) -> None:
+    headers = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
+    await send({"type": f"{kind}.start", "status": reply.status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": reply.body})
 
 
 async def _nowhere(_message: Message) -> None:

@@ -74,7 +74,8 @@ class LimitExceededError(SessionsError):
         window: of the limit: `day`, `60 s`, `total`; empty for concurrency.
         window_seconds: how long that is; None if it has no end.
         scope: whose limit it is: the `session`'s, the `user`'s or the `tenant`'s.
-        retry_after: in how many seconds the amount would fit; None if it never will.
+        retry_after: in how many seconds the amount would fit; None if it never will. Of concurrency nobody knows when a
+            slot is given back: after how many seconds it is worth asking again.
         reset_at: when what is used begins to go down, or begins anew; None if it does not by itself.
     """
 
@@ -110,8 +111,10 @@ class LimitExceededError(SessionsError):
     def __str__(self) -> str:
         asked = f"{self.amount:g} of {self.name} asked for by this {self.scope}"
         window = f" per {self.window}" if self.window not in {"", "total"} else ""
-        when = "never" if self.retry_after is None else f"in {self.retry_after:.3g} s"
-        return f"{self.kind}: {asked}, {self.used:g} of {self.limit:g}{window} used; there will be room {when}"
+        return f"{self.kind}: {asked}, {self.used:g} of {self.limit:g}{window} used; there will be room {self._when()}"
+
+    def _when(self) -> str:
+        return "never" if self.retry_after is None else f"in {self.retry_after:.3g} s"
 
 
 _FIELDS = ("amount", "used", "limit", "window", "window_seconds", "scope", "retry_after", "reset_at")
@@ -137,3 +140,6 @@ class ConcurrencyExceededError(LimitExceededError):
     """Too much is under way at once."""
 
     kind = "concurrency"
+
+    def _when(self) -> str:
+        return "never" if self.retry_after is None else "when a slot is given back"

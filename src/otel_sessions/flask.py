@@ -56,7 +56,8 @@ class Sessions:
         limits: names of limits that each request is asked for, together; by default the setting `web_limits`.
 
     What a limit refuses, here or anywhere in the application, is answered with 429, unless the application has an error
-    handler for it.
+    handler for it. Where one application is mounted in another, the outer one opens the session, and the limits of each
+    are asked once.
 
     Raises:
         InvalidValueError: `type` or one of `limits` cannot be a name.
@@ -127,7 +128,7 @@ class Sessions:
             with guarded("open the session of a request"):
                 exchange.begin()
             # Outside of the guard: what a limit refuses, Flask's error handlers answer.
-            exchange.admit()
+            exchange.admit(self._sessions)
 
     def mark(self, response: Response) -> Response:
         """Give the client of the current request what lets it be recognised again, before Flask saves its session."""
@@ -153,8 +154,12 @@ class _Exchange:
         self._framework: Any = None
         self._secure = False
         self._status: int | None = None
-        self._begun = self._done = self._preflight = self._asked = False
+        self._begun = self._done = self._preflight = False
         self._passage = Passage()
+        self._limits: set[str] = set()
+        """Which ones were asked."""
+        self.refusal: BaseException | None = None
+        """What they refused."""
 
     def run(self, wsgi_app: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *args: Any) -> Any:
@@ -171,7 +176,8 @@ class _Exchange:
             raise
         finally:
             _context.detach(attached)
-        if isinstance(response, list | tuple) or _is_file(response, environ):
+        # Of a file that the server sends by itself nobody would see the end, and slots are held until then.
+        if isinstance(response, list | tuple) or (_is_file(response, environ) and not self._passage.leases):
             self.finish(None)
             return response
         return _Stream(response, self)
@@ -207,13 +213,23 @@ class _Exchange:
         self.slot.session = session
         self._sessions.join(session)
 
-    def admit(self) -> None:
-        """Ask the limits for this request."""
+    def admit(self, also: WebSessions) -> None:
+        """Ask the limits for this request: those of the application, and those of one in which it is mounted."""
+        self._ask(self._sessions, self._sessions.limits)
+        if also is not self._sessions:
+            self._ask(also, also.own_limits)
+
+    def _ask(self, sessions: WebSessions, limits: Sequence[str]) -> None:
         session: Session | None = self.slot.session
-        if self._asked or session is None or not self._sessions.limits:
+        if session is None or self._preflight or self._limits.issuperset(limits):
             return
-        self._asked = True
-        self._passage = self._sessions.admit(session)
+        asked = frozenset(self._limits)
+        self._limits.update(limits)
+        try:
+            self._passage = self._passage.and_also(sessions.admit(session, but=asked))
+        except REFUSALS as refusal:
+            self.refusal = refusal
+            raise
 
     def mark(self, response: Response) -> None:
         """Let the framework's session keep the client's token, and note whose session it is."""
@@ -296,7 +312,8 @@ class _Stream:
 
 def refuse(error: LimitExceededError | LimitUnknownError) -> Response:
     """The answer to a request that a limit refused."""
-    reply = answer(error)
+    exchange = flask.request.environ.get(_EXCHANGE)
+    reply = answer(error, of_request=isinstance(exchange, _Exchange) and exchange.refusal is error)
     return flask.Response(reply.body, reply.status, reply.headers)
 
 

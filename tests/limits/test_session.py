@@ -610,7 +610,7 @@ class TestLeases:
                 assert first.is_held
                 with pytest.raises(ConcurrencyExceededError) as raised, s.lease("file"):
                     pass
-                assert ("concurrency", "", 2, 30.0) == (
+                assert ("concurrency", "", 2, 1.0) == (
                     raised.value.kind, raised.value.window, raised.value.used, raised.value.retry_after,
                 )  # fmt: skip
             assert not first.is_held

@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
+from wsgiref.util import FileWrapper
 
+import anyio
 import flask
 import httpx
 import pytest
 from fastapi import FastAPI, Request, WebSocket
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from werkzeug.test import EnvironBuilder
 
 from otel_sessions import ConfigurationError, InvalidValueError, LimitExceededError, QuotaExceededError, current_session
 from otel_sessions.asgi import SessionMiddleware
@@ -103,9 +107,9 @@ class TestAllowed:
         assert (
             '"api_calls-day";q=5;w=86400, "requests-60s";q=3;w=60, "concurrent_requests";q=1;qu="concurrent-requests"'
         ) == response.headers["RateLimit-Policy"]
-        assert (
-            '"api_calls-day";r=3;t=86380, "requests-60s";r=1;t=40, "concurrent_requests";r=0;t=30'
-        ) == response.headers["RateLimit"]
+        assert ('"api_calls-day";r=3;t=86380, "requests-60s";r=1;t=40, "concurrent_requests";r=0') == response.headers[
+            "RateLimit"
+        ]
 
     def test_policies(self, site: Any) -> None:
         """Each limit has a name of its own; what is only tried out is not told."""
@@ -282,7 +286,8 @@ class TestRefused:
             assert {"remaining": 10} == client.get("/tokens/90").json()
             response = client.get("/tokens/11")
             assert (429, ["tokens-month"]) == (response.status_code, response.json()["violated-policies"])
-            assert '"tokens-month";r=10;t=2678400' == response.headers["RateLimit"]
+            # The fields count requests: of tokens they say nothing.
+            assert ("2678400", True) == (response.headers["Retry-After"], "RateLimit" not in response.headers)
             never = client.get("/tokens/101")
             assert 429 == never.status_code
             assert "Retry-After" not in never.headers
@@ -373,10 +378,13 @@ class TestAsgi:
             assert ['"mine";r=1'] == server.get("/").headers.get_list("RateLimit")
 
     def test_unknown(self, recorded: RecordedSessions, caplog: pytest.LogCaptureFixture) -> None:
-        """A limit that no tier has is said, once, and stops no request."""
+        """A limit that no tier has is said, once, with those that there are; it stops no request."""
         with fastapi_site(["request"]) as server, server.client() as client:
             assert [200, 200] == [client.get("/").status_code for _ in range(2)]
-        assert 1 == len([record for record in caplog.records if "'request'" in record.getMessage()])
+        (told,) = [record.getMessage() for record in caplog.records if "'request'" in record.getMessage()]
+        assert told.endswith(
+            "There are api_calls, bandwidth, concurrent_requests, cost, requests, storage, tokens, upload."
+        )
 
     def test_slot_of_a_stream(self, recorded: RecordedSessions) -> None:
         """A slot is held until the last of the response is out."""
@@ -395,6 +403,63 @@ class TestAsgi:
         with serve_asgi(app) as server:
             assert 200 == server.get("/").status_code
         assert ([1], 0) == (seen, recorded.metric("app_session.lease.active"))
+
+    def test_cancelled(self, tmp_path: Path) -> None:
+        """A request that is cancelled is over: its session is under way no longer, and its slot comes back."""
+        began = anyio.Event()
+
+        async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+            began.set()
+            await anyio.sleep_forever()
+
+        async def serve() -> None:
+            request = {"type": "http", "method": "GET", "path": "/", "headers": []}
+            middleware: Any = SessionMiddleware(app, limits=["concurrent_requests"])
+            async with anyio.create_task_group() as group:
+                group.start_soon(middleware, request, anyio.sleep_forever, anyio.sleep_forever)
+                await began.wait()
+                group.cancel_scope.cancel()
+
+        store = f"sqlite:///{tmp_path}/sessions.db"
+        with record_sessions(tiers=[TRIAL], default_tier="trial", store=store, idle_timeout=60) as recorded:
+            anyio.run(serve)
+            assert 0 == recorded.metric("app_session.lease.active")
+            recorded.advance(61)
+            assert ["idle_timeout"] == [span.attributes["app_session.end_reason"] for span in recorded.session_spans]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("server", [serve_asgi, serve_wsgi], ids=["fastapi", "flask"])
+def test_preflight(server: Any, recorded: RecordedSessions) -> None:
+    """A browser's own question about another origin (CORS) uses nothing up, although its client is recognised."""
+    app: Any
+    if server is serve_asgi:
+        app = FastAPI(telemetry={"tracing": False})
+        app.add_middleware(CORSMiddleware, allow_origins=["*"])
+        app.add_middleware(SessionMiddleware, limits=["requests"])
+    else:
+        app = flask.Flask(__name__)
+        Sessions(app, limits=["requests"])
+        app.add_url_rule("/", view_func=lambda: "")
+    asked = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET", "Authorization": "Bearer abcdefgh"}
+    with server(app) as running, running.client() as client:
+        assert {200} == {client.options("/", headers=asked).status_code for _ in range(5)}
+    assert 0 == recorded.metric("app_session.limit.decisions")
+
+
+class TestFile:
+    @pytest.mark.parametrize("limits", [(), ("concurrent_requests",)])
+    def test_slot(self, limits: Any, recorded: RecordedSessions) -> None:
+        """A slot is held until a file is out; without one the server sends it by itself."""
+        app = flask.Flask(__name__)
+        Sessions(app, limits=limits)
+        app.add_url_rule("/", view_func=lambda: flask.send_file(__file__))
+        environ = {**EnvironBuilder().get_environ(), "wsgi.file_wrapper": FileWrapper}
+        response: Any = app.wsgi_app(environ, lambda *_: None)  # type: ignore[arg-type]
+        assert isinstance(response, FileWrapper) is not bool(limits)
+        assert len(limits) == recorded.metric("app_session.lease.active")
+        assert Path(__file__).read_bytes() == b"".join(response)
+        response.close()
+        assert 0 == recorded.metric("app_session.lease.active")
 
 
 class TestWebSocket:

@@ -17,6 +17,8 @@ _ERRORS: Final[Mapping[str, type[LimitExceededError]]] = {
     "rate": RateLimitedError,
     "concurrency": ConcurrencyExceededError,
 }
+_ASK_AGAIN_SECONDS: Final = 1.0
+"""After which time it is worth asking again for a slot."""
 
 
 class Asked(NamedTuple):
@@ -52,7 +54,8 @@ def statuses_of(asked: Sequence[Asked], admission: Admission) -> list[LimitStatu
             gauge.bucket.capacity,
             gauge.window,
             window_seconds(gauge),
-            seconds_until(level.resets_us, admission.now_us),
+            # When a slot is given back nobody knows.
+            None if each.kind == "concurrency" else seconds_until(level.resets_us, admission.now_us),
             gauge.limit.scope,
         )
         for (each, gauge), level in zip(gauges, admission.levels, strict=True)
@@ -63,6 +66,10 @@ def statuses_of(asked: Sequence[Asked], admission: Admission) -> list[LimitStatu
 
 def error_of(asked: Asked, gauge: Gauge, level: Level, now_us: int) -> LimitExceededError:
     """What a refusal is raised as."""
+    retry_after, reset_at = seconds_until(level.retry_us, now_us), moment(level.resets_us)
+    if asked.kind == "concurrency":
+        # What the store knows is when a slot comes back whose holder has died.
+        retry_after, reset_at = None if retry_after is None else _ASK_AGAIN_SECONDS, None
     return _ERRORS[asked.kind](
         asked.name,
         amount=asked.amount,
@@ -71,8 +78,8 @@ def error_of(asked: Asked, gauge: Gauge, level: Level, now_us: int) -> LimitExce
         window=gauge.window,
         window_seconds=window_seconds(gauge),
         scope=gauge.limit.scope,
-        retry_after=seconds_until(level.retry_us, now_us),
-        reset_at=moment(level.resets_us),
+        retry_after=retry_after,
+        reset_at=reset_at,
     )
 
 

@@ -315,6 +315,11 @@ class Limiter:
         """The tiers, by name."""
         return self._tiers
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all limits of all tiers."""
+        return frozenset().union(*self._names.values())
+
     def kinds(self, name: str) -> list[str]:
         """Of which kinds there is a limit of that name, in any tier."""
         return [kind for kind, names in self._names.items() if name in names]

@@ -85,7 +85,7 @@ class LimitStatus(NamedTuple):
             error.limit,
             error.window,
             error.window_seconds,
-            error.retry_after,
+            None if error.kind == "concurrency" else error.retry_after,
             error.scope,
         )
 
