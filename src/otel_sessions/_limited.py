@@ -77,7 +77,7 @@ def limited(
         InvalidValueError: a name or an amount is not one, or what is decorated is no function. The decorated function
             raises what `Session.admit` does.
     """
-    amounts = {name: _values.quantity(name, amount) for name, amount in (uses or {}).items()}
+    amounts = {name: _values.quantity(name, amount) for name, amount in _values.by_name("uses", uses).items()}
     costs = dict(rates) if isinstance(rates, Mapping) else dict.fromkeys(_values.labels("limit", rates), 1)
     leases = _values.labels("limit", leases)
     for name in (*amounts, *costs):
@@ -86,14 +86,25 @@ def limited(
         _values.times(name, cost)
 
     def decorate(function: F) -> F:
+        if isinstance(function, staticmethod | classmethod):
+            around: F = type(function)(decorate(function.__func__))
+            return around
         if not inspect.isroutine(function):
             raise InvalidValueError(f"limited() decorates functions, and {function!r} is none")
-        name = _values.label("operation", operation or function.__name__)
+        name = _operation(function) if operation is None else _values.label("operation", operation)
         passage = functools.partial(_Passage, leases, uses=amounts, rates=costs, operation=name)
         wrapped: F = _wrap(function, passage)
         return wrapped
 
     return decorate
+
+
+def _operation(function: Callable[..., Any]) -> str:
+    name = function.__name__
+    try:
+        return _values.label("operation", "anonymous" if name == "<lambda>" else name)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{error}; give limited() an operation=...") from None
 
 
 def _wrap(function: Any, passage: Callable[[], _Passage]) -> Any:

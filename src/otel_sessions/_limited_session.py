@@ -14,6 +14,7 @@ from ._limiting.allowances import kind_of
 from ._limiting.lease import Lease
 from ._limiting.status import QuotaStatus
 from ._view import SessionView
+from .exceptions import InvalidValueError
 
 if TYPE_CHECKING:
     from .limits.policy import Limit
@@ -128,8 +129,10 @@ class LimitedSession(SessionView):
             LimitUnknownError: the store could not be asked, and the setting `limit_failure` says `closed`.
             InvalidValueError: there is no such limit, or an amount is not one.
         """
-        uses = {name: _values.quantity(name, amount) for name, amount in (uses or {}).items()}
-        rates = {name: _values.times(name, cost) for name, cost in (rates or {}).items()}
+        uses = {name: _values.quantity(name, amount) for name, amount in _values.by_name("uses", uses).items()}
+        rates = {name: _values.times(name, cost) for name, cost in _values.by_name("rates", rates).items()}
+        if not all(isinstance(lease, Lease) for lease in leases):
+            raise InvalidValueError(f"leases={leases!r}: use slots that were made with session.lease(name)")
         operation = None if operation is None else _values.label("operation", operation)
         live = self._usable("admit")
         if live is not None:

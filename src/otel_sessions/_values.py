@@ -70,10 +70,14 @@ def label(what: str, value: str) -> str:
     """
     if not isinstance(value, str) or len(value) > _MAX_NAME or not _LABEL.fullmatch(value):
         raise InvalidValueError(
-            f"{_shown(value)} cannot be a {what}: use a static name of at most {_MAX_NAME} characters "
+            f"{_shown(value)} cannot be {_article(what)} {what}: use a static name of at most {_MAX_NAME} characters "
             "out of letters, digits and _ . : / -, such as 'web' or 'security_audit'"
         )
     return _plain(value)
+
+
+def _article(what: str) -> str:
+    return "an" if what[0] in "aeio" else "a"
 
 
 def labels(what: str, values: Iterable[str]) -> tuple[str, ...]:
@@ -83,8 +87,21 @@ def labels(what: str, values: Iterable[str]) -> tuple[str, ...]:
         InvalidValueError: they are something else.
     """
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise InvalidValueError(f"{_shown(values)} are no names of a {what}: use a list of them")
+        raise InvalidValueError(f"{_shown(values)} are no names of {_article(what)} {what}: use a list of them")
     return tuple(label(what, value) for value in values)
+
+
+def by_name(what: str, values: object) -> Mapping[str, Any]:
+    """Check what is given by name; None is nothing.
+
+    Raises:
+        InvalidValueError: it is something else.
+    """
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise InvalidValueError(f"{what}={_shown(values)}: use amounts by name, such as {{'tokens': 100}}")
+    return values
 
 
 def session_id(value: object) -> str:

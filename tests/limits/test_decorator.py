@@ -161,8 +161,37 @@ class TestOtherKinds:
             assert s.id == Reports().make()
             assert 2 == s.quota("api_calls").used
 
+    def test_without_instance(self, recorded: RecordedSessions) -> None:
+        """Methods of a class may be decorated over or under what makes them so; the slot is held as long."""
+        seen: list[float] = []
+
+        async def work(_of: Any) -> None:
+            seen.append(held(recorded))
+
+        class Reports:
+            over = limited(leases=["export"], operation="over")(staticmethod(work))
+            under = staticmethod(limited(leases=["export"], operation="under")(work))
+            of_class = limited(leases=["export"], operation="of_class")(classmethod(work))  # type: ignore[type-var]  # what mypy makes of one
+
+        with session("job", tier="trial"):
+            for call in (Reports.over, Reports().over, Reports.under):
+                asyncio.run(call("x"))
+            asyncio.run(Reports().of_class())
+        assert ([1] * 4, 0) == (seen, held(recorded))
+
 
 class TestWrong:
+    def test_names(self) -> None:
+        """A function that has no name of its own is anonymous; one whose name is none says what to do."""
+
+        def size() -> None: ...
+
+        size.__name__ = "größe"
+
+        assert 1 == limited()(lambda: 1)()
+        with pytest.raises(InvalidValueError, match=r"'größe' cannot be an operation.*give limited\(\) an operation="):
+            limited()(size)
+
     @pytest.mark.parametrize(
         "asked",
         [

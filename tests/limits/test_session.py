@@ -540,6 +540,19 @@ class TestTogether:
                     result
                 )
 
+    @pytest.mark.parametrize(
+        ("asked", "complaint"),
+        [
+            ({"uses": ["tokens"]}, r"uses=\['tokens'\]: use amounts by name"),
+            ({"rates": "upload"}, "rates='upload': use amounts by name"),
+            ({"leases": ["file"]}, r"leases=\['file'\]: use slots that were made with session.lease"),
+        ],
+    )
+    def test_misunderstood(self, asked: Any, complaint: str, recorded: RecordedSessions) -> None:
+        """What is easily mistaken is refused, with what to write."""
+        with trial() as s, pytest.raises(InvalidValueError, match=complaint):
+            s.admit(**asked)
+
     def test_two_of_one(self, recorded: RecordedSessions) -> None:
         """Two leases of one name are no one question."""
         with trial() as s, pytest.raises(InvalidValueError, match="two leases"):
