@@ -366,13 +366,16 @@ class TestWhichSession:
         old, new = map(portrait.attributes, recorded_sessions.session_spans)
         assert (None, 10) == (old.get("app_session.usage.tokens"), new["app_session.usage.tokens"])
 
-    def test_ended_meanwhile(self, recorded_sessions: RecordedSessions) -> None:
-        """A call that ends after its session is counted as dropped."""
-        with session("chat"):
+    def test_ended_meanwhile(self, recorded_sessions: RecordedSessions, caplog: pytest.LogCaptureFixture) -> None:
+        """A call that ends after its session is counted as dropped, and the log says so."""
+        with session("chat") as s:
             span = tracer_of(recorded_sessions).start_span("chat", attributes={"gen_ai.usage.input_tokens": 10})
         span.end()
         assert {} == tokens(recorded_sessions)
         assert 1 == recorded_sessions.metric("app_session.dropped", app_session__drop__reason="session_ended")
+        assert [
+            f"The span of a call of a model was not counted: the session {s.id} (chat) has ended as success."
+        ] == caplog.messages
 
     def test_turned_off(self) -> None:
         """`genai=False`: spans count nothing; a processor that is added by hand still does."""

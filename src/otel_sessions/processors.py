@@ -133,7 +133,7 @@ def _prepare(session: Session, span: Span) -> None:
 def _count(opened: OpenSpan, consumption: Consumption) -> None:
     """Count a call of a model in its turn, else in its session."""
     _, session, turn, _ = opened
-    live = session._usable("tokens")
+    live = session._usable("The span of a call of a model", " was not counted")
     if live is None:
         return
     if turn is not None and turn._is_of(live):
