@@ -20,9 +20,9 @@ _MAX_OPEN: Final = 10_000
 _MAX_COUNTED: Final = 1_000
 
 
-OpenSpan: TypeAlias = "tuple[SpanContext | None, Session, Turn | None, weakref.ref[Span]]"
-"""What is kept of every span that was started in a session: its parent, the session, the turn, and the span itself, as
-long as anybody has it."""
+OpenSpan: TypeAlias = "tuple[SpanContext | None, Session, Turn | None, weakref.ref[Span], bool]"
+"""What is kept of every span that was started in a session: its parent, the session, the turn, the span itself as long
+as anybody has it, and whether a hook started it."""
 NOTHING: Final[Collection[Kind | None]] = frozenset()
 
 

@@ -20,6 +20,7 @@ from . import _context, _genai
 from . import _semconv as sc
 from ._consumption import Consumption
 from ._guard import guarded, swallow
+from ._hook_mark import in_a_hook, marked
 from ._open_spans import OpenSpan, OpenSpans
 from ._session import Session
 from ._telemetry import BRIDGED_KEY
@@ -92,7 +93,7 @@ class GenAISpanProcessor(SpanProcessor):
         try:
             session = _context.find(parent_context)
             if session is not None:
-                opened = span.parent, session, current_turn(), weakref.ref(span)
+                opened = span.parent, session, current_turn(), weakref.ref(span), in_a_hook()
                 _OPEN.begin(span.get_span_context().span_id, opened)
                 if span.kind is _CLIENT:
                     _prepare(session, span)
@@ -111,7 +112,8 @@ class GenAISpanProcessor(SpanProcessor):
                     if consumption is not None:
                         kind = _genai.kind_of(attributes, consumption)
                         if _OPEN.count(context.span_id, opened, kind, below):
-                            _count(opened, consumption)
+                            with marked(opened[4]):
+                                _count(opened, consumption)
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this runs for every span
             swallow("count what a span tells of", exc)
 
@@ -132,7 +134,7 @@ def _prepare(session: Session, span: Span) -> None:
 
 def _count(opened: OpenSpan, consumption: Consumption) -> None:
     """Count a call of a model in its turn, else in its session."""
-    _, session, turn, _ = opened
+    _, session, turn, _, _ = opened
     live = session._usable("The span of a call of a model", " was not counted")
     if live is None:
         return
