@@ -514,6 +514,17 @@ class TestThread:
             trial().use("tokens", 2)
             assert [1, 2] == [event.amount for event in told.events]
 
+    def test_what_was_measured_last(self, told: Told) -> None:
+        """The end waits also for what turns have measured and the store was not told of yet."""
+        gate = Gate()
+        with on("usage", lambda _: gate()), on("usage", told):
+            otel_sessions.configure(tiers=[TRIAL], store=SharedMemoryStore(), background=False)
+            with trial().turn() as turn:
+                turn.tokens(input=5)
+            gate.open_soon()
+            otel_sessions.shutdown()
+            assert ([5], []) == ([event.amount for event in told._events], threads())
+
     def test_waits_no_longer(self, recorded: RecordedSessions, caplog: pytest.LogCaptureFixture, told: Told) -> None:
         """A hook that hangs holds the end up for a bounded time; what is not told by then is dropped and counted."""
         own, gate = Hooks(), Gate()
