@@ -82,6 +82,27 @@ class TestCounted:
             pass
         assert {"cache_write": 300} == tokens(recorded_sessions)
 
+    @pytest.mark.parametrize(
+        ("kind", "spelling"),
+        [
+            ("cache_read", "cache_read_input_tokens"),
+            ("cache_write", "cache_creation_input_tokens"),
+            ("cache_write", "cache_write_input_tokens"),
+            ("reasoning", "reasoning_tokens"),
+        ],
+    )
+    def test_spellings_of_others(self, recorded_sessions: RecordedSessions, kind: str, spelling: str) -> None:
+        """OpenLLMetry and Strands Agents spell the parts of input and output in their own ways."""
+        with session("chat"), call(recorded_sessions, **{f"usage__{spelling}": 300}):
+            pass
+        assert {kind: 300} == tokens(recorded_sessions)
+
+    def test_price_of_cached_input(self, recorded_sessions: RecordedSessions) -> None:
+        """What OpenLLMetry says was read from the cache has that price."""
+        with session("chat"), call(recorded_sessions, **OLD, usage__cache_read_input_tokens=400):
+            pass
+        assert INPUT * 0.8 + 0.001 == pytest.approx(recorded_sessions.metric("app_session.cost"))
+
     @pytest.mark.parametrize("operation", ["chat", "text_completion", "generate_content", "embeddings", "rerank", None])
     def test_operations(self, recorded_sessions: RecordedSessions, operation: str | None) -> None:
         """Calls of models count, and what is not known to be anything else."""
@@ -181,6 +202,72 @@ class TestOnce:
                 pass
         assert {"input": 1_014, "output": 100} == tokens(recorded_sessions)
 
+    def test_embeddings_in_what_has_output(self, recorded_sessions: RecordedSessions) -> None:
+        """What has output was a call of a model, even if it does not say so, and its embeddings count beside it."""
+        with (
+            session("chat"),
+            call(recorded_sessions, usage__input_tokens=107, usage__output_tokens=11),
+            call(recorded_sessions, operation__name="embeddings", usage__input_tokens=7),
+        ):
+            pass
+        assert {"input": 114, "output": 11} == tokens(recorded_sessions)
+
+    def test_embeddings_of_openllmetry(self, recorded_sessions: RecordedSessions) -> None:
+        """OpenLLMetry has an attribute of its own for what was called."""
+        tracer = tracer_of(recorded_sessions)
+        with session("chat"), call(recorded_sessions, **CURRENT):
+            attributes: dict[str, Any] = {"llm.request.type": "embedding", "gen_ai.usage.prompt_tokens": 7}
+            tracer.start_span("openai.embeddings", attributes=attributes).end()
+        assert {"input": 1_007, "output": 100} == tokens(recorded_sessions)
+
+    @pytest.mark.parametrize(
+        ("name", "attributes"),
+        [
+            ("tool", {"gen_ai.operation.name": "execute_tool"}),
+            ("execute_tool search", {}),
+            ("search.tool", {"traceloop.span.kind": "tool"}),
+        ],
+        ids=["conventions", "name", "OpenLLMetry"],
+    )
+    @pytest.mark.parametrize("operation", ["generate_content", None])
+    def test_tools(
+        self, recorded_sessions: RecordedSessions, name: str, attributes: dict[str, str], operation: str | None
+    ) -> None:
+        """A call that has a tool executed does not tell of the calls that the tool makes: all of them count."""
+        more = {} if operation is None else {"operation__name": operation}
+        with (
+            session("chat"),
+            call(recorded_sessions, **more, usage__input_tokens=1_000, usage__output_tokens=10),
+            tracer_of(recorded_sessions).start_as_current_span(name, attributes=attributes),
+        ):
+            chat(recorded_sessions, 7)
+            with call(recorded_sessions, **CURRENT):
+                chat(recorded_sessions, 5)
+        assert {"input": 1_012, "output": 10} == tokens(recorded_sessions)
+
+    def test_tools_of_an_agent(self, recorded_sessions: RecordedSessions) -> None:
+        """In an agent its calls count, and those of its tools."""
+        tracer, tool = tracer_of(recorded_sessions), {"gen_ai.operation.name": "execute_tool"}
+        with session("chat"), call(recorded_sessions, operation__name="invoke_agent", usage__input_tokens=1_000):
+            chat(recorded_sessions)
+            with (
+                tracer.start_as_current_span("execute_tool ask", attributes=tool),
+                call(recorded_sessions, operation__name="invoke_agent", usage__input_tokens=7),
+            ):
+                chat(recorded_sessions, 7)
+        assert {"input": 1_007} == tokens(recorded_sessions)
+
+    def test_a_tool_that_outlives_its_call(self, recorded_sessions: RecordedSessions) -> None:
+        """What a tool calls counts, too, when the call that had it executed is over, and was counted."""
+        tracer = tracer_of(recorded_sessions)
+        with session("chat"):
+            outer = tracer.start_span("chat", attributes={"gen_ai.usage.input_tokens": 10})
+            tool = tracer.start_span("execute_tool search", trace.set_span_in_context(outer))
+            outer.end()
+            with trace.use_span(tool, end_on_exit=True):
+                chat(recorded_sessions, 7)
+        assert {"input": 17} == tokens(recorded_sessions)
+
     @pytest.mark.parametrize("between", [False, True])
     def test_the_outer_one_ends_first(self, recorded_sessions: RecordedSessions, between: bool) -> None:
         """Nor does a span count that ends after the one around it, which counted."""
@@ -279,13 +366,16 @@ class TestWhichSession:
         old, new = map(portrait.attributes, recorded_sessions.session_spans)
         assert (None, 10) == (old.get("app_session.usage.tokens"), new["app_session.usage.tokens"])
 
-    def test_ended_meanwhile(self, recorded_sessions: RecordedSessions) -> None:
-        """A call that ends after its session is counted as dropped."""
-        with session("chat"):
+    def test_ended_meanwhile(self, recorded_sessions: RecordedSessions, caplog: pytest.LogCaptureFixture) -> None:
+        """A call that ends after its session is counted as dropped, and the log says so."""
+        with session("chat") as s:
             span = tracer_of(recorded_sessions).start_span("chat", attributes={"gen_ai.usage.input_tokens": 10})
         span.end()
         assert {} == tokens(recorded_sessions)
         assert 1 == recorded_sessions.metric("app_session.dropped", app_session__drop__reason="session_ended")
+        assert [
+            f"The span of a call of a model was not counted: the session {s.id} (chat) has ended as success."
+        ] == caplog.messages
 
     def test_turned_off(self) -> None:
         """`genai=False`: spans count nothing; a processor that is added by hand still does."""
@@ -320,9 +410,10 @@ class TestBadInput:
             chat(recorded_sessions, 0, usage__output_tokens=0)
         assert ({}, {}) == (tokens(recorded_sessions), recorded_sessions.metrics().get("app_session.cost", {}))
 
-    def test_a_wrong_one_beside_a_right_one(self, recorded_sessions: RecordedSessions) -> None:
+    @pytest.mark.parametrize("wrong", ["many", -1, 0, 0.0])
+    def test_a_wrong_one_beside_a_right_one(self, recorded_sessions: RecordedSessions, wrong: Any) -> None:
         """Of two spellings the one counts that can."""
-        with session("chat"), call(recorded_sessions, usage__input_tokens="many", usage__prompt_tokens=5):
+        with session("chat"), call(recorded_sessions, usage__input_tokens=wrong, usage__prompt_tokens=5):
             pass
         assert {"input": 5} == tokens(recorded_sessions)
 

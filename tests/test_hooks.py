@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import functools
 import json
 import logging
 import os
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.trace import Span
 
 import otel_sessions
 from otel_sessions import (
@@ -32,8 +35,10 @@ from otel_sessions.limits import Concurrency, Quota, Rate, Tier
 from otel_sessions.testing import RecordedSessions, record_sessions
 
 from . import interpreter
+from .calls_of_models import tracer_of
 from .failing_store import FailingStore
 from .gate import Gate
+from .shared_memory_store import SharedMemoryStore
 
 TRIAL = Tier(
     "trial",
@@ -265,6 +270,16 @@ class TestRegistering:
         with pytest.raises(InvalidValueError, match="is a coroutine function"):
             on("usage", callback)
 
+    @pytest.mark.parametrize("wrap", [lambda each: each, functools.partial])
+    def test_asynchronous_object(self, wrap: Callable[[Any], Any]) -> None:
+        """So is an object whose call gives a coroutine: nobody would wait for it."""
+
+        class Callback:
+            async def __call__(self, event: UsageEvent) -> None: ...
+
+        with pytest.raises(InvalidValueError, match="is a coroutine function"):
+            on("usage", wrap(Callback()))
+
     @pytest.mark.parametrize("event", [
         EVENT,
         ThresholdEvent(*EVENT[:8], 75, 100, "day", "user", 0.75),
@@ -350,6 +365,109 @@ class TestHarmless:
             assert [1] == [event.amount for event in told.events]
         assert (6, [False]) == (s.quota("tokens").used, current)
 
+    def test_told_nothing_of_its_turns(self, told: Told) -> None:
+        """Nor of what its turns measure, which another store is told by the background; the application's is told."""
+        with record_sessions(tiers=[TRIAL], store=SharedMemoryStore()) as recorded, on("usage", told):
+            s = trial()
+
+            def talk(event: UsageEvent) -> None:
+                with s.turn() as turn:
+                    turn.tokens(input=5)
+
+            with on("usage", talk):
+                for _ in range(3):
+                    with s.turn() as turn:
+                        turn.tokens(input=1)
+                    # Whoever has it counted: a round of the background, or a hook that asks.
+                    recorded.advance(1)
+                    hooks.drain()
+                    recorded.advance(1)
+                assert [1, 1, 1] == [event.amount for event in told.events]
+            assert 18 == s.quota("tokens").used
+
+    def test_asks_how_much_is_used(self, told: Told) -> None:
+        """What the application has used is told, though it is a hook that has it counted."""
+        found: list[float | None] = []
+        asked = threading.Event()
+        with record_sessions(tiers=[TRIAL], store=SharedMemoryStore()), on("usage", told):
+            s, other = trial(), trial(id="other")
+
+            def ask(event: UsageEvent) -> None:
+                found.append(s.quota("tokens").used)
+                asked.set()
+
+            with on("usage", ask):
+                with s.turn() as turn:
+                    turn.tokens(input=7)
+                other.use("storage", 1)
+                assert asked.wait(10)
+                assert ["storage", "tokens"] == [event.name for event in told.events]
+            assert [7, 7] == found
+
+    @pytest.mark.parametrize("store", ["memory", "shared"])
+    def test_told_nothing_of_its_coroutines(self, told: Told, store: str) -> None:
+        """Nor of what it has an event loop do: the context of a hook goes along."""
+
+        async def use_more(session_id: str) -> None:
+            await otel_sessions.resume(session_id).use_async("tokens", 5)
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+
+            def hand_over(event: UsageEvent) -> None:
+                asyncio.run_coroutine_threadsafe(use_more(event.session_id), loop).result(10)
+
+            with on("usage", hand_over):
+                await s.use_async("tokens", 1)
+                await asyncio.to_thread(hooks.drain)
+
+        place = SharedMemoryStore() if store == "shared" else "memory://"
+        with record_sessions(tiers=[TRIAL], store=place), on("usage", told):
+            s = trial()
+            asyncio.run(main())
+            assert [1] == [event.amount for event in told.events]
+            assert 6 == s.quota("tokens").used
+
+    def test_told_nothing_of_its_bound_threads(self, recorded: RecordedSessions, told: Told) -> None:
+        """Nor of what `bind` carries into a thread; and what was bound before is still the hook's to use."""
+        s = trial()
+
+        def use_more() -> None:
+            s.use("tokens", 5)
+
+        def hand_over(event: UsageEvent) -> None:
+            before()
+            thread = threading.Thread(target=otel_sessions.bind(use_more))
+            thread.start()
+            thread.join()
+
+        before = otel_sessions.bind(use_more)
+        with on("usage", hand_over), on("usage", told):
+            s.use("tokens", 1)
+            assert [1] == [event.amount for event in told.events]
+        assert 11 == s.quota("tokens").used
+
+    def test_told_nothing_of_its_calls(self, recorded: RecordedSessions, told: Told) -> None:
+        """Nor of a call of a model that begins in it, wherever that ends; one of the application's is told."""
+        s, asked, spans = trial(), threading.Event(), []
+
+        def begin(tokens: int) -> Span:
+            with s:
+                return tracer_of(recorded).start_span("chat", attributes={"gen_ai.usage.input_tokens": tokens})
+
+        def ask(event: UsageEvent) -> None:
+            if event.amount == 1:
+                spans.append(begin(5))
+                mine.end()
+                asked.set()
+
+        mine = begin(7)
+        with on("usage", ask), on("usage", told):
+            s.use("tokens", 1)
+            assert asked.wait(10)
+            spans[0].end()
+            assert ([1, 7], 13) == ([event.amount for event in told.events], s.quota("tokens").used)
+
     def test_from_many_threads(self, told: Told) -> None:
         """Many threads that tell something first at once start one thread, and nothing is lost."""
         own, barrier = Hooks(), threading.Barrier(20)
@@ -395,6 +513,17 @@ class TestThread:
             otel_sessions.configure(tiers=[TRIAL], background=False, history=5)
             trial().use("tokens", 2)
             assert [1, 2] == [event.amount for event in told.events]
+
+    def test_what_was_measured_last(self, told: Told) -> None:
+        """The end waits also for what turns have measured and the store was not told of yet."""
+        gate = Gate()
+        with on("usage", lambda _: gate()), on("usage", told):
+            otel_sessions.configure(tiers=[TRIAL], store=SharedMemoryStore(), background=False)
+            with trial().turn() as turn:
+                turn.tokens(input=5)
+            gate.open_soon()
+            otel_sessions.shutdown()
+            assert ([5], []) == ([event.amount for event in told._events], threads())
 
     def test_waits_no_longer(self, recorded: RecordedSessions, caplog: pytest.LogCaptureFixture, told: Told) -> None:
         """A hook that hangs holds the end up for a bounded time; what is not told by then is dropped and counted."""

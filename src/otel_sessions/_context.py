@@ -17,6 +17,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 
+from ._hook_mark import in_a_hook, marked
 from .exceptions import InvalidValueError
 
 if TYPE_CHECKING:
@@ -116,13 +117,14 @@ def bind(function: Callable[P, R]) -> Callable[P, R]:
         )
     session = find()
     bound = otel_context.get_current() if session is None else holding(session)
-    turn = TURN.get()
+    turn, mark = TURN.get(), in_a_hook()
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         token, turned = otel_context.attach(bound), TURN.set(turn)
         try:
-            return function(*args, **kwargs)
+            with marked(mark or in_a_hook()):
+                return function(*args, **kwargs)
         finally:
             TURN.reset(turned)
             otel_context.detach(token)

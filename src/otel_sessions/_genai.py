@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -12,7 +13,8 @@ from .exceptions import InvalidValueError
 Kind = Literal["inference", "embeddings"]
 
 # Attributes that others set, and this package only reads: those it sets itself stand in `_semconv`.
-_OPERATION: Final = ("gen_ai.operation.name",)
+_OPERATION: Final = ("gen_ai.operation.name", "llm.request.type")
+"""The second is OpenLLMetry's, from before there was the first."""
 REQUEST_MODEL: Final = "gen_ai.request.model"
 _RESPONSE_MODEL: Final = "gen_ai.response.model"
 _PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system")
@@ -20,16 +22,25 @@ _SERVICE_TIER: Final = ("openai.response.service_tier", "gen_ai.openai.response.
 _USAGE: Final[Mapping[str, tuple[str, ...]]] = {
     "input": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
     "output": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
-    "cache_read": ("gen_ai.usage.cache_read.input_tokens",),
-    "cache_write": ("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.input_tokens"),
-    "reasoning": ("gen_ai.usage.reasoning.output_tokens",),
+    "cache_read": ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens"),
+    "cache_write": (
+        "gen_ai.usage.cache_write.input_tokens",
+        "gen_ai.usage.cache_creation.input_tokens",
+        "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.cache_write_input_tokens",
+    ),
+    "reasoning": ("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens"),
 }
-"""Where the tokens of each kind stand. The first of these attributes that is there counts: some spans have several."""
+"""Where the tokens of each kind stand. The first of these attributes that is not zero counts: some spans have several.
+
+Those without a second dot are OpenLLMetry's and, `cache_write_input_tokens`, that of Strands Agents.
+"""
 _USAGE_NAMES: Final = frozenset(name for names in _USAGE.values() for name in names)
 
-_SUMMARIES: Final = frozenset({"create_agent", "execute_tool", "invoke_agent", "invoke_workflow"})
-_INFERENCES: Final = frozenset({"chat", "generate_content", "text_completion"})
-_EMBEDDINGS: Final = "embeddings"
+_TOOL: Final = "execute_tool"
+_SUMMARIES: Final = frozenset({"create_agent", _TOOL, "invoke_agent", "invoke_workflow"})
+_INFERENCES: Final = frozenset({"chat", "completion", "generate_content", "text_completion"})
+_EMBEDDINGS: Final = frozenset({"embedding", "embeddings"})
 _MAX_NAME: Final = 256
 
 
@@ -43,12 +54,22 @@ def is_summary(attributes: Mapping[str, Any]) -> bool:
     return _first(attributes, _OPERATION) in _SUMMARIES
 
 
-def kind_of(attributes: Mapping[str, Any]) -> Kind | None:
-    """What was called; None if the span does not say it."""
+def is_tool(name: str, attributes: Mapping[str, Any]) -> bool:
+    """Whether a span that is under way is of the work of a tool.
+
+    The name says so too (`execute_tool search`): Google's ADK sets the attributes only when the tool is done.
+    """
+    if name.partition(" ")[0] == _TOOL or _first(attributes, _OPERATION) == _TOOL:
+        return True
+    return attributes.get("traceloop.span.kind") == "tool"
+
+
+def kind_of(attributes: Mapping[str, Any], consumption: Consumption) -> Kind | None:
+    """What was called; None if the span does not say it, and nothing came out."""
     operation = _first(attributes, _OPERATION)
-    if operation in _INFERENCES:
-        return "inference"
-    return "embeddings" if operation == _EMBEDDINGS else None
+    if operation in _EMBEDDINGS:
+        return "embeddings"
+    return "inference" if operation in _INFERENCES or consumption.tokens.get("output") else None
 
 
 def consumption_of(attributes: Mapping[str, Any], time_ns: int) -> Consumption | None:
@@ -72,12 +93,11 @@ def consumption_of(attributes: Mapping[str, Any], time_ns: int) -> Consumption |
 
 
 def _count(attributes: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    """The first that counts anything."""
     for name in names:
-        if name in attributes:
-            try:
-                return int(_values.amount(name, attributes[name]))
-            except InvalidValueError:
-                continue
+        with contextlib.suppress(InvalidValueError):
+            if name in attributes and (count := int(_values.amount(name, attributes[name]))):
+                return count
     return 0
 
 

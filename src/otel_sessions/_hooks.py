@@ -18,6 +18,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, overload
 from . import _semconv as sc
 from ._guard import dropped, guarded, log, swallow
 from ._hook_events import HOOK_NAMES, HookEvent, HookName, RejectionEvent, ThresholdEvent, UsageEvent
+from ._hook_mark import in_a_hook, run_as_hook
 from .exceptions import InvalidValueError
 
 E = TypeVar("E")
@@ -99,7 +100,7 @@ class _Teller(threading.Thread):
             hooks, event = told
             for hook in hooks:
                 if hook.is_registered:
-                    self._call(hook, event)
+                    run_as_hook(self._call, hook, event)
 
     @staticmethod
     def _call(hook: Hook[Any], event: HookEvent) -> None:
@@ -109,7 +110,7 @@ class _Teller(threading.Thread):
             swallow(f"call {hook!r}", exc)
 
 
-def _in_a_hook() -> bool:
+def _is_teller() -> bool:
     return isinstance(threading.current_thread(), _Teller)
 
 
@@ -144,10 +145,10 @@ class Hooks:
     def tell(self, name: HookName, event: HookEvent) -> None:
         """Have the hooks of that name told. It does not wait for them, and never raises.
 
-        What a hook does itself is not told: it would go on for ever.
+        What a hook does itself is not told, nor what is done in its context: it would go on for ever.
         """
         with guarded("tell the hooks"):
-            if _in_a_hook():
+            if in_a_hook():
                 return
             teller = self._teller or self._start()
             if not teller.tell((self.registered.get(name, ()), event)):
@@ -167,7 +168,7 @@ class Hooks:
 
         The thread ends; the next event starts another one.
         """
-        if _in_a_hook():
+        if _is_teller():
             return
         with self._lock:
             teller, self._teller = self._teller, None
@@ -237,9 +238,16 @@ def on(name: HookName, callback: Callable[[Any], object] | None = None, /) -> An
 def _register(name: HookName, callback: Callable[[Any], object]) -> Hook[Any]:
     if not callable(callback):
         raise InvalidValueError(f"{callback!r} cannot be called when there is {name}: give on() a function")
-    if inspect.iscoroutinefunction(callback):
+    if _is_asynchronous(callback):
         raise InvalidValueError(
             f"{callback!r} is a coroutine function, and hooks are called in a thread: give on() a plain function, "
             "which may call asyncio.run_coroutine_threadsafe"
         )
     return hooks.add(name, callback)
+
+
+def _is_asynchronous(callback: Any) -> bool:
+    """Whether calling it gives a coroutine, for which nobody would wait; an object's `__call__` may do so."""
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from ._genai import Kind
+from ._genai import Kind, is_tool
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import Span
     from opentelemetry.trace import SpanContext
 
     from ._session import Session
@@ -18,8 +20,9 @@ _MAX_OPEN: Final = 10_000
 _MAX_COUNTED: Final = 1_000
 
 
-OpenSpan: TypeAlias = "tuple[SpanContext | None, Session, Turn | None]"
-"""What is kept of every span that was started in a session: its parent, the session, the turn."""
+OpenSpan: TypeAlias = "tuple[SpanContext | None, Session, Turn | None, weakref.ref[Span], bool]"
+"""What is kept of every span that was started in a session: its parent, the session, the turn, the span itself as long
+as anybody has it, and whether a hook started it."""
 NOTHING: Final[Collection[Kind | None]] = frozenset()
 
 
@@ -54,7 +57,8 @@ class OpenSpans:
     def count(self, span_id: int, span: OpenSpan, kind: Kind | None, below: Collection[Kind | None]) -> bool:
         """Count a span for those above it; False if its tokens were counted with one of those, or below it.
 
-        A call of a model and one for embeddings are not the same, though one be made in the other.
+        A call of a model and one for embeddings are not the same, though one be made in the other. Nor does a call tell
+        of what a tool consumes that it has executed.
         """
         if below and (kind is None or None in below or kind in below):
             return False
@@ -69,7 +73,7 @@ class OpenSpans:
         return True
 
     def _above(self, span: OpenSpan) -> list[int] | None:
-        """The spans above that have not ended; None if one that has was counted."""
+        """The spans above that have not ended, up to a tool; None if one that has ended was counted."""
         found = []
         up: OpenSpan | None = span
         while up is not None and up[0] is not None:
@@ -78,8 +82,14 @@ class OpenSpans:
                 return None
             up = self._open.get(span_id)
             if up is not None:
+                if _is_tool(up[3]()):
+                    break
                 found.append(span_id)
         return found
+
+
+def _is_tool(span: Span | None) -> bool:
+    return span is not None and is_tool(span.name, span.attributes or {})
 
 
 def _drop_oldest(spans: dict[int, Any]) -> int:

@@ -185,6 +185,8 @@ def shutdown() -> None:
     """End this process's sessions, merge what is pending and stop the thread; the next use starts anew."""
     global current
     # First: a hook may look at sessions, and what is dropped is counted.
+    if (running := current) is not None:
+        running.lifecycle.limiter.measured.settle_all()
     hooks.drain()
     with _lock:
         old, current = current, None

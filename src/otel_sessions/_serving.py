@@ -72,6 +72,7 @@ def _finish(runtime: _runtime.Runtime, before: frozenset[str], patience: float) 
         return outflow.keeps_up(seconds=max(0.0, deadline - time.monotonic()))
 
     with guarded("finish what is pending when a server stops"):
+        runtime.lifecycle.limiter.measured.settle_all()
         hooks.drain(_HOOKS_SECONDS)
         if ledger.shared is None:
             upkeep.end_here(keeps_up, but=before)

@@ -142,13 +142,14 @@ class SessionView:
     def __repr__(self) -> str:
         return f"<Session {self.id} type={self.type} status={self.status}>" if self._live else "<no session>"
 
-    def _usable(self, doing: str) -> Live | None:
+    def _usable(self, doing: str, outcome: str = "() did nothing") -> Live | None:
         live = self._now()
         if live is not None and live.ended is not None:
             log.warn(
-                "ended",
-                "%s() did nothing: the session %s (%s) has ended as %s.",
+                f"ended{outcome}",
+                "%s%s: the session %s (%s) has ended as %s.",
                 doing,
+                outcome,
                 live.beginning.id,
                 live.beginning.type,
                 live.ended[0],

@@ -7,6 +7,7 @@ before your exporters, if you export with a simple (not batching) log processor.
 
 from __future__ import annotations
 
+import weakref
 from typing import Final
 
 from opentelemetry import trace
@@ -19,6 +20,7 @@ from . import _context, _genai
 from . import _semconv as sc
 from ._consumption import Consumption
 from ._guard import guarded, swallow
+from ._hook_mark import in_a_hook, marked
 from ._open_spans import OpenSpan, OpenSpans
 from ._session import Session
 from ._telemetry import BRIDGED_KEY
@@ -91,7 +93,8 @@ class GenAISpanProcessor(SpanProcessor):
         try:
             session = _context.find(parent_context)
             if session is not None:
-                _OPEN.begin(span.get_span_context().span_id, (span.parent, session, current_turn()))
+                opened = span.parent, session, current_turn(), weakref.ref(span), in_a_hook()
+                _OPEN.begin(span.get_span_context().span_id, opened)
                 if span.kind is _CLIENT:
                     _prepare(session, span)
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this runs for every span
@@ -106,9 +109,11 @@ class GenAISpanProcessor(SpanProcessor):
                 attributes = span.attributes
                 if attributes is not None and _genai.has_usage(attributes) and not _genai.is_summary(attributes):
                     consumption = _genai.consumption_of(attributes, span.start_time or 0)
-                    kind = _genai.kind_of(attributes)
-                    if consumption is not None and _OPEN.count(context.span_id, opened, kind, below):
-                        _count(opened, consumption)
+                    if consumption is not None:
+                        kind = _genai.kind_of(attributes, consumption)
+                        if _OPEN.count(context.span_id, opened, kind, below):
+                            with marked(opened[4]):
+                                _count(opened, consumption)
         except Exception as exc:  # noqa: BLE001 - the guard, without its frame: this runs for every span
             swallow("count what a span tells of", exc)
 
@@ -129,8 +134,8 @@ def _prepare(session: Session, span: Span) -> None:
 
 def _count(opened: OpenSpan, consumption: Consumption) -> None:
     """Count a call of a model in its turn, else in its session."""
-    _, session, turn = opened
-    live = session._usable("tokens")
+    _, session, turn, _, _ = opened
+    live = session._usable("The span of a call of a model", " was not counted")
     if live is None:
         return
     if turn is not None and turn._is_of(live):

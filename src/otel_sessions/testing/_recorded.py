@@ -120,6 +120,7 @@ def record_sessions(*, sampler: Sampler = ALWAYS_ON, **settings: Any) -> Iterato
     try:
         yield recorded
     finally:
+        runtime.lifecycle.limiter.measured.settle_all()
         hooks.drain()
         _runtime.swap(before)
         runtime.stop()
