@@ -92,6 +92,14 @@ class TestStatistics:
             )
             assert 50 == handle.statistics().tokens_per_message
 
+    def test_each_token_once(self, recorded_sessions: RecordedSessions) -> None:
+        """Cached tokens are part of the input and those of reasoning part of the output: the totals have them once."""
+        with session("chat") as handle:
+            with handle.turn() as turn:
+                turn.tokens(input=1000, output=200, cache_read=400, reasoning=100)
+            found = handle.statistics()
+        assert (1200, 600.0) == (found.total_tokens, found.tokens_per_message)
+
     def test_engagement(self, recorded_sessions: RecordedSessions) -> None:
         """What lies between activities that are close to each other is active time, the rest is idle."""
         handle = otel_sessions.start("chat")

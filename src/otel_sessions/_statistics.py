@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ._consumption import total
+
 if TYPE_CHECKING:
     from ._models import SessionRecord
 
@@ -87,8 +89,8 @@ class SessionStatistics(NamedTuple):
 
     @property
     def total_tokens(self) -> int:
-        """The tokens of all types."""
-        return sum(self.tokens.values())
+        """All tokens, each once: what was read from a cache is part of the input, what was reasoned of the output."""
+        return int(total(self.tokens))
 
     @property
     def tokens_per_message(self) -> float | None:
