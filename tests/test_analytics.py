@@ -174,7 +174,7 @@ class TestAnalytics:
             messages=2,
             tokens={"input": 10, "output": 20},
             cost={"USD": 0.5},
-            usage={"tokens": 230, "api_calls": 2, "storage": 1_000_000},
+            usage={"tokens": 230, "api_calls": 2, "storage": 1_000_000, "cost": 0.5},
             operations=4,
             operation_counts={"inference": 2, "upload": 1},
             operation_usage={"inference": {"tokens": 200, "api_calls": 1}, "upload": {"storage": 1_000_000}},

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import RecordedSessions, record_sessions
 from otel_sessions.typing import Totals
 
+from . import portrait
 from .failing_store import FailingStore
 
 STARTS: list[Any] = [
@@ -33,6 +35,62 @@ def talk(handle: Session, recorded: RecordedSessions, seconds: float) -> None:
         recorded.clock.advance(seconds)
         turn.tokens(input=100, output=50)
         turn.cost(0.25)
+
+
+class TestUsage:
+    @pytest.mark.parametrize("tier", [None, "small", "endless"])
+    def test_limited_or_not(self, tier: str | None) -> None:
+        """What was used is the same number everywhere, whichever tier the session has: what was asked for and counted,
+        and the tokens and the cost of turns.
+        """
+        tiers = [Tier("small", Quota("tokens", 10_000), Quota("cost", 10)), Tier("endless", Quota("tokens", None))]
+        with record_sessions(tiers=tiers) as recorded:
+            with session("chat", tier=tier) as handle:
+                talk(handle, recorded, 1)
+                handle.use("tokens", 10)
+                handle.count("tokens", -4)
+                talk(handle, recorded, 1)
+                found = handle.statistics().usage
+                assert 306 == handle.quota("tokens").used
+            assert {"tokens": 306, "cost": 0.5} == found == otel_sessions.system_analytics().usage
+            attributes = portrait.attributes(recorded.session_spans[0])
+            assert (306, 0.5) == (attributes["app_session.usage.tokens"], attributes["app_session.usage.cost"])
+
+    def test_limited_late(self, recorded_sessions: RecordedSessions) -> None:
+        """What was used before a session was given a limit remains used."""
+        with session("chat") as handle:
+            talk(handle, recorded_sessions, 1)
+            handle.limit(Quota("tokens", 5_000))
+            talk(handle, recorded_sessions, 1)
+            assert {"tokens": 300, "cost": 0.5} == handle.statistics().usage
+        assert 300 == portrait.attributes(recorded_sessions.session_spans[0])["app_session.usage.tokens"]
+
+    def test_at_once(self, tmp_path: Path) -> None:
+        """It is up to this moment, though the quotas in a store that others see are told of turns later, and within a
+        turn as well.
+        """
+        with record_sessions(store=f"sqlite:///{tmp_path}/s.db", tiers=[Tier("pro", Quota("tokens", 10_000))]):
+            handle = otel_sessions.start("chat", tier="pro")
+            with handle.turn() as turn:
+                turn.tokens(input=1000)
+                turn.tokens(output=200, cache_read=400)
+                assert {"tokens": 1200} == handle.statistics().usage
+            assert {"tokens": 1200} == handle.statistics().usage
+            assert 1200 == handle.quota("tokens").used
+            assert {"tokens": 1200} == handle.statistics().usage
+
+    def test_parts_told_before_the_whole(self, recorded_sessions: RecordedSessions) -> None:
+        """Each token counts once, in whichever order a turn is told of the parts and the whole."""
+        with session("chat") as handle, handle.turn() as turn:
+            turn.tokens(cache_read=400)
+            turn.tokens(input=1000)
+            assert {"tokens": 1000} == handle.statistics().usage
+
+    def test_other_currencies(self, recorded_sessions: RecordedSessions) -> None:
+        """What was used of `cost` is in US dollars, as quotas are; other currencies are among the costs only."""
+        with session("chat") as handle, handle.turn() as turn:
+            turn.cost(2, "EUR")
+            assert {} == handle.statistics().usage
 
 
 class TestStatistics:
@@ -84,7 +142,7 @@ class TestStatistics:
                     conversation_duration=1.0,
                     tokens={"input": 100, "output": 50},
                     cost={"USD": 0.25},
-                    usage={"storage": 30},
+                    usage={"tokens": 150, "cost": 0.25, "storage": 30},
                     duration=1.0,
                     active_time=1.0,
                 )

@@ -60,7 +60,7 @@ class Analytics(NamedTuple):
     cost: Mapping[str, float]
     """By currency."""
     usage: Mapping[str, float]
-    """How much was used, by the name of the quota."""
+    """How much was used, by name, limited or not; see `SessionStatistics.usage`."""
     operations: int
     """How often something was used; several quotas at once count as one."""
     operation_counts: Mapping[str, int]
@@ -91,7 +91,7 @@ _NONE: Final = _Found([], is_complete=True)
 
 
 def usage_history(user: str, *, limit: int = 100) -> list[UsageEntry]:
-    """What a user has used lately, the latest use first.
+    """What a user has used lately, the latest use first; what turns consume is in it where a quota counts it.
 
     Each session keeps its last 50 uses, for as long as it is remembered; in memory the last 1,000 that have ended do.
     Sums of everything are in `user_analytics`.

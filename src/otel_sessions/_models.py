@@ -186,6 +186,7 @@ class Totals:
     messages: dict[str, float] | None = None
     tokens: dict[str, float] | None = None
     usage: dict[str, float] | None = None
+    """What was used, by name, limited or not: what was asked for and counted, and the tokens and the cost of turns."""
     operations: dict[str, float] | None = None
     """What was used by which operation: the amounts by `<operation>|<name>`."""
     operation_counts: dict[str, float] | None = None

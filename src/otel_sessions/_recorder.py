@@ -137,6 +137,13 @@ class Recorder:
         self._telemetry.metrics.cost.add(amount, live.beginning.type, currency, model)
         self._ledger.touch(live)
 
+    def used(self, live: Live, name: str, amount: float) -> None:
+        """Count what was used of something, whether it is limited or not."""
+        if amount:
+            with live.lock:
+                live.delta.add_to("usage", name, amount)
+            self._ledger.mark(live)
+
     def attributes(self, live: Live, given: Mapping[str, object]) -> None:
         """Set attributes of the session's span; the last value of each counts."""
         clean = _values.attributes(given, self._redact)

@@ -39,7 +39,7 @@ class SessionStatistics(NamedTuple):
     cost: Mapping[str, float]
     """By currency."""
     usage: Mapping[str, float]
-    """What was used of quotas, by name."""
+    """What was used, by name, limited or not: by `use` and `count`, and `tokens` and `cost` (US dollars) by turns."""
     duration: float
     """From the start to the end, or to the moment asked for."""
     active_time: float
