@@ -196,6 +196,31 @@ class TestAnalytics:
             found.usage, found.operations, found.operation_counts, found.most_used_operation,
         )  # fmt: skip
 
+    def test_too_many_operations(self, recorded: RecordedSessions) -> None:
+        """A session knows a hundred operations by name, the first ones; of the rest there are sums, and what was used
+        most often is one that has a name.
+        """
+        handle = pro()
+        handle.use("tokens", 1)
+        for number in range(110):
+            handle.use("tokens", number, operation=f"op{number}")
+            if number in {40, 100}:
+                recorded.advance(1)
+        handle.use("tokens", 1, operation="op99")
+        found = user_analytics("ada")
+        assert (112, 101, 10, 2) == (
+            found.operations,
+            len(found.operation_counts),
+            found.operation_counts["_OTHER"],
+            found.operation_counts["op99"],
+        )
+        assert found.operation_counts.keys() == found.operation_usage.keys()
+        assert (sum(range(100, 110)), 100, "op99") == (
+            found.operation_usage["_OTHER"]["tokens"],
+            found.operation_usage["op99"]["tokens"],
+            found.most_used_operation,
+        )
+
     def test_empty(self, recorded: RecordedSessions) -> None:
         """Of a user who never came, and of an empty store, everything is zero."""
         assert [] == usage_history("nobody")

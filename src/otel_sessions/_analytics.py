@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from . import _runtime, _values
+from . import _semconv as sc
 from ._ledger import Ledger
 from ._lifecycle import Lifecycle
 from ._models import SessionRecord, Totals
@@ -64,7 +65,7 @@ class Analytics(NamedTuple):
     operations: int
     """How often something was used; several quotas at once count as one."""
     operation_counts: Mapping[str, int]
-    """How often, by operation, as far as one was named."""
+    """How often, by operation, as far as one was named. Beyond 100 in one session the rest is `_OTHER`."""
     operation_usage: Mapping[str, Mapping[str, float]]
     """How much was used, by operation and by the name of the quota."""
     is_complete: bool
@@ -73,7 +74,8 @@ class Analytics(NamedTuple):
     @property
     def most_used_operation(self) -> str | None:
         """The operation that was done most often; of several, the first by its name. None if none was named."""
-        return min(self.operation_counts, key=lambda name: (-self.operation_counts[name], name), default=None)
+        named = self.operation_counts.keys() - {sc.OTHER}
+        return min(named, key=lambda name: (-self.operation_counts[name], name), default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-compatible values, the most used operation included."""

@@ -141,7 +141,7 @@ class Recorder:
         """Count what was used of something, whether it is limited or not."""
         if amount:
             with live.lock:
-                live.delta.add_to("usage", name, amount)
+                live.delta.add_usage(name, amount)
             self._ledger.mark(live)
 
     def attributes(self, live: Live, given: Mapping[str, object]) -> None:

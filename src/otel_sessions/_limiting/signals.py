@@ -77,14 +77,12 @@ class LimitSignals:
     def performed(self, live: Live, operation: str | None) -> None:
         """Count that something was used once, whatever it was."""
         with live.lock:
-            live.delta.add_to("operation_counts", operation or "", 1)
+            live.delta.add_operation(operation)
 
     def used(self, live: Live, asked: Asked, levels: Sequence[Level | None], operation: str | None) -> None:
         """Count what was used, in the session and in the metrics; say so if a threshold was crossed by it."""
         with live.lock:
-            live.delta.add_to("usage", asked.name, asked.amount)
-            if operation is not None:
-                live.delta.add_to("operations", f"{operation}|{asked.name}", asked.amount)
+            live.delta.add_usage(asked.name, asked.amount, operation)
         self.charged(live, asked, levels, operation)
 
     def charged(self, live: Live, asked: Asked, levels: Sequence[Level | None], operation: str | None = None) -> None:
