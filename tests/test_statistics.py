@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import time
@@ -15,6 +16,7 @@ import otel_sessions
 from otel_sessions import Session, SessionStatistics, current_session, session
 from otel_sessions.limits import Quota, Tier
 from otel_sessions.stores import MemoryStore
+from otel_sessions.stores.sqlite import SQLiteStore
 from otel_sessions.testing import RecordedSessions, record_sessions
 from otel_sessions.typing import Totals
 
@@ -169,6 +171,67 @@ class TestStatistics:
         assert (400.0, 60.0, 340.0, 0.15) == (
             found.duration, found.active_time, found.idle_time, found.engagement_ratio,
         )  # fmt: skip
+
+    def test_long_block(self, recorded_sessions: RecordedSessions) -> None:
+        """A scoped session is under way from its beginning to its end, however long nothing else happens in it."""
+        with session("job") as handle:
+            recorded_sessions.advance(200)
+            assert (200.0, 1.0) == (handle.statistics().active_time, handle.statistics().engagement_ratio)
+            handle.message()
+            recorded_sessions.advance(100)
+            assert 300.0 == handle.statistics().active_time
+            recorded_sessions.advance(100)
+        assert (400.0, 0.0) == (handle.statistics().active_time, handle.statistics().idle_time)
+
+    def test_long_block_elsewhere(self, tmp_path: Path) -> None:
+        """Other processes, which read of it in the store, see that too."""
+        path = tmp_path / "sessions.db"
+        with record_sessions(store=SQLiteStore(str(path))) as recorded:
+            with session("job") as handle:
+                recorded.advance(200)
+                [record] = SQLiteStore(str(path)).active()
+                assert 200.0 == record.statistics(recorded.clock.time_ns()).active_time
+                recorded.advance(100)
+            assert 300.0 == handle.statistics().active_time
+
+    def test_long_turn(self, recorded_sessions: RecordedSessions) -> None:
+        """A turn is active time from the user's message to the answer, or the failure; the pauses between are not."""
+        handle = otel_sessions.start("chat")
+        with handle.turn():
+            recorded_sessions.advance(100)
+        recorded_sessions.advance(200)
+        with contextlib.suppress(TimeoutError), handle.turn():
+            recorded_sessions.advance(70)
+            handle.event("retry")
+            recorded_sessions.advance(80)
+            assert 250.0 == handle.statistics().active_time
+            raise TimeoutError
+        assert (450.0, 250.0) == (handle.statistics().duration, handle.statistics().active_time)
+
+    def test_rotated_amid_a_turn(self, recorded_sessions: RecordedSessions) -> None:
+        """A turn in which the session is rotated counts for both, and what comes after it is idle again."""
+        handle = otel_sessions.start("chat")
+        with handle.turn():
+            recorded_sessions.advance(100)
+            old = handle.id
+            handle.rotate()
+            recorded_sessions.advance(100)
+        recorded_sessions.advance(100)
+        ended = otel_sessions.get(old)
+        assert ended is not None
+        assert [100.0, 100.0] == [found.active_time for found in (ended.statistics(), handle.statistics())]
+
+    @pytest.mark.parametrize("pace", [1, 200])
+    def test_long_durable_block(self, recorded_sessions: RecordedSessions, pace: int) -> None:
+        """A block of a durable session is active time, whether anything looks after it meanwhile or not."""
+        handle = otel_sessions.start("chat")
+        with handle:
+            for _ in range(200 // pace):
+                recorded_sessions.advance(pace)
+            recorded_sessions.clock.advance(100)
+            assert 300.0 == handle.statistics().active_time
+        recorded_sessions.advance(100)
+        assert 300.0 == handle.statistics().active_time
 
     def test_several_currencies(self, recorded_sessions: RecordedSessions) -> None:
         """Sums in different currencies are not added up: the total is the largest, as on the session's span."""

@@ -99,7 +99,7 @@ class Ledger:
             gap = now - live.last_ns
             if gap > 0:
                 live.last_ns = delta.last_activity_ns = now
-                if gap <= self._gap_ns:
+                if gap <= self._gap_ns or live.is_under_way:
                     delta.active_ns += gap
             if operations:
                 live.operations += operations
@@ -290,6 +290,8 @@ class Ledger:
             totals = stored.totals.copy()
             with live.lock:
                 totals.merge(live.delta)
+                if live.is_under_way:
+                    totals.active_ns += max(0, self._clock.time_ns() - live.last_ns)
         return stored._replace(totals=totals)
 
     def _here(self, live: Live) -> SessionRecord:

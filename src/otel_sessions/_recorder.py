@@ -109,8 +109,14 @@ class Recorder:
         self._telemetry.metrics.messages.add(1, live.beginning.type, role)
         self._ledger.touch(live)
 
+    def begin_turn(self, live: Live) -> None:
+        """An exchange begins, with the user's message."""
+        self.message(live, "user")
+        with live.lock:
+            live.turns += 1
+
     def turn(self, live: Live, duration_ns: int, model: str | None, *, answered: bool) -> None:
-        """Count an exchange and its response time; without an answer the time still counts, the message does not."""
+        """An exchange is over: count it and its response time, and the answer if there was one."""
         with live.lock:
             live.delta.turns += 1
             live.delta.turn_ns += duration_ns
@@ -122,6 +128,8 @@ class Recorder:
             self.message(live, "assistant")
         else:
             self._ledger.touch(live)
+        with live.lock:
+            live.turns = max(0, live.turns - 1)
 
     def tokens(self, live: Live, kind: str, count: int, model: str | None) -> None:
         """Count tokens."""

@@ -43,7 +43,9 @@ class SessionStatistics(NamedTuple):
     duration: float
     """From the start to the end, or to the moment asked for."""
     active_time: float
-    """How much of it lay between activities that were not further apart than the setting `active_gap`."""
+    """Of a scoped session, which is a block, a call or the life of an object, all of it. Of a durable one requests,
+    blocks and turns, and what lay between activities that were not further apart than the setting `active_gap`.
+    """
 
     @classmethod
     def of(cls, record: SessionRecord, at_ns: int | None = None) -> SessionStatistics:
@@ -69,7 +71,7 @@ class SessionStatistics(NamedTuple):
             cost=dict(totals.cost or {}),
             usage=dict(totals.usage or {}),
             duration=duration,
-            active_time=min(duration, totals.active_ns / _NS),
+            active_time=duration if record.beginning.topology == "scoped" else min(duration, totals.active_ns / _NS),
         )
 
     @property
