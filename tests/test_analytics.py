@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -256,14 +256,29 @@ class TestOddStores:
             store.failing = ()
             assert (1, True) == (user_analytics("ada").sessions, user_analytics("ada").is_complete)
 
-    def test_more_than_looked_at(self) -> None:
+    @pytest.mark.parametrize(("ended", "is_complete"), [(10_000, True), (10_001, False)])
+    def test_more_than_looked_at(self, ended: int, *, is_complete: bool) -> None:
         """If there are more ended sessions than are looked at, the sums say that they are not complete."""
         with record_sessions(history=20_000):
-            for _ in range(10_001):
+            for _ in range(ended):
                 with session("job"):
                     pass
             found = system_analytics()
-        assert (10_000, False) == (found.sessions, found.is_complete)
+        assert (10_000, is_complete) == (found.sessions, found.is_complete)
+
+    @pytest.mark.parametrize("history", [0, 3])
+    @pytest.mark.parametrize("start", [lambda: session("job"), lambda: otel_sessions.start("chat")])
+    def test_more_than_remembered(self, start: Callable[[], Session], history: int) -> None:
+        """Nor are they if more sessions have ended than memory keeps."""
+        with record_sessions(history=history):
+            found = []
+            for _ in range(4):
+                found.append(system_analytics().is_complete)
+                with start() as handle:
+                    pass
+                handle.end()
+            found.append(system_analytics().is_complete)
+        assert [True] * (history + 1) + [False] * (4 - history) == found
 
     def test_switched_off(self) -> None:
         """Where sessions are switched off nothing is known."""

@@ -69,7 +69,9 @@ class Analytics(NamedTuple):
     operation_usage: Mapping[str, Mapping[str, float]]
     """How much was used, by operation and by the name of the quota."""
     is_complete: bool
-    """False: the store could not be asked, or it remembers more ended sessions than are looked at."""
+    """False: the store could not be asked, it remembers more ended sessions than are looked at, or, in memory, there
+    were more than the setting `history`. Whether a store outside the process has forgotten some is not known.
+    """
 
     @property
     def most_used_operation(self) -> str | None:
@@ -164,10 +166,12 @@ def _of_user(lifecycle: Lifecycle, user: str) -> _Found:
 
 
 def _with_ended(ledger: Ledger, active: list[SessionRecord]) -> _Found:
-    ended = ledger.ended(_LOOK_BACK)
+    # One more than is looked at, to know whether there are more.
+    ended = ledger.ended(_LOOK_BACK + 1)
     # By id: one may have ended between the two looks.
-    records = {record.id: record for record in (*active, *(ended or ()))}
-    return _Found(list(records.values()), ended is not None and len(ended) < _LOOK_BACK)
+    records = {record.id: record for record in (*active, *(ended or ())[:_LOOK_BACK])}
+    is_complete = ended is not None and len(ended) <= _LOOK_BACK and not ledger.has_forgotten
+    return _Found(list(records.values()), is_complete)
 
 
 def _summed(found: _Found, lifecycle: Lifecycle, user: str | None = None) -> Analytics:
