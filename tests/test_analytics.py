@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,7 @@ class TestAnalytics:
             messages=2,
             tokens={"input": 10, "output": 20},
             cost={"USD": 0.5},
-            usage={"tokens": 230, "api_calls": 2, "storage": 1_000_000},
+            usage={"tokens": 230, "api_calls": 2, "storage": 1_000_000, "cost": 0.5},
             operations=4,
             operation_counts={"inference": 2, "upload": 1},
             operation_usage={"inference": {"tokens": 200, "api_calls": 1}, "upload": {"storage": 1_000_000}},
@@ -195,6 +195,31 @@ class TestAnalytics:
         assert ({"tokens": 7}, 3, {"a": 1, "b": 1}, "a") == (
             found.usage, found.operations, found.operation_counts, found.most_used_operation,
         )  # fmt: skip
+
+    def test_too_many_operations(self, recorded: RecordedSessions) -> None:
+        """A session knows a hundred operations by name, the first ones; of the rest there are sums, and what was used
+        most often is one that has a name.
+        """
+        handle = pro()
+        handle.use("tokens", 1)
+        for number in range(110):
+            handle.use("tokens", number, operation=f"op{number}")
+            if number in {40, 100}:
+                recorded.advance(1)
+        handle.use("tokens", 1, operation="op99")
+        found = user_analytics("ada")
+        assert (112, 101, 10, 2) == (
+            found.operations,
+            len(found.operation_counts),
+            found.operation_counts["_OTHER"],
+            found.operation_counts["op99"],
+        )
+        assert found.operation_counts.keys() == found.operation_usage.keys()
+        assert (sum(range(100, 110)), 100, "op99") == (
+            found.operation_usage["_OTHER"]["tokens"],
+            found.operation_usage["op99"]["tokens"],
+            found.most_used_operation,
+        )
 
     def test_empty(self, recorded: RecordedSessions) -> None:
         """Of a user who never came, and of an empty store, everything is zero."""
@@ -231,14 +256,29 @@ class TestOddStores:
             store.failing = ()
             assert (1, True) == (user_analytics("ada").sessions, user_analytics("ada").is_complete)
 
-    def test_more_than_looked_at(self) -> None:
+    @pytest.mark.parametrize(("ended", "is_complete"), [(10_000, True), (10_001, False)])
+    def test_more_than_looked_at(self, ended: int, *, is_complete: bool) -> None:
         """If there are more ended sessions than are looked at, the sums say that they are not complete."""
         with record_sessions(history=20_000):
-            for _ in range(10_001):
+            for _ in range(ended):
                 with session("job"):
                     pass
             found = system_analytics()
-        assert (10_000, False) == (found.sessions, found.is_complete)
+        assert (10_000, is_complete) == (found.sessions, found.is_complete)
+
+    @pytest.mark.parametrize("history", [0, 3])
+    @pytest.mark.parametrize("start", [lambda: session("job"), lambda: otel_sessions.start("chat")])
+    def test_more_than_remembered(self, start: Callable[[], Session], history: int) -> None:
+        """Nor are they if more sessions have ended than memory keeps."""
+        with record_sessions(history=history):
+            found = []
+            for _ in range(4):
+                found.append(system_analytics().is_complete)
+                with start() as handle:
+                    pass
+                handle.end()
+            found.append(system_analytics().is_complete)
+        assert [True] * (history + 1) + [False] * (4 - history) == found
 
     def test_switched_off(self) -> None:
         """Where sessions are switched off nothing is known."""

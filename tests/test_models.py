@@ -6,10 +6,12 @@ import itertools
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_sessions._models import MAX_EVENTS, Reservation
+from otel_sessions._operations import MAX_OPERATIONS
 from otel_sessions._uses import MAX_USES, Use
 from otel_sessions.typing import Beginning, Event, SessionRecord, Totals
 
@@ -134,6 +136,21 @@ class TestTotals:
         copied.requests += 1
         copied.add_to("cost", "EUR", 1)
         assert totals != copied
+
+    @pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+    def test_operations_of_two_processes(self, names: tuple[str, str]) -> None:
+        """The operations of two processes are at most as many by name as those of one, and no use of them is lost."""
+        shares = [Totals(1), Totals(2)]
+        for share, name in zip(shares, names, strict=True):
+            share.add_operation(None)
+            for number in range(MAX_OPERATIONS + 20):
+                share.add_operation(f"{name}{number}")
+                share.add_usage("tokens", 2, f"{name}{number}")
+        whole = merged(*shares)
+        counts, amounts = whole.operation_counts or {}, whole.operations or {}
+        assert {f"{names[0]}{number}" for number in range(MAX_OPERATIONS)} | {"", "_OTHER"} == counts.keys()
+        assert {f"{name}|tokens" for name in counts if name} == amounts.keys()
+        assert (2, 140, 280) == (counts[""], counts["_OTHER"], amounts["_OTHER|tokens"])
 
     def test_empty(self) -> None:
         """Nothing plus nothing is nothing, and says so."""

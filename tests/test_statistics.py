@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +16,11 @@ import otel_sessions
 from otel_sessions import Session, SessionStatistics, current_session, session
 from otel_sessions.limits import Quota, Tier
 from otel_sessions.stores import MemoryStore
+from otel_sessions.stores.sqlite import SQLiteStore
 from otel_sessions.testing import RecordedSessions, record_sessions
 from otel_sessions.typing import Totals
 
+from . import portrait
 from .failing_store import FailingStore
 
 STARTS: list[Any] = [
@@ -33,6 +37,62 @@ def talk(handle: Session, recorded: RecordedSessions, seconds: float) -> None:
         recorded.clock.advance(seconds)
         turn.tokens(input=100, output=50)
         turn.cost(0.25)
+
+
+class TestUsage:
+    @pytest.mark.parametrize("tier", [None, "small", "endless"])
+    def test_limited_or_not(self, tier: str | None) -> None:
+        """What was used is the same number everywhere, whichever tier the session has: what was asked for and counted,
+        and the tokens and the cost of turns.
+        """
+        tiers = [Tier("small", Quota("tokens", 10_000), Quota("cost", 10)), Tier("endless", Quota("tokens", None))]
+        with record_sessions(tiers=tiers) as recorded:
+            with session("chat", tier=tier) as handle:
+                talk(handle, recorded, 1)
+                handle.use("tokens", 10)
+                handle.count("tokens", -4)
+                talk(handle, recorded, 1)
+                found = handle.statistics().usage
+                assert 306 == handle.quota("tokens").used
+            assert {"tokens": 306, "cost": 0.5} == found == otel_sessions.system_analytics().usage
+            attributes = portrait.attributes(recorded.session_spans[0])
+            assert (306, 0.5) == (attributes["app_session.usage.tokens"], attributes["app_session.usage.cost"])
+
+    def test_limited_late(self, recorded_sessions: RecordedSessions) -> None:
+        """What was used before a session was given a limit remains used."""
+        with session("chat") as handle:
+            talk(handle, recorded_sessions, 1)
+            handle.limit(Quota("tokens", 5_000))
+            talk(handle, recorded_sessions, 1)
+            assert {"tokens": 300, "cost": 0.5} == handle.statistics().usage
+        assert 300 == portrait.attributes(recorded_sessions.session_spans[0])["app_session.usage.tokens"]
+
+    def test_at_once(self, tmp_path: Path) -> None:
+        """It is up to this moment, though the quotas in a store that others see are told of turns later, and within a
+        turn as well.
+        """
+        with record_sessions(store=f"sqlite:///{tmp_path}/s.db", tiers=[Tier("pro", Quota("tokens", 10_000))]):
+            handle = otel_sessions.start("chat", tier="pro")
+            with handle.turn() as turn:
+                turn.tokens(input=1000)
+                turn.tokens(output=200, cache_read=400)
+                assert {"tokens": 1200} == handle.statistics().usage
+            assert {"tokens": 1200} == handle.statistics().usage
+            assert 1200 == handle.quota("tokens").used
+            assert {"tokens": 1200} == handle.statistics().usage
+
+    def test_parts_told_before_the_whole(self, recorded_sessions: RecordedSessions) -> None:
+        """Each token counts once, in whichever order a turn is told of the parts and the whole."""
+        with session("chat") as handle, handle.turn() as turn:
+            turn.tokens(cache_read=400)
+            turn.tokens(input=1000)
+            assert {"tokens": 1000} == handle.statistics().usage
+
+    def test_other_currencies(self, recorded_sessions: RecordedSessions) -> None:
+        """What was used of `cost` is in US dollars, as quotas are; other currencies are among the costs only."""
+        with session("chat") as handle, handle.turn() as turn:
+            turn.cost(2, "EUR")
+            assert {} == handle.statistics().usage
 
 
 class TestStatistics:
@@ -84,13 +144,21 @@ class TestStatistics:
                     conversation_duration=1.0,
                     tokens={"input": 100, "output": 50},
                     cost={"USD": 0.25},
-                    usage={"storage": 30},
+                    usage={"tokens": 150, "cost": 0.25, "storage": 30},
                     duration=1.0,
                     active_time=1.0,
                 )
                 == handle.statistics()
             )
             assert 50 == handle.statistics().tokens_per_message
+
+    def test_each_token_once(self, recorded_sessions: RecordedSessions) -> None:
+        """Cached tokens are part of the input and those of reasoning part of the output: the totals have them once."""
+        with session("chat") as handle:
+            with handle.turn() as turn:
+                turn.tokens(input=1000, output=200, cache_read=400, reasoning=100)
+            found = handle.statistics()
+        assert (1200, 600.0) == (found.total_tokens, found.tokens_per_message)
 
     def test_engagement(self, recorded_sessions: RecordedSessions) -> None:
         """What lies between activities that are close to each other is active time, the rest is idle."""
@@ -103,6 +171,67 @@ class TestStatistics:
         assert (400.0, 60.0, 340.0, 0.15) == (
             found.duration, found.active_time, found.idle_time, found.engagement_ratio,
         )  # fmt: skip
+
+    def test_long_block(self, recorded_sessions: RecordedSessions) -> None:
+        """A scoped session is under way from its beginning to its end, however long nothing else happens in it."""
+        with session("job") as handle:
+            recorded_sessions.advance(200)
+            assert (200.0, 1.0) == (handle.statistics().active_time, handle.statistics().engagement_ratio)
+            handle.message()
+            recorded_sessions.advance(100)
+            assert 300.0 == handle.statistics().active_time
+            recorded_sessions.advance(100)
+        assert (400.0, 0.0) == (handle.statistics().active_time, handle.statistics().idle_time)
+
+    def test_long_block_elsewhere(self, tmp_path: Path) -> None:
+        """Other processes, which read of it in the store, see that too."""
+        path = tmp_path / "sessions.db"
+        with record_sessions(store=SQLiteStore(str(path))) as recorded:
+            with session("job") as handle:
+                recorded.advance(200)
+                [record] = SQLiteStore(str(path)).active()
+                assert 200.0 == record.statistics(recorded.clock.time_ns()).active_time
+                recorded.advance(100)
+            assert 300.0 == handle.statistics().active_time
+
+    def test_long_turn(self, recorded_sessions: RecordedSessions) -> None:
+        """A turn is active time from the user's message to the answer, or the failure; the pauses between are not."""
+        handle = otel_sessions.start("chat")
+        with handle.turn():
+            recorded_sessions.advance(100)
+        recorded_sessions.advance(200)
+        with contextlib.suppress(TimeoutError), handle.turn():
+            recorded_sessions.advance(70)
+            handle.event("retry")
+            recorded_sessions.advance(80)
+            assert 250.0 == handle.statistics().active_time
+            raise TimeoutError
+        assert (450.0, 250.0) == (handle.statistics().duration, handle.statistics().active_time)
+
+    def test_rotated_amid_a_turn(self, recorded_sessions: RecordedSessions) -> None:
+        """A turn in which the session is rotated counts for both, and what comes after it is idle again."""
+        handle = otel_sessions.start("chat")
+        with handle.turn():
+            recorded_sessions.advance(100)
+            old = handle.id
+            handle.rotate()
+            recorded_sessions.advance(100)
+        recorded_sessions.advance(100)
+        ended = otel_sessions.get(old)
+        assert ended is not None
+        assert [100.0, 100.0] == [found.active_time for found in (ended.statistics(), handle.statistics())]
+
+    @pytest.mark.parametrize("pace", [1, 200])
+    def test_long_durable_block(self, recorded_sessions: RecordedSessions, pace: int) -> None:
+        """A block of a durable session is active time, whether anything looks after it meanwhile or not."""
+        handle = otel_sessions.start("chat")
+        with handle:
+            for _ in range(200 // pace):
+                recorded_sessions.advance(pace)
+            recorded_sessions.clock.advance(100)
+            assert 300.0 == handle.statistics().active_time
+        recorded_sessions.advance(100)
+        assert 300.0 == handle.statistics().active_time
 
     def test_several_currencies(self, recorded_sessions: RecordedSessions) -> None:
         """Sums in different currencies are not added up: the total is the largest, as on the session's span."""

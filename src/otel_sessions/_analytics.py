@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from . import _runtime, _values
+from . import _semconv as sc
 from ._ledger import Ledger
 from ._lifecycle import Lifecycle
 from ._models import SessionRecord, Totals
@@ -60,20 +61,23 @@ class Analytics(NamedTuple):
     cost: Mapping[str, float]
     """By currency."""
     usage: Mapping[str, float]
-    """How much was used, by the name of the quota."""
+    """How much was used, by name, limited or not; see `SessionStatistics.usage`."""
     operations: int
     """How often something was used; several quotas at once count as one."""
     operation_counts: Mapping[str, int]
-    """How often, by operation, as far as one was named."""
+    """How often, by operation, as far as one was named. Beyond 100 in one session the rest is `_OTHER`."""
     operation_usage: Mapping[str, Mapping[str, float]]
     """How much was used, by operation and by the name of the quota."""
     is_complete: bool
-    """False: the store could not be asked, or it remembers more ended sessions than are looked at."""
+    """False: the store could not be asked, it remembers more ended sessions than are looked at, or, in memory, there
+    were more than the setting `history`. Whether a store outside the process has forgotten some is not known.
+    """
 
     @property
     def most_used_operation(self) -> str | None:
         """The operation that was done most often; of several, the first by its name. None if none was named."""
-        return min(self.operation_counts, key=lambda name: (-self.operation_counts[name], name), default=None)
+        named = self.operation_counts.keys() - {sc.OTHER}
+        return min(named, key=lambda name: (-self.operation_counts[name], name), default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-compatible values, the most used operation included."""
@@ -91,7 +95,7 @@ _NONE: Final = _Found([], is_complete=True)
 
 
 def usage_history(user: str, *, limit: int = 100) -> list[UsageEntry]:
-    """What a user has used lately, the latest use first.
+    """What a user has used lately, the latest use first; what turns consume is in it where a quota counts it.
 
     Each session keeps its last 50 uses, for as long as it is remembered; in memory the last 1,000 that have ended do.
     Sums of everything are in `user_analytics`.
@@ -162,10 +166,12 @@ def _of_user(lifecycle: Lifecycle, user: str) -> _Found:
 
 
 def _with_ended(ledger: Ledger, active: list[SessionRecord]) -> _Found:
-    ended = ledger.ended(_LOOK_BACK)
+    # One more than is looked at, to know whether there are more.
+    ended = ledger.ended(_LOOK_BACK + 1)
     # By id: one may have ended between the two looks.
-    records = {record.id: record for record in (*active, *(ended or ()))}
-    return _Found(list(records.values()), ended is not None and len(ended) < _LOOK_BACK)
+    records = {record.id: record for record in (*active, *(ended or ())[:_LOOK_BACK])}
+    is_complete = ended is not None and len(ended) <= _LOOK_BACK and not ledger.has_forgotten
+    return _Found(list(records.values()), is_complete)
 
 
 def _summed(found: _Found, lifecycle: Lifecycle, user: str | None = None) -> Analytics:

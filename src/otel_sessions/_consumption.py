@@ -37,6 +37,11 @@ class Consumption(NamedTuple):
         return self.model or self.answered_by
 
 
+def added(some: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    """Both together, by kind."""
+    return {kind: some.get(kind, 0) + more.get(kind, 0) for kind in {**some, **more}}
+
+
 def whole(tokens: Mapping[str, float], kind: str) -> float:
     """All tokens of `input` or `output`, those included that were reported apart."""
     parts = sum(tokens.get(part, 0) for part in _PARTS[kind])

@@ -75,6 +75,9 @@ class Endings:
             with live.lock:
                 if live.ended is not None:
                     return False
+                if live.is_under_way:
+                    # Until now.
+                    self._ledger.touch(live)
                 # From here on nothing enters it, so that nothing is counted that its end would miss.
                 live.ended = status, reason
             ended_ns = max(self._clock.time_ns(), live.beginning.started_ns)

@@ -65,6 +65,7 @@ class Ledger:
         """The scoped sessions of this process, by id. A store inside the process does not know them."""
         self._past: deque[SessionRecord] = deque(maxlen=self._history)
         """Those that ended lately. Apart, so that they do not push the conversations of a day out of the history."""
+        self._has_forgotten = False
         self._uses = KeptUses()
         self.recent = Recent()
         """The durable sessions that were used here lately."""
@@ -99,7 +100,7 @@ class Ledger:
             gap = now - live.last_ns
             if gap > 0:
                 live.last_ns = delta.last_activity_ns = now
-                if gap <= self._gap_ns:
+                if gap <= self._gap_ns or live.is_under_way:
                     delta.active_ns += gap
             if operations:
                 live.operations += operations
@@ -127,8 +128,15 @@ class Ledger:
 
     def remember(self, record: SessionRecord) -> SessionRecord:
         """Remember a scoped session that has ended here, and that no store knows."""
+        if len(self._past) == self._history:
+            self._has_forgotten = True
         self._past.append(self._uses.take(record))
         return record
+
+    @property
+    def has_forgotten(self) -> bool:
+        """Whether sessions ended that are not remembered any more. Only a store inside the process can say."""
+        return self._has_forgotten or getattr(self.store, "has_forgotten", False)
 
     def close(
         self,
@@ -290,6 +298,8 @@ class Ledger:
             totals = stored.totals.copy()
             with live.lock:
                 totals.merge(live.delta)
+                if live.is_under_way:
+                    totals.active_ns += max(0, self._clock.time_ns() - live.last_ns)
         return stored._replace(totals=totals)
 
     def _here(self, live: Live) -> SessionRecord:

@@ -376,6 +376,7 @@ class Lifecycle:
         """Hand on what is under way: requests that run in the rotated session go on in its successor."""
         with live.lock:
             operations, live.operations = live.operations, 0
+            successor.turns, live.turns = successor.turns + live.turns, 0
             if successor.beginning.topology == "durable" and operations:
                 self.ledger.touch(successor, operations=operations)
             if live.limits:

@@ -41,6 +41,7 @@ class Live:
         "span",
         "started_monotonic_ns",
         "successor",
+        "turns",
         "user",
     )
 
@@ -59,6 +60,9 @@ class Live:
         self.last_ns = last_ns
         self.ended: tuple[Status, EndReason] | None = None
         self.operations = operations
+        """How many requests and blocks of it are under way here."""
+        self.turns = 0
+        """How many turns of it are."""
         self.part = 1
         """Up to which part of the session those before are known to be over, and taken care of."""
         self.successor: Live | None = None
@@ -88,6 +92,11 @@ class Live:
         with self.lock:
             self.limits, self.allowances = limits, None
             self.delta.limits = dict(written(kind, limit) for (kind, _), limit in limits.items())
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something goes on in it here, though nothing may happen for a while."""
+        return self.operations > 0 or self.turns > 0
 
     @property
     def context(self) -> Context | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from ._consumption import Consumption, total
+from ._consumption import Consumption, added, total
 from ._limiting.limiter import Limiter
 from ._live import Live
 from ._prices import PriceList
@@ -52,15 +52,22 @@ class Meter:
         if not self._prices.is_loaded:
             await self._outside(self._prices.load)
 
-    def tokens(self, live: Live, counts: Mapping[str, int], model: str | None) -> None:
-        """Count tokens in the session and in the metrics, by kind."""
+    def tokens(
+        self, live: Live, counts: Mapping[str, int], model: str | None, *, before: Mapping[str, int] | None = None
+    ) -> None:
+        """Count tokens in the session and in the metrics, by kind; for its quotas `settle` does.
+
+        `before` is what was counted already of the same turn: some kinds are part of others.
+        """
         for kind, count in counts.items():
             self._recorder.tokens(live, kind, count, model)
+        self._recorder.used(live, "tokens", total(added(before or {}, counts)) - total(before or {}))
 
     def cost(self, live: Live, amount: float, currency: str, model: str | None) -> None:
-        """Count a cost; that in US dollars also for the quota `cost`."""
+        """Count a cost; that in US dollars is what was used of `cost`, and counts for that quota."""
         self._recorder.cost(live, amount, currency, model)
         if currency == _CURRENCY:
+            self._recorder.used(live, "cost", amount)
             self._measured.add(live, "cost", amount)
 
     def call(self, live: Live, consumption: Consumption) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from ._operations import bounded, known_as
 from ._statistics import SessionStatistics
 from ._uses import MAX_USES, Use
 
@@ -170,8 +171,9 @@ _ALL = (*_COUNTS, *_SUMS, *_LATEST, *_TIMES, "recent", "uses", "attributes", "li
 class Totals:
     """Running sums of a session; a delta of them has the same form.
 
-    Sums, maxima, minima, events and uses merge commutatively, so any process may send its share in any order. Of values
-    that replace each other (user, platform, last error, attributes) those of the delta with the later activity stay.
+    Sums, maxima, minima, events and uses merge commutatively, so any process may send its share in any order; which
+    operations are known by name, should there be too many, depends on it. Of values that replace each other (user,
+    platform, last error, attributes) those of the delta with the later activity stay.
     The defaults live on the class: a new one costs next to nothing.
     """
 
@@ -186,8 +188,11 @@ class Totals:
     messages: dict[str, float] | None = None
     tokens: dict[str, float] | None = None
     usage: dict[str, float] | None = None
+    """What was used, by name, limited or not: what was asked for and counted, and the tokens and the cost of turns."""
     operations: dict[str, float] | None = None
-    """What was used by which operation: the amounts by `<operation>|<name>`."""
+    """What was used by which operation: the amounts by `<operation>|<name>`. Beyond 100 operations the rest is
+    `_OTHER`, here and in the counts.
+    """
     operation_counts: dict[str, float] | None = None
     """How often each operation used something; under the empty text, how often that was done without naming one."""
     cost: dict[str, float] | None = None
@@ -233,6 +238,16 @@ class Totals:
         self.add_to("messages", role, 1)
         self._stretch_conversation(time_ns, time_ns)
 
+    def add_operation(self, operation: str | None) -> None:
+        """Count that something was used, by an operation or without naming one."""
+        self.add_to("operation_counts", known_as(operation or "", self.operation_counts), 1)
+
+    def add_usage(self, name: str, amount: float, operation: str | None = None) -> None:
+        """Add what was used to the sums."""
+        self.add_to("usage", name, amount)
+        if operation is not None:
+            self.add_to("operations", f"{known_as(operation, self.operation_counts)}|{name}", amount)
+
     def add_use(self, use: Use) -> None:
         """Keep a single use for the usage history; the oldest gives way and is counted as dropped."""
         if self.uses is None:
@@ -245,6 +260,8 @@ class Totals:
     def merge(self, delta: Totals) -> None:
         """Add everything that `delta` holds."""
         self.add_sums(delta)
+        if self.operation_counts and (delta.operation_counts or delta.operations):
+            self.operation_counts, self.operations = bounded(self.operation_counts, self.operations)
         newer = delta.last_activity_ns >= self.last_activity_ns
         self.last_activity_ns = max(self.last_activity_ns, delta.last_activity_ns)
         if delta.last_message_ns:

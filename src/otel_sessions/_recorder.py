@@ -109,8 +109,14 @@ class Recorder:
         self._telemetry.metrics.messages.add(1, live.beginning.type, role)
         self._ledger.touch(live)
 
+    def begin_turn(self, live: Live) -> None:
+        """An exchange begins, with the user's message."""
+        self.message(live, "user")
+        with live.lock:
+            live.turns += 1
+
     def turn(self, live: Live, duration_ns: int, model: str | None, *, answered: bool) -> None:
-        """Count an exchange and its response time; without an answer the time still counts, the message does not."""
+        """An exchange is over: count it and its response time, and the answer if there was one."""
         with live.lock:
             live.delta.turns += 1
             live.delta.turn_ns += duration_ns
@@ -122,6 +128,8 @@ class Recorder:
             self.message(live, "assistant")
         else:
             self._ledger.touch(live)
+        with live.lock:
+            live.turns = max(0, live.turns - 1)
 
     def tokens(self, live: Live, kind: str, count: int, model: str | None) -> None:
         """Count tokens."""
@@ -136,6 +144,13 @@ class Recorder:
             live.delta.add_to("cost", currency, amount)
         self._telemetry.metrics.cost.add(amount, live.beginning.type, currency, model)
         self._ledger.touch(live)
+
+    def used(self, live: Live, name: str, amount: float) -> None:
+        """Count what was used of something, whether it is limited or not."""
+        if amount:
+            with live.lock:
+                live.delta.add_usage(name, amount)
+            self._ledger.mark(live)
 
     def attributes(self, live: Live, given: Mapping[str, object]) -> None:
         """Set attributes of the session's span; the last value of each counts."""

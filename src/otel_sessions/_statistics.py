@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ._consumption import total
+
 if TYPE_CHECKING:
     from ._models import SessionRecord
 
@@ -37,11 +39,13 @@ class SessionStatistics(NamedTuple):
     cost: Mapping[str, float]
     """By currency."""
     usage: Mapping[str, float]
-    """What was used of quotas, by name."""
+    """What was used, by name, limited or not: by `use` and `count`, and `tokens` and `cost` (US dollars) by turns."""
     duration: float
     """From the start to the end, or to the moment asked for."""
     active_time: float
-    """How much of it lay between activities that were not further apart than the setting `active_gap`."""
+    """Of a scoped session, which is a block, a call or the life of an object, all of it. Of a durable one requests,
+    blocks and turns, and what lay between activities that were not further apart than the setting `active_gap`.
+    """
 
     @classmethod
     def of(cls, record: SessionRecord, at_ns: int | None = None) -> SessionStatistics:
@@ -67,7 +71,7 @@ class SessionStatistics(NamedTuple):
             cost=dict(totals.cost or {}),
             usage=dict(totals.usage or {}),
             duration=duration,
-            active_time=min(duration, totals.active_ns / _NS),
+            active_time=duration if record.beginning.topology == "scoped" else min(duration, totals.active_ns / _NS),
         )
 
     @property
@@ -87,8 +91,8 @@ class SessionStatistics(NamedTuple):
 
     @property
     def total_tokens(self) -> int:
-        """The tokens of all types."""
-        return sum(self.tokens.values())
+        """All tokens, each once: what was read from a cache is part of the input, what was reasoned of the output."""
+        return int(total(self.tokens))
 
     @property
     def tokens_per_message(self) -> float | None:

@@ -77,7 +77,7 @@ class Turn:
         live = self._session._usable("turn")
         if live is not None:
             lifecycle = self._session._lifecycle
-            lifecycle.recorder.message(live, "user")
+            lifecycle.recorder.begin_turn(live)
             self._usage.open()
             self._outer = current_turn()
             self._become(self)

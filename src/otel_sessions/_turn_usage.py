@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from ._consumption import Consumption
+from ._consumption import Consumption, added
 from ._guard import log
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class TurnUsage:
         self._begin()
 
     def _begin(self) -> None:
-        self._told: dict[str, int] | None = None
+        self._told: Mapping[str, int] | None = None
         self._has_cost = self._is_priced = self._from_spans = False
         self._held: list[Consumption] = []
 
@@ -59,10 +59,10 @@ class TurnUsage:
             if self._from_spans:
                 log.warn("turn.tokens", "tokens() did nothing: the spans made in the turn have been counted already.")
                 return
-            meter.tokens(live, counts, self.model)
-            told = self._told = {} if self._told is None else self._told
-            for kind, count in counts.items():
-                told[kind] = told.get(kind, 0) + count
+            told = self._told or {}
+            # What is told outside the turn is settled by itself.
+            meter.tokens(live, counts, self.model, before=told if self.is_open else None)
+            self._told = added(told, counts)
             if not self.is_open:
                 self._settle(meter, live, self._consumption(counts, time_ns))
 

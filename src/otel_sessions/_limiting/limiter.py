@@ -174,7 +174,7 @@ class Limiter:
         levels = iter(admission.levels)
         for each in asked:
             # The session is not touched: it was active when this was measured, which may be a while ago.
-            self._signals.used(live, each, [next(levels) for _ in each.charges], None)
+            self._signals.charged(live, each, [next(levels) for _ in each.charges])
         return True
 
     def forget(self, record: SessionRecord, live: Live) -> None:

@@ -77,15 +77,18 @@ class LimitSignals:
     def performed(self, live: Live, operation: str | None) -> None:
         """Count that something was used once, whatever it was."""
         with live.lock:
-            live.delta.add_to("operation_counts", operation or "", 1)
+            live.delta.add_operation(operation)
 
     def used(self, live: Live, asked: Asked, levels: Sequence[Level | None], operation: str | None) -> None:
         """Count what was used, in the session and in the metrics; say so if a threshold was crossed by it."""
         with live.lock:
+            live.delta.add_usage(asked.name, asked.amount, operation)
+        self.charged(live, asked, levels, operation)
+
+    def charged(self, live: Live, asked: Asked, levels: Sequence[Level | None], operation: str | None = None) -> None:
+        """Say what counted for quotas, and if a threshold was crossed by it: the session has it among its sums."""
+        with live.lock:
             live.delta.add_use(Use(self._clock.time_ns(), asked.name, asked.amount, operation))
-            live.delta.add_to("usage", asked.name, asked.amount)
-            if operation is not None:
-                live.delta.add_to("operations", f"{operation}|{asked.name}", asked.amount)
         # A counter does not go down: what is given back was used.
         self._telemetry.metrics.quota_usage.add(
             max(0, asked.amount), self.on_metrics("quota", asked.name), self.tier_of(live)

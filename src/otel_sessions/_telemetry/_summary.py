@@ -5,7 +5,6 @@ from __future__ import annotations
 from opentelemetry.trace import StatusCode
 
 from .. import _semconv as sc
-from .._consumption import total
 from .._models import AttributeValue, Beginning, SessionRecord, Totals
 from ._instruments import carried
 
@@ -72,8 +71,6 @@ def _add_counts(found: dict[str, AttributeValue], record: SessionRecord) -> None
 
 
 def _add_consumption(found: dict[str, AttributeValue], totals: Totals) -> None:
-    if totals.tokens:
-        found[f"{sc.USAGE_PREFIX}tokens"] = carried(total(totals.tokens))
     for name, amount in (totals.usage or {}).items():
         found[f"{sc.USAGE_PREFIX}{name}"] = carried(amount)
     if totals.cost:

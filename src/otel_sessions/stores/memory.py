@@ -50,6 +50,8 @@ class MemoryStore:
         self._wheel: dict[int, list[Chunk]] = {}
         self._ticks: list[int] = []
         self._ended: OrderedDict[str, SessionRecord] = OrderedDict()
+        self.has_forgotten = False
+        """Whether a session that has ended is not in the history any more."""
         self._uses = KeptUses()
         self._last_by_key: dict[str, str] = {}
 
@@ -186,6 +188,7 @@ class MemoryStore:
 
     def _remember(self, record: SessionRecord) -> None:
         if self._history_size == 0:
+            self.has_forgotten |= record.beginning.part is None
             return
         if record.totals.recent:
             # Its span has the events; here they would be most of the memory.
@@ -198,6 +201,7 @@ class MemoryStore:
             self._last_by_key[record.beginning.key] = record.id
         if len(self._ended) > self._history_size:
             _, oldest = self._ended.popitem(last=False)
+            self.has_forgotten |= oldest.beginning.part is None
             if oldest.beginning.key is not None and self._last_by_key.get(oldest.beginning.key) == oldest.id:
                 del self._last_by_key[oldest.beginning.key]
 
