@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from .._counting.buckets import CRITICAL, WARNING, Admission, Bucket, Charge, Level, Pace, Standing
+from .._counting.buckets import CRITICAL, WARNING, Admission, Bucket, Charge, Level, Pace, Standing, grace_us
 from .._counting.counters import Counter, decide, level, load
 from .._counting.forecast import forecast
 from .._counting.standing import ratio, soonest
@@ -109,9 +109,11 @@ class SQLiteLimits:
         now = self._now(now_us)
         found = []
         for bucket in buckets:
-            counts = cursor.execute(_STANDING, (WARNING, CRITICAL, bucket.group, now)).fetchone()
+            # All of a group have the same windows.
+            over = now + grace_us(bucket)
+            counts = cursor.execute(_STANDING, (WARNING, CRITICAL, bucket.group, over)).fetchone()
             levels = []
-            for state, pace in cursor.execute(_SOON, (bucket.group, now, _SOONEST)).fetchall():
+            for state, pace in cursor.execute(_SOON, (bucket.group, over, _SOONEST)).fetchall():
                 counter = _load(bucket, state, pace, now)
                 levels.append(level(counter, bucket, now))
             highest, below, warning, critical, exhausted = counts
@@ -165,7 +167,8 @@ def _row(counter: Counter, bucket: Bucket, reached: Level, now: int) -> _Row:
         bucket.name,
         encode([bucket.strategy, counter.dump()]),
         pace,
-        counter.expires_us(bucket, now),
+        # By the time that this has the file, the period may be over for which it was asked.
+        max(counter.expires_us(bucket, now), now + grace_us(bucket)),
         bucket.group,
         share,
         full_us,

@@ -38,6 +38,13 @@ local function fits(used, amount, capacity)
 end
 
 local fixed, moving, sliding, slots = {}, {}, {}, {}
+local DAY, LONGEST_GRACE = 86400000000, 3600000000
+
+-- For how long a period of the calendar is kept after its end, and after its last use: the clocks of those who begin
+-- periods may be behind.
+local function grace(bucket)
+  return bucket.start and math.min(bucket.length, LONGEST_GRACE) or 0
+end
 
 function fixed.advance(state, bucket)
   state[1], state[2] = state[1] or 0, state[2] or 0
@@ -46,7 +53,7 @@ function fixed.advance(state, bucket)
   end
   local start, begins, stale = state[1], bucket.start or now, nil
   if bucket.start then
-    stale = begins > start or start > begins + bucket.length
+    stale = begins > start or start - begins > math.max(bucket.length, DAY)
   else
     stale = now >= start + bucket.length or start > now + bucket.length
   end
@@ -351,7 +358,7 @@ local function put(bucket)
     bucket.pace = paced(bucket)
   end
   local expires = bucket.strategy.expires(bucket.state, bucket)
-  local life = math.ceil((expires - now) / 1000)
+  local life = math.ceil((math.max(0, expires - now) + grace(bucket)) / 1000)
   if bucket.group and (bucket.group ~= bucket.shares or life < 1) then
     leave(bucket.group, bucket.key)
   end
