@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
 from . import _values
@@ -60,8 +59,7 @@ class LimitedSession(SessionView):
         Raises:
             InvalidValueError: there is no such quota, or the amount is not one.
         """
-        given_back = isinstance(amount, int | float | Decimal) and amount < 0
-        amount = -_values.quantity(name, -amount) if given_back else _values.quantity(name, amount)
+        amount = _values.change(name, amount)
         operation = None if operation is None else _values.label("operation", operation)
         live = self._usable("count")
         if live is not None:

@@ -329,7 +329,9 @@ class TestWrong:
                 s.use("tokens", amount)
             assert 0 == s.quota("tokens").used
 
-    @pytest.mark.parametrize("amount", [math.nan, -math.inf, True, "5", None, -(2**53), [1]])
+    @pytest.mark.parametrize(
+        "amount", [math.nan, -math.inf, True, "5", None, -(2**53), [1], Decimal("NaN"), Decimal("sNaN")]
+    )
     def test_counted_amount(self, recorded: RecordedSessions, amount: Any) -> None:
         """What is counted may be negative, and is nothing else but a number either."""
         with trial() as s:
@@ -506,7 +508,7 @@ class TestOwnLimits:
         with record_sessions(tiers=[TRIAL], store=make()) as recorded:
             s = trial(id="c1")
             s.limit(Quota("pages", 2))
-            s.limit(Concurrency("file", 1, ttl=5))
+            s.limit(Concurrency("file", 1, ttl=Decimal("5.0")))  # type: ignore[arg-type]  # becomes a float
             recorded.advance(1)
             s.use("pages")
             with record_sessions(tiers=[TRIAL], store=make()), otel_sessions.resume("c1") as other:

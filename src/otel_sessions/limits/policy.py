@@ -227,7 +227,7 @@ class Concurrency:
         if not isinstance(limit, int):
             raise InvalidValueError(f"{self.limit!r} cannot be the limit of {self.name!r}: use a whole number of slots")
         object.__setattr__(self, "limit", limit)
-        _values.seconds(f"ttl of {self.name!r}", self.ttl)
+        object.__setattr__(self, "ttl", _values.seconds(f"ttl of {self.name!r}", self.ttl))
         _check(self.name, self.scope, self.shadow)
 
     def bucket(self, name: str) -> Bucket:
