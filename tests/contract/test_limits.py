@@ -503,6 +503,26 @@ class TestStandings:
         put(limits, tomorrow._replace(name="user 1"), 1, START + DAY)
         assert (0.1, 1, 0, 0, 0, None) == limits.standings([tomorrow], START + DAY)[0]
 
+    def test_left(self, limits: LimitStore) -> None:
+        """What has left a moving window does not count any more, though nobody has asked for it since."""
+        bucket = moving(100, group="tokens")
+        for number, amount in enumerate((95, 80, 10)):
+            put(limits, bucket._replace(name=f"user {number}"), amount)
+            put(limits, bucket._replace(name=f"user {number}"), 1, NOON + MINUTE // 2)
+        assert (0.96, 1, 1, 1, 0, None) == limits.standings([bucket], NOON + MINUTE // 2)[0]
+        assert (0.01, 3, 0, 0, 0, None) == limits.standings([bucket], NOON + MINUTE)[0]
+        put(limits, bucket._replace(name="user 1"), 4, NOON + MINUTE)
+        assert (0.04, 1, 0, 0, 0, None) == limits.standings([bucket], NOON + MINUTE + MINUTE // 2)[0]
+
+    def test_left_of_many(self, limits: LimitStore) -> None:
+        """However many there are, the more often it is asked the closer it is to what they have used."""
+        bucket = moving(100, group="tokens")
+        for number in range(250):
+            put(limits, bucket._replace(name=f"user {number}"), 95)
+            put(limits, bucket._replace(name=f"user {number}"), 1, NOON + MINUTE // 2)
+        standings = [limits.standings([bucket], NOON + MINUTE)[0] for _ in range(3)]
+        assert (0.01, 250, 0, 0, 0, None) == standings[-1]
+
     def test_another_group(self, limits: LimitStore) -> None:
         """Who changes from one group to another, or out of all, is not in the first any more."""
         free, pro, counted = fixed(10, group="free"), fixed(100, group="pro"), fixed(None)
