@@ -36,6 +36,16 @@ class Kind(str, enum.Enum):
     CHAT = "chat"
 
 
+class Index:
+    """An integer of another library."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+
 class Whole(int):
     """An integer that is shown in another way."""
 
@@ -271,7 +281,7 @@ class TestNames:
 class TestAmount:
     @pytest.mark.parametrize(
         ("given", "expected"),
-        [(0, 0), (7, 7), (1.5, 1.5), (decimal.Decimal("0.031"), 0.031), (Whole(3), 3), (2**62, 2**62)],
+        [(0, 0), (7, 7), (1.5, 1.5), (decimal.Decimal("0.031"), 0.031), (Whole(3), 3), (2**62, 2**62), (Index(4), 4)],
     )
     def test_amounts(self, given: Any, expected: float) -> None:
         """A finite number that is not negative is an amount; it comes out as a plain one."""
@@ -282,7 +292,7 @@ class TestAmount:
     @pytest.mark.parametrize(
         "value",
         [-1, -0.001, math.nan, math.inf, -math.inf, decimal.Decimal("NaN"), decimal.Decimal("sNaN"),
-         decimal.Decimal("Infinity"), 10**400, True, "5", None, 1j, [1], fractions.Fraction(1, 2)],
+         decimal.Decimal("Infinity"), 10**400, Index(-1), True, "5", None, 1j, [1], fractions.Fraction(1, 2)],
         ids=repr,
     )  # fmt: skip
     def test_bad_amounts(self, value: Any) -> None:
@@ -295,6 +305,30 @@ class TestAmount:
         """A time span is positive and not for ever."""
         with pytest.raises(InvalidValueError):
             _values.seconds("idle_timeout", value)
+
+    @pytest.mark.parametrize(
+        ("value", "expected"), [(60, 60), (0.5, 0.5), (decimal.Decimal("2.5"), 2.5), (Index(3), 3)]
+    )
+    def test_seconds(self, value: Any, expected: float) -> None:
+        """A time span comes out as a plain number, too."""
+        seconds = _values.seconds("idle_timeout", value)
+
+        assert (expected, type(expected)) == (seconds, type(seconds))
+
+    def test_whole(self) -> None:
+        """So does a number of things; a fraction is none."""
+        assert [3, 4] == [_values.whole("a cost", 3), _values.whole("a cost", Index(4))]  # type: ignore[arg-type]
+        with pytest.raises(InvalidValueError):
+            _values.whole("a cost", 3.0)  # type: ignore[arg-type]
+
+    @given(st.one_of(st.floats(), st.integers(), st.decimals(), st.text(), st.none()))
+    def test_change(self, value: Any) -> None:
+        """What is counted may be negative; apart from that it is the same."""
+        try:
+            change = _values.change("x", value)
+        except InvalidValueError:
+            return
+        assert abs(change) == _values.quantity("x", abs(value))
 
     @given(st.one_of(st.floats(), st.integers(), st.decimals(), st.text(), st.none()))
     def test_only_one_kind_of_error(self, value: Any) -> None:

@@ -108,7 +108,7 @@ def usage_history(user: str, *, limit: int = 100) -> list[UsageEntry]:
         InvalidValueError: the user is no name, or the limit no whole number from 1 on.
     """
     _values.user_name(user)
-    _values.whole("the number of uses", limit)
+    limit = _values.whole("the number of uses", limit)
     runtime = _runtime.get()
     if not runtime.enabled:
         return []

@@ -75,9 +75,10 @@ def start(
     for what, value in (("tier", tier), ("platform", platform)):
         if value is not None:
             _values.label(what, value)
-    for what, seconds in (("idle_timeout", idle_timeout), ("max_duration", max_duration)):
-        if seconds is not None:
-            _values.seconds(what, seconds)
+    if idle_timeout is not None:
+        idle_timeout = _values.seconds("idle_timeout", idle_timeout)
+    if max_duration is not None:
+        max_duration = _values.seconds("max_duration", max_duration)
     if user is not None:
         _values.user_name(user)
     if id is not None:

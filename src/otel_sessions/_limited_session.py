@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
 from . import _values
@@ -47,11 +46,11 @@ class LimitedSession(SessionView):
             LimitUnknownError: the store could not be asked, and the setting `limit_failure` says `closed`.
             InvalidValueError: there is no such quota, or the amount is not one.
         """
-        self.admit(uses={name: amount}, operation=operation)
+        self.admit(uses=_one(name, amount), operation=operation)
 
     async def use_async(self, name: str, amount: float = 1, *, operation: str | None = None) -> None:
         """`use`, and the event loop does not wait for the store. It raises the same."""
-        await self.admit_async(uses={name: amount}, operation=operation)
+        await self.admit_async(uses=_one(name, amount), operation=operation)
 
     def count(self, name: str, amount: float = 1, *, operation: str | None = None) -> None:
         """Count what was used already: it is never refused, and counts for what is asked for next.
@@ -61,8 +60,7 @@ class LimitedSession(SessionView):
         Raises:
             InvalidValueError: there is no such quota, or the amount is not one.
         """
-        given_back = isinstance(amount, int | float | Decimal) and amount < 0
-        amount = -_values.quantity(name, -amount) if given_back else _values.quantity(name, amount)
+        amount = _values.change(name, amount)
         operation = None if operation is None else _values.label("operation", operation)
         live = self._usable("count")
         if live is not None:
@@ -84,11 +82,11 @@ class LimitedSession(SessionView):
             LimitUnknownError: the store could not be asked, and the setting `limit_failure` says `closed`.
             InvalidValueError: there is no such rate limit, or the cost is no whole number.
         """
-        self.admit(rates={name: cost})
+        self.admit(rates=_one(name, cost))
 
     async def check_rate_async(self, name: str, cost: int = 1) -> None:
         """`check_rate`, and the event loop does not wait for the store. It raises the same."""
-        await self.admit_async(rates={name: cost})
+        await self.admit_async(rates=_one(name, cost))
 
     def lease(self, name: str) -> Lease:
         """A slot among those that may be held at once: `with session.lease("export"): ...`, or `async with`.
@@ -177,6 +175,7 @@ class LimitedSession(SessionView):
         Raises:
             InvalidValueError: there is no such quota.
         """
+        name = _named(name)
         live = self._now()
         found: list[QuotaStatus] = [] if live is None else self._lifecycle.limiter.quotas(live, name)
         if not found:
@@ -204,3 +203,12 @@ class LimitedSession(SessionView):
         found: list[T] = []
         await self._lifecycle.limiter.outside(lambda: found.append(ask()))
         return found[0]
+
+
+def _one(name: str, amount: T) -> Mapping[str, T]:
+    """One amount, by its name; what cannot even be looked up is refused like any other name that is none."""
+    return {_named(name): amount}
+
+
+def _named(name: str) -> str:
+    return name if isinstance(name, str) else _values.label("limit", name)

@@ -176,7 +176,8 @@ class Session(LimitedSession):
             InvalidValueError: `kind` cannot be a name, or the score is not between 0 and 1.
         """
         _values.label("kind of finding", kind)
-        if _values.amount("a score", score) > 1:
+        score = _values.amount("a score", score)
+        if score > 1:
             raise InvalidValueError(f"{score!r} cannot be a score: use a number from 0 to 1")
         live = self._usable("suspicious")
         if live is not None:

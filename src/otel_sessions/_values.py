@@ -10,6 +10,7 @@ import datetime as dt
 import decimal
 import enum
 import math
+import operator
 import os
 import re
 import uuid
@@ -141,21 +142,27 @@ def model(value: str) -> str:
 
 
 def amount(what: str, value: float) -> float:
-    """Check an amount: a finite number, not negative; a decimal becomes a float.
+    """Check an amount: a finite number, not negative. The result is an integer or a float, whatever it was.
 
     Raises:
         InvalidValueError: it is something else.
     """
-    number: Any = value
-    try:
-        if isinstance(number, decimal.Decimal):
-            number = float(number)
-        usable = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
-    except (OverflowError, ValueError):
-        usable = False
-    if not usable or not 0 <= number < _MAX_INT:
+    number = _number(value)
+    if number is None or not 0 <= number < _MAX_INT:
         raise InvalidValueError(f"{_shown(value)} cannot be {what}: use a finite number that is not negative")
-    return float(number) if isinstance(number, float) else int(number)
+    return number
+
+
+def _number(value: Any) -> int | float | None:
+    """The finite number that it is, in plain form; a decimal becomes a float. None if it is none."""
+    try:
+        if isinstance(value, float | decimal.Decimal):
+            number = float(value)
+            return number if math.isfinite(number) else None
+        # Other people's integers, too.
+        return None if isinstance(value, bool) else int(operator.index(value))
+    except (OverflowError, TypeError, ValueError):
+        return None
 
 
 def quantity(name: str, value: float) -> float:
@@ -168,6 +175,16 @@ def quantity(name: str, value: float) -> float:
     if checked > MAX_QUANTITY:
         raise InvalidValueError(f"{_shown(value)} cannot be an amount of {name}: use at most {MAX_QUANTITY}")
     return checked
+
+
+def change(name: str, value: float) -> float:
+    """Check by how much the use of a quota changes: as `quantity`, but it may be negative.
+
+    Raises:
+        InvalidValueError: it is something else.
+    """
+    number = _number(value)
+    return -quantity(name, -number) if number is not None and number < 0 else quantity(name, value)
 
 
 def times(name: str, value: int) -> int:
@@ -185,20 +202,22 @@ def whole(what: str, value: int) -> int:
     Raises:
         InvalidValueError: it is something else.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_QUANTITY:
+    number = _number(value)
+    if not isinstance(number, int) or not 0 < number <= MAX_QUANTITY:
         raise InvalidValueError(f"{_shown(value)} cannot be {what}: use a whole number from 1 on")
-    return int(value)
+    return number
 
 
 def seconds(what: str, value: float) -> float:
-    """Check a time span in seconds: positive, and not for ever.
+    """Check a time span in seconds: positive, and not for ever. The result is an integer or a float, whatever it was.
 
     Raises:
         InvalidValueError: it is something else.
     """
-    if not 0 < amount(what, value) < _MAX_SECONDS:
+    checked = amount(what, value)
+    if not 0 < checked < _MAX_SECONDS:
         raise InvalidValueError(f"{what}={_shown(value)}: use a positive number of seconds")
-    return value
+    return checked
 
 
 def unit(value: str) -> str:

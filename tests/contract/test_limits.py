@@ -233,6 +233,42 @@ class TestFixed:
         assert put(limits, yesterday, 1, START + DAY - 5) is None
         assert 10 == used(limits, today, START + DAY + 5)
 
+    def test_neighbour_after_the_end(self, limits: LimitStore) -> None:
+        """Nor does it have as much as it likes when the store's clock says that the day is over."""
+        today = fixed(start_us=START, length_us=DAY)
+        for seconds in range(3):
+            admitted = [put(limits, today, 5, START + DAY + seconds * SECOND) for _ in range(10)]
+            assert (0 if seconds else 2) == sum(level is not None for level in admitted)
+        assert 10 == used(limits, today, START + DAY + 3 * SECOND)
+        assert put(limits, today._replace(start_us=START + DAY), 10, START + DAY + 3 * SECOND)
+
+    def test_far_behind(self, limits: LimitStore) -> None:
+        """However far it is behind, in a minute it has no more than one minute's."""
+        long_ago = fixed(start_us=START, length_us=MINUTE)
+        assert put(limits, long_ago, 10)
+        assert [None] * 59 == [put(limits, long_ago, 1, NOON + second * SECOND) for second in range(1, 60)]
+
+    def test_used_up_to_the_end(self, limits: LimitStore) -> None:
+        """What was used in time counts for those who are late."""
+        minute = fixed(start_us=START, length_us=MINUTE)
+        put(limits, minute, 10, START + MINUTE - 1)
+        put(limits, fixed(name="another"), 1, START + MINUTE + SECOND)
+        assert put(limits, minute, 1, START + MINUTE + SECOND) is None
+
+    def test_clocks_apart(self, limits: LimitStore) -> None:
+        """Of two processes, however many periods apart, none opens again what the other has begun."""
+        minute = fixed(start_us=START, length_us=MINUTE)
+        ahead = minute._replace(start_us=START + 23 * 3600 * SECOND)
+        put(limits, ahead, 10, START)
+        assert [None, None] == [put(limits, each, 1, START + SECOND) for each in (minute, ahead)]
+
+    def test_start_was_wrong(self, limits: LimitStore) -> None:
+        """A period that begins more than a day later was begun by a clock that was wrong."""
+        minute = fixed(start_us=START, length_us=MINUTE)
+        put(limits, minute._replace(start_us=START + DAY + MINUTE), 10, START)
+        assert put(limits, minute, 10, START)
+        assert put(limits, minute, 1, START) is None
+
     def test_no_end(self, limits: LimitStore) -> None:
         """Without a length it never begins anew, and there is nothing to wait for."""
         bucket = fixed(length_us=None, keep_us=400 * DAY)
@@ -462,8 +498,30 @@ class TestStandings:
             put(limits, today._replace(name=f"user {number}"), 10)
         assert 3 == limits.standings([today], START + DAY - 1)[0].exhausted
         assert (0, 0, 0, 0, 0, None) == limits.standings([tomorrow], START + DAY)[0]
+        # One who has yesterday's date counts there.
+        put(limits, today._replace(name="user 3"), 1, START + DAY)
         put(limits, tomorrow._replace(name="user 1"), 1, START + DAY)
         assert (0.1, 1, 0, 0, 0, None) == limits.standings([tomorrow], START + DAY)[0]
+
+    def test_left(self, limits: LimitStore) -> None:
+        """What has left a moving window does not count any more, though nobody has asked for it since."""
+        bucket = moving(100, group="tokens")
+        for number, amount in enumerate((95, 80, 10)):
+            put(limits, bucket._replace(name=f"user {number}"), amount)
+            put(limits, bucket._replace(name=f"user {number}"), 1, NOON + MINUTE // 2)
+        assert (0.96, 1, 1, 1, 0, None) == limits.standings([bucket], NOON + MINUTE // 2)[0]
+        assert (0.01, 3, 0, 0, 0, None) == limits.standings([bucket], NOON + MINUTE)[0]
+        put(limits, bucket._replace(name="user 1"), 4, NOON + MINUTE)
+        assert (0.04, 1, 0, 0, 0, None) == limits.standings([bucket], NOON + MINUTE + MINUTE // 2)[0]
+
+    def test_left_of_many(self, limits: LimitStore) -> None:
+        """However many there are, the more often it is asked the closer it is to what they have used."""
+        bucket = moving(100, group="tokens")
+        for number in range(250):
+            put(limits, bucket._replace(name=f"user {number}"), 95)
+            put(limits, bucket._replace(name=f"user {number}"), 1, NOON + MINUTE // 2)
+        standings = [limits.standings([bucket], NOON + MINUTE)[0] for _ in range(3)]
+        assert (0.01, 250, 0, 0, 0, None) == standings[-1]
 
     def test_another_group(self, limits: LimitStore) -> None:
         """Who changes from one group to another, or out of all, is not in the first any more."""

@@ -97,6 +97,10 @@ class TestIdle:
         assert not use.forecast().is_known
         use.every(HOUR, 5_000, 1)
         assert (False, None) == (use.forecast().is_known, use.forecast().seconds)
+        use.now += 5 * HOUR
+        assert (False, None) == (use.forecast().is_known, use.forecast().seconds)
+        use.every(HOUR, 10, 1)
+        assert use.forecast().is_known
 
     def test_sinks(self) -> None:
         """Who stops has more and more time, and in the end no end is in sight."""

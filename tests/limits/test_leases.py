@@ -159,6 +159,22 @@ class TestAgain:
         lease.acquire()
         assert (True, False) == (lease.is_held, lease.is_lost)
 
+    def test_free_again(self, recorded: RecordedSessions) -> None:
+        """A lease that was lost stays lost, and takes no slot from anybody when its own is free again."""
+        session = trial()
+        lease, other = session.lease("file"), session.lease("file")
+        lease.acquire()
+        recorded.clock.advance(31)
+        other.acquire()
+        recorded.advance(0)
+        other.release()
+        recorded.advance(11)
+        assert (False, True) == (lease.is_held, lease.is_lost)
+        with session.lease("file") as third:
+            lease.release()
+            assert third.is_held
+            assert not is_free(session)
+
     def test_together(self, recorded: RecordedSessions) -> None:
         """What is held cannot be asked for together with others either."""
         session = trial()

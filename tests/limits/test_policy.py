@@ -84,7 +84,7 @@ class TestQuota:
         assert (limit, type(limit)) == (quota.limit, type(quota.limit))
 
     @pytest.mark.parametrize(
-        "per", ["", "fortnight", "0 hours", "1.5 hours", "hours", "-1 hours", "Day", "99999 weeks", None, 3600]
+        "per", ["", "fortnight", "0 hours", "1.5 hours", "hours", "-1 hours", "Day", "99999 weeks", None, 3600, ["day"]]
     )
     def test_wrong_window(self, per: Any) -> None:
         """A window that is none is refused; the message says which there are."""
@@ -109,6 +109,11 @@ class TestRate:
         assert (60, 60 * SECOND, 0) == (small.capacity, small.length_us, small.step_us)
         assert (1000, 7200 * SECOND, 7200 * SECOND // 128) == (large.capacity, large.length_us, large.step_us)
         assert small.name != large.name
+
+    def test_shadow(self) -> None:
+        """Where nothing is refused, times are kept in steps whatever the limit: there may be any number of them."""
+        (bucket,) = Rate("upload", "60/hour", shadow=True).buckets("x")
+        assert (60, 3600 * SECOND // 128, False) == (bucket.capacity, bucket.step_us, bucket.enforced)
 
     @pytest.mark.parametrize(
         ("strategy", "kept"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import math
+import tracemalloc
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -226,6 +228,18 @@ class TestUse:
         a.use("api_calls", 10)
         other.use("api_calls", 10)
 
+    @pytest.mark.parametrize("kind", ["memory", "sqlite", "redis"])
+    def test_neither_user_nor_tenant(self, kind: str, tmp_path: Path) -> None:
+        """A session that has neither counts for itself in both scopes, each of which counts once."""
+        tier = Tier("trial", Quota("tokens", 100, per="day"), Quota("tokens", 150, per="day", scope="tenant"))
+        with record_sessions(tiers=[tier], store=SHARED[kind](tmp_path)()):
+            s = otel_sessions.start("web", tier="trial")
+            s.use("tokens", 60)
+            assert {("user", 60), ("tenant", 60)} == {
+                (status.scope, status.used) for status in s.quotas() if status.name == "tokens"
+            }
+            s.use("tokens", 40)
+
     def test_redacted_tenants(self, recorded: RecordedSessions, caplog: pytest.LogCaptureFixture) -> None:
         """Tenants of whose names nothing is left, because they look like personal data, are not taken for one."""
         for name in ("ada@contoso.com", "bob@fabrikam.com"):
@@ -329,7 +343,9 @@ class TestWrong:
                 s.use("tokens", amount)
             assert 0 == s.quota("tokens").used
 
-    @pytest.mark.parametrize("amount", [math.nan, -math.inf, True, "5", None, -(2**53), [1]])
+    @pytest.mark.parametrize(
+        "amount", [math.nan, -math.inf, True, "5", None, -(2**53), [1], Decimal("NaN"), Decimal("sNaN")]
+    )
     def test_counted_amount(self, recorded: RecordedSessions, amount: Any) -> None:
         """What is counted may be negative, and is nothing else but a number either."""
         with trial() as s:
@@ -367,6 +383,40 @@ class TestWrong:
                 s.lease("fil")
             with pytest.raises(InvalidValueError, match="is no limit"):
                 s.limit("5/minute")  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("name", [["tokens"], {}, None, 7])
+    def test_no_name(self, recorded: RecordedSessions, name: Any) -> None:
+        """So is what is no name at all."""
+
+        async def ask() -> None:
+            with pytest.raises(InvalidValueError):
+                await s.use_async(name)
+            with pytest.raises(InvalidValueError):
+                await s.check_rate_async(name)
+
+        with trial() as s:
+            for wrong in (s.use, s.count, s.check_rate, s.lease, s.quota):
+                with pytest.raises(InvalidValueError):
+                    wrong(name)
+            asyncio.run(ask())
+
+    def test_many_unknown(self, recorded: RecordedSessions) -> None:
+        """However many wrong names are asked for, none is remembered."""
+
+        def ask(first: int) -> int:
+            for number in range(first, first + 500):
+                with pytest.raises(InvalidValueError):
+                    s.use(f"page_{number}")
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0]
+
+        with trial() as s:
+            tracemalloc.start()
+            try:
+                before = [ask(0), ask(500)][-1]
+                assert ask(1_000) - before < 20_000
+            finally:
+                tracemalloc.stop()
 
     def test_tier(self, recorded: RecordedSessions) -> None:
         """A tier that is not defined is refused where it matters."""
@@ -506,7 +556,7 @@ class TestOwnLimits:
         with record_sessions(tiers=[TRIAL], store=make()) as recorded:
             s = trial(id="c1")
             s.limit(Quota("pages", 2))
-            s.limit(Concurrency("file", 1, ttl=5))
+            s.limit(Concurrency("file", 1, ttl=Decimal("5.0")))  # type: ignore[arg-type]  # becomes a float
             recorded.advance(1)
             s.use("pages")
             with record_sessions(tiers=[TRIAL], store=make()), otel_sessions.resume("c1") as other:

@@ -43,6 +43,28 @@ class Bucket(NamedTuple):
     """How much a process takes at once from a store outside of it; up to 1: what it needs."""
 
 
+_DAY: Final = 86_400 * 1_000_000
+_LONGEST_GRACE: Final = _DAY // 24
+
+
+def grace_us(bucket: Bucket) -> int:
+    """For how long a period of the calendar is kept after its end, and after its last use: an hour at most.
+
+    Who begins periods need not have the store's clock. One whose clock is behind goes on with a period that is over; if
+    it were gone by then, each use would be its first.
+    """
+    return 0 if bucket.start_us is None or bucket.length_us is None else min(bucket.length_us, _LONGEST_GRACE)
+
+
+def is_absurd(ahead_us: int, length_us: int) -> bool:
+    """Whether a period that begins so much later than the present one is due to a clock that was wrong.
+
+    Up to a day it is not: among the clocks of several hosts one may be ahead by that much, and if those behind it began
+    anew each time, nothing would ever be full.
+    """
+    return ahead_us > max(length_us, _DAY)
+
+
 class Charge(NamedTuple):
     """What is to be put into a bucket; a negative amount is given back."""
 

@@ -3,8 +3,9 @@
 Each counter is the state of one bucket. It knows no clock and no store: the time is given, in microseconds, and whoever
 holds it sees to it that one change happens at a time.
 
-A clock may jump. Time that goes back by less than a window is taken to stand still, so that nothing is won by it; a
-state from further in the future than that was made by a clock that was wrong, and begins anew.
+A clock may jump. Time that goes back by less than a window, or less than a day where the window is one of the calendar,
+is taken to stand still, so that nothing is won by it; a state from further in the future than that was made by a clock
+that was wrong, and begins anew.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from math import floor
 from typing import Any, Final, Protocol, TypeAlias
 
-from .buckets import Admission, Bucket, Charge, Level, Pace, fits
+from .buckets import Admission, Bucket, Charge, Level, Pace, fits, grace_us, is_absurd
 
 _made: Final = tuple.__new__
 """Makes a named tuple in half the time."""
@@ -46,7 +47,7 @@ class Counter(Protocol):
         """When a charge that does not fit will fit; None: never."""
 
     def expires_us(self, bucket: Bucket, now_us: int) -> int:
-        """When nothing of it counts any more."""
+        """When it need not be kept any more."""
 
     def dump(self) -> State:
         """The state, to be kept."""
@@ -90,7 +91,7 @@ class FixedWindow(_Taking):
         if bucket.start_us is None:
             stale = now_us >= start + length or start > now_us + length
         else:
-            stale = begins > start or start > begins + length
+            stale = begins > start or is_absurd(start - begins, length)
         if stale:
             self.start, self.count = begins, 0
 
@@ -137,8 +138,8 @@ class FixedWindow(_Taking):
         return self.resets_us(charge.bucket) if fits(0, charge.amount, charge.bucket.capacity) else None
 
     def expires_us(self, bucket: Bucket, now_us: int) -> int:  # noqa: ARG002 - it does not depend on it
-        """The window's end."""
-        return self.start + (bucket.keep_us if bucket.length_us is None else bucket.length_us)
+        """The window's end, and a while for those whose clock is behind."""
+        return self.start + (bucket.keep_us if bucket.length_us is None else bucket.length_us) + grace_us(bucket)
 
     def dump(self) -> State:
         """The state, to be kept."""

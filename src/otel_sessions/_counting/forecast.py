@@ -37,6 +37,9 @@ def rate(pace: Pace | None, half_life_us: int | None, now_us: int) -> float | No
     if pace is None or half_life_us is None:
         return None
     watched = now_us - pace.since_us
+    if pace.decayed <= 0:
+        # Used once, and never since: of how often that happens nothing is known.
+        return None
     if watched < _LEAST * half_life_us:
         return None
     age = max(0, now_us - pace.updated_us)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Final
 
 from .buckets import CRITICAL, WARNING, Bucket, Level, Standing
 from .forecast import forecast
+
+LOOKED_AT: Final = 100
+"""How many of a group whose window moves a store outside of the process looks at when it says how the group stands.
+
+Of the others it knows what they had used when they were last asked for or looked at, some of which has left since.
+"""
 
 
 def standing(bucket: Bucket, levels: Collection[Level], now_us: int) -> Standing:

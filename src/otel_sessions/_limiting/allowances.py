@@ -72,7 +72,10 @@ class Allowances:
             self._gauges.clear()
         found = self._gauges.get((kind, name))
         if found is None:
-            found = self._gauges[kind, name] = tuple(self._make(kind, name, now_us))
+            found = tuple(self._make(kind, name, now_us))
+            # There are as many names that are not limited as anybody thinks of.
+            if found:
+                self._gauges[kind, name] = found
         return found
 
     def quotas(self, now_us: int) -> Mapping[str, tuple[Gauge, ...]]:
@@ -128,7 +131,8 @@ class Allowances:
             return f"tenant|{self._tenant}"
         # The client's key outlives the session: an idle hour is no way to a new allowance.
         if scope != "session":
-            return f"client|{self._live.key}"
+            # By scope: what a tier has for a user and for a tenant are two quotas, also of a session that has neither.
+            return f"client|{scope}|{self._live.key}"
         return f"session|{self._live.beginning.id}"
 
 

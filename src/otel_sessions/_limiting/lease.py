@@ -38,7 +38,7 @@ class Lease:
         self.charges: Sequence[Charge] = ()
         """The slots that it holds, one for each limit of that name."""
         self.is_lost = False
-        """Whether the slot went to somebody else, because it could not be renewed in time."""
+        """Whether the slot went to somebody else, because it could not be renewed in time. It is not taken again."""
 
     @property
     def is_held(self) -> bool:

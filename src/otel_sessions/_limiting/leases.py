@@ -111,5 +111,8 @@ class Leases:
 
 
 def _is_due(lease: Lease, now_ns: int) -> bool:
+    if lease.is_lost:
+        # What was somebody else's meanwhile is not held, even if it is free again.
+        return False
     lengths = [charge.bucket.length_us or 0 for charge in lease.charges]
     return bool(lengths) and now_ns - lease.renewed_ns >= min(lengths) * 1000 // RENEWALS

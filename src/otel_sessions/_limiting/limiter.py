@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from .._counting.buckets import Admission, Bucket, Charge, Level, Standing
-from .._guard import log
+from .._guard import guarded, log
 from .._ledger import Failed, Ledger
 from .._live import Live
 from .._models import SessionRecord
@@ -145,9 +145,10 @@ class Limiter:
         if found.charges:
             admission = self._store_call("admit", found.charges)
             levels = levels if admission is None else admission.levels
-        self._signals.performed(live, operation)
-        self._ledger.touch(live)
-        self._signals.used(live, found, levels, operation)
+        with guarded("count what was used"):
+            self._signals.performed(live, operation)
+            self._ledger.touch(live)
+            self._signals.used(live, found, levels, operation)
 
     def charge(self, live: Live, amounts: Mapping[str, float]) -> bool:
         """Count what was used already, by name, for those quotas that the session has.
@@ -275,7 +276,8 @@ class Limiter:
         return None
 
     def _checked(self, kind: str, name: str, allowances: Allowances) -> None:
-        if name not in self._names[kind] and (kind, name) not in allowances.own:
+        is_known = isinstance(name, str) and (name in self._names[kind] or (kind, name) in allowances.own)
+        if not is_known:
             known = ", ".join(sorted(self._names[kind])) or "none"
             raise InvalidValueError(
                 f"no {kind} limit is called {name!r}: those of the tiers are {known}; define it in a tier, "

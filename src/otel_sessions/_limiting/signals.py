@@ -129,7 +129,9 @@ class LimitSignals:
         ends_us = level.resets_us if bucket.strategy == "fixed" else None
         self._said[key] = ends_us or now_us + (bucket.length_us or _SAID_AGAIN_US)
         if len(self._said) > _MAX_SAID:
-            self._said.pop(next(iter(self._said)), None)
+            # Copied at once: other threads note theirs meanwhile.
+            for oldest in list(self._said)[: _MAX_SAID // 10]:
+                self._said.pop(oldest, None)
         return True
 
     def refused(

@@ -60,7 +60,8 @@ class Quota:
         name: what is used: `tokens`, `api_calls`, `storage`, `bandwidth`, `cost`, or any other name.
         limit: how much of it; None: it is counted, and never refused.
         per: `minute`, `hour`, `day` or `month`: one of the calendar's, in UTC, after which it begins anew. A number of
-            them, such as `24 hours` or `30 days`: the last ones, at any time. `total`: for good.
+            them, such as `24 hours` or `30 days`: the last ones, at any time. `total`: for good; what was not used
+            for 366 days is forgotten.
         scope: whose use counts: the session's, the user's or the tenant's. By default the session's in total, and the
             user's in a window. A session without a user, or without a tenant, counts for itself.
         shadow: count and report what would be refused, and refuse nothing.
@@ -83,7 +84,7 @@ class Quota:
         _values.label("quota", self.name)
         if self.limit is not None:
             object.__setattr__(self, "limit", _amount(f"the limit of {self.name!r}", self.limit))
-        if self.per not in {TOTAL, "month", *_CALENDAR} and not _rolling(self.per):
+        if not isinstance(self.per, str) or not (self.per in {TOTAL, "month", *_CALENDAR} or _rolling(self.per)):
             raise InvalidValueError(
                 f"per={self.per!r} of {self.name!r}: use 'total', 'minute', 'hour', 'day', 'month', "
                 "or a number of them such as '24 hours' for the last ones at any time"
@@ -142,10 +143,10 @@ class Rate:
     Args:
         name: what is done.
         limit: one or more limits, all of which hold, as the library `limits` reads them.
-        strategy: `moving-window`: never more in any such time; of limits over 128 the times are kept to a 128th of the
-            window. `fixed-window`: counted from the first use on, for as long; less is kept, and twice as much may come
-            around its end. `sliding-window-counter`: two windows, the older one by its share; little is kept, and it is
-            nearly exact.
+        strategy: `moving-window`: never more in any such time; of limits over 128, and of those that are only tried
+            out, the times are kept to a 128th of the window. `fixed-window`: counted from the first use on, for as
+            long; less is kept, and twice as much may come around its end. `sliding-window-counter`: two windows, the
+            older one by its share; little is kept, and it is nearly exact.
         scope: whose doings count.
         shadow: count and report what would be refused, and refuse nothing.
         ahead: as of a quota; not for moving windows of up to 128, which remember each time.
@@ -178,6 +179,10 @@ class Rate:
                 "is not known in advance; use another strategy"
             )
 
+    def _is_in_steps(self, most: int) -> bool:
+        # What nothing is refused of may be any number of times.
+        return most > _STEPS or self.shadow
+
     def buckets(self, name: str) -> list[Bucket]:
         """The buckets in which the doings of one actor are counted."""
         strategy = _STRATEGIES[self.strategy]
@@ -187,7 +192,7 @@ class Rate:
                 most,
                 strategy,
                 seconds * _SECOND,
-                step_us=seconds * _SECOND // _STEPS if strategy == "moving" and most > _STEPS else 0,
+                step_us=seconds * _SECOND // _STEPS if strategy == "moving" and self._is_in_steps(most) else 0,
                 enforced=not self.shadow,
                 ahead=self.ahead,
             )
@@ -227,7 +232,7 @@ class Concurrency:
         if not isinstance(limit, int):
             raise InvalidValueError(f"{self.limit!r} cannot be the limit of {self.name!r}: use a whole number of slots")
         object.__setattr__(self, "limit", limit)
-        _values.seconds(f"ttl of {self.name!r}", self.ttl)
+        object.__setattr__(self, "ttl", _values.seconds(f"ttl of {self.name!r}", self.ttl))
         _check(self.name, self.scope, self.shadow)
 
     def bucket(self, name: str) -> Bucket:
@@ -276,9 +281,9 @@ def _amount(what: str, value: float) -> float:
     return checked
 
 
-def _rolling(per: object) -> int | None:
+def _rolling(per: str) -> int | None:
     """The microseconds of a window that moves; None if it is something else."""
-    found = _ROLLING.fullmatch(per) if isinstance(per, str) else None
+    found = _ROLLING.fullmatch(per)
     length = int(found[1]) * _UNITS[found[2]] if found else 0
     return length if 0 < length <= _MAX_SECONDS * _SECOND else None
 

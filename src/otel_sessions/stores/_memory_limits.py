@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from .._counting.buckets import Admission, Bucket, Charge, Level, Standing
+from .._counting.buckets import Admission, Bucket, Charge, Level, Standing, grace_us
 from .._counting.counters import Counter, decide, level, load
 from .._counting.standing import standing
 
@@ -82,7 +82,9 @@ class MemoryLimits:
         counter = held[1] if held is not None and held[0].strategy == bucket.strategy else load(bucket, None)
         counter.advance(bucket, now)
         if held is None or bucket.keep_us < held[0].keep_us:
-            heapq.heappush(self._ends, (counter.expires_us(bucket, now), bucket.name))
+            # The period for which it is asked may be over.
+            until = max(counter.expires_us(bucket, now), now + grace_us(bucket))
+            heapq.heappush(self._ends, (until, bucket.name))
         if held is None or held[0] is not bucket:
             self._held[bucket.name] = bucket, counter
         return counter

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from .._counting.buckets import CRITICAL, WARNING, Admission, Bucket, Charge, Level, Pace, Standing
-from .._counting.standing import soonest
+from .._counting.standing import LOOKED_AT, soonest
 from ._redis_format import decode, dumps, encode
 from ._redis_line import Line
 
@@ -62,6 +62,7 @@ class RedisLimits:
 
     def _standing(self, bucket: Bucket, now_us: int | None) -> Standing:
         arguments = ["" if now_us is None else str(now_us), str(WARNING), str(CRITICAL), str(_SOONEST)]
+        arguments += [_argument(Charge(bucket, 0)), str(LOOKED_AT)]
         now, highest, *counts, first = self._line.run("limits/standings", self._group_keys(bucket), arguments)
         names = [decode(key)[len(self._bucket_prefix) :] for key in first]
         levels = self.levels([bucket._replace(name=name) for name in names], now_us) if names else []

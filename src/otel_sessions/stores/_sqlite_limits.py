@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from .._counting.buckets import CRITICAL, WARNING, Admission, Bucket, Charge, Level, Pace, Standing
+from .._counting.buckets import CRITICAL, WARNING, Admission, Bucket, Charge, Level, Pace, Standing, grace_us
 from .._counting.counters import Counter, decide, level, load
 from .._counting.forecast import forecast
-from .._counting.standing import ratio, soonest
+from .._counting.standing import LOOKED_AT, ratio, soonest
 from ._codec import decode, encode
 from ._database import Database
 
@@ -38,6 +38,13 @@ _STANDING: Final = """
         ifnull(sum(ratio >= ?2 AND ratio < 1), 0), ifnull(sum(ratio >= 1), 0)
     FROM bucket WHERE group_name = ?3 AND +expires_us > ?4 AND ratio > 0
 """
+
+_HIGHEST: Final = """
+    SELECT name, state, pace FROM bucket WHERE group_name = ? AND +expires_us > ? AND ratio > 0
+    ORDER BY ratio DESC LIMIT ?
+"""
+
+_RANK: Final = "UPDATE bucket SET ratio = ?, full_us = ? WHERE name = ?"
 
 _SOON: Final = """
     SELECT state, pace FROM bucket WHERE group_name = ? AND +expires_us > ? AND full_us IS NOT NULL
@@ -83,6 +90,9 @@ class SQLiteLimits:
         Raises:
             StoreError: they could not be read.
         """
+        moving = [bucket for bucket in buckets if bucket.strategy != "fixed"]
+        if moving:
+            self._database.write(self._look, moving, now_us)
         return self._database.read(self._standings, buckets, now_us)
 
     def _now(self, given: int | None) -> int:
@@ -105,13 +115,23 @@ class SQLiteLimits:
         now = self._now(now_us)
         return [level(_counter(cursor, bucket, now), bucket, now) for bucket in buckets]
 
+    def _look(self, cursor: sqlite3.Cursor, buckets: Sequence[Bucket], now_us: int | None) -> None:
+        """Write down what has left the windows of those of each group that have used most."""
+        now = self._now(now_us)
+        for bucket in buckets:
+            rows = cursor.execute(_HIGHEST, (bucket.group, now, LOOKED_AT)).fetchall()
+            ranks = [_rank(bucket, level(_load(bucket, state, pace, now), bucket, now), now) for _, state, pace in rows]
+            cursor.executemany(_RANK, [(*rank, row[0]) for rank, row in zip(ranks, rows, strict=True)])
+
     def _standings(self, cursor: sqlite3.Cursor, buckets: Sequence[Bucket], now_us: int | None) -> Sequence[Standing]:
         now = self._now(now_us)
         found = []
         for bucket in buckets:
-            counts = cursor.execute(_STANDING, (WARNING, CRITICAL, bucket.group, now)).fetchone()
+            # All of a group have the same windows.
+            over = now + grace_us(bucket)
+            counts = cursor.execute(_STANDING, (WARNING, CRITICAL, bucket.group, over)).fetchone()
             levels = []
-            for state, pace in cursor.execute(_SOON, (bucket.group, now, _SOONEST)).fetchall():
+            for state, pace in cursor.execute(_SOON, (bucket.group, over, _SOONEST)).fetchall():
                 counter = _load(bucket, state, pace, now)
                 levels.append(level(counter, bucket, now))
             highest, below, warning, critical, exhausted = counts
@@ -144,6 +164,12 @@ def _load(bucket: Bucket, state: str | None, pace: str | None, now: int) -> Coun
     return counter
 
 
+def _rank(bucket: Bucket, reached: Level, now: int) -> tuple[float, int | None]:
+    """Which share of a bucket is used, and when it will be full."""
+    seconds = forecast(bucket, reached, now).seconds
+    return ratio(bucket, reached.used), now + int(min(seconds * 1e6, _LATEST_US)) if seconds else None
+
+
 class _Row(NamedTuple):
     name: str
     state: str
@@ -155,17 +181,14 @@ class _Row(NamedTuple):
 
 
 def _row(counter: Counter, bucket: Bucket, reached: Level, now: int) -> _Row:
-    share = full_us = None
-    if bucket.group is not None:
-        share = ratio(bucket, reached.used)
-        seconds = forecast(bucket, reached, now).seconds
-        full_us = now + int(min(seconds * 1e6, _LATEST_US)) if seconds else None
+    share, full_us = (None, None) if bucket.group is None else _rank(bucket, reached, now)
     pace = None if counter.pace is None else encode(counter.pace)
     return _Row(
         bucket.name,
         encode([bucket.strategy, counter.dump()]),
         pace,
-        counter.expires_us(bucket, now),
+        # By the time that this has the file, the period may be over for which it was asked.
+        max(counter.expires_us(bucket, now), now + grace_us(bucket)),
         bucket.group,
         share,
         full_us,

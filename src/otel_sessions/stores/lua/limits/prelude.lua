@@ -38,6 +38,13 @@ local function fits(used, amount, capacity)
 end
 
 local fixed, moving, sliding, slots = {}, {}, {}, {}
+local DAY, LONGEST_GRACE = 86400000000, 3600000000
+
+-- For how long a period of the calendar is kept after its end, and after its last use: the clocks of those who begin
+-- periods may be behind.
+local function grace(bucket)
+  return bucket.start and math.min(bucket.length, LONGEST_GRACE) or 0
+end
 
 function fixed.advance(state, bucket)
   state[1], state[2] = state[1] or 0, state[2] or 0
@@ -46,7 +53,7 @@ function fixed.advance(state, bucket)
   end
   local start, begins, stale = state[1], bucket.start or now, nil
   if bucket.start then
-    stale = begins > start or start > begins + bucket.length
+    stale = begins > start or start - begins > math.max(bucket.length, DAY)
   else
     stale = now >= start + bucket.length or start > now + bucket.length
   end
@@ -255,7 +262,27 @@ local function has_room(bucket)
   return fits(bucket.strategy.used(bucket.state, bucket), bucket.amount, bucket.capacity)
 end
 
--- The buckets that are asked for, one after the other, each as it is then. What another strategy has left counts as none.
+-- A bucket as it is now, and whether it is of a group. What another strategy has left counts as none.
+local function look(key, argument)
+  local kind, amount, holder, enforced, grouped, capacity, length, start, step, keep, life = unpack(cjson.decode(argument))
+  local bucket = {
+    key = key, kind = kind, strategy = STRATEGIES[kind], amount = amount, holder = holder, enforced = enforced,
+    capacity = given(capacity), length = given(length), start = given(start), step = step, keep = keep,
+    life = given(life), state = {}, pace = nil,
+  }
+  local stored = redis.call('GET', key)
+  if stored then
+    local before, state, pace, group = unpack(cmsgpack.unpack(stored))
+    if before == kind then
+      bucket.state, bucket.pace = state, pace or nil
+    end
+    bucket.group = group
+  end
+  bucket.strategy.advance(bucket.state, bucket)
+  return bucket, grouped
+end
+
+-- The buckets that are asked for, one after the other, each as it is then.
 local function buckets()
   local key, at = 1, 1
   return function()
@@ -263,26 +290,12 @@ local function buckets()
     if not ARGV[at] then
       return nil
     end
-    local kind, amount, holder, enforced, grouped, capacity, length, start, step, keep, life = unpack(cjson.decode(ARGV[at]))
-    local bucket = {
-      key = KEYS[key], kind = kind, strategy = STRATEGIES[kind], amount = amount, holder = holder, enforced = enforced,
-      capacity = given(capacity), length = given(length), start = given(start), step = step, keep = keep,
-      life = given(life), state = {}, pace = nil,
-    }
+    local bucket, grouped = look(KEYS[key], ARGV[at])
     key = key + 1
     if grouped then
       bucket.shares, bucket.ends, bucket.fulls = unpack(KEYS, key, key + 2)
       key = key + 3
     end
-    local stored = redis.call('GET', bucket.key)
-    if stored then
-      local before, state, pace, group = unpack(cmsgpack.unpack(stored))
-      if before == kind then
-        bucket.state, bucket.pace = state, pace or nil
-      end
-      bucket.group = group
-    end
-    bucket.strategy.advance(bucket.state, bucket)
     return bucket
   end
 end
@@ -344,6 +357,19 @@ local function leave(shares, key)
   end
 end
 
+-- Tells the group how a bucket stands. Whether the group did not know it, and in how many microseconds it will be full.
+local function rank(bucket, used)
+  local share = bucket.capacity > 0 and used / bucket.capacity or (used > 0 and 1 or 0)
+  local is_new = redis.call('ZADD', bucket.shares, text(share), bucket.key) == 1
+  local left = full(bucket, used)
+  if left then
+    redis.call('ZADD', bucket.fulls, text(now + left), bucket.key)
+  else
+    redis.call('ZREM', bucket.fulls, bucket.key)
+  end
+  return is_new, left
+end
+
 -- Puts the amount into its bucket, and writes that down.
 local function put(bucket)
   bucket.strategy.add(bucket.state, bucket)
@@ -351,7 +377,7 @@ local function put(bucket)
     bucket.pace = paced(bucket)
   end
   local expires = bucket.strategy.expires(bucket.state, bucket)
-  local life = math.ceil((expires - now) / 1000)
+  local life = math.ceil((math.max(0, expires - now) + grace(bucket)) / 1000)
   if bucket.group and (bucket.group ~= bucket.shares or life < 1) then
     leave(bucket.group, bucket.key)
   end
@@ -363,16 +389,8 @@ local function put(bucket)
   if not bucket.shares then
     return
   end
-  local used = bucket.strategy.used(bucket.state, bucket)
-  local share = bucket.capacity > 0 and used / bucket.capacity or (used > 0 and 1 or 0)
-  local is_new = redis.call('ZADD', bucket.shares, text(share), bucket.key) == 1
+  local is_new, left = rank(bucket, bucket.strategy.used(bucket.state, bucket))
   redis.call('ZADD', bucket.ends, text(expires), bucket.key)
-  local left = full(bucket, used)
-  if left then
-    redis.call('ZADD', bucket.fulls, text(now + left), bucket.key)
-  else
-    redis.call('ZREM', bucket.fulls, bucket.key)
-  end
   if is_new or left then
     -- Nothing lives for ever, not even where nobody comes any more. What ends together has a group of its own.
     local lives = bucket.start and string.format('%.0f', life) or 366 * 86400 * 1000
