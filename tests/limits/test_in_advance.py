@@ -132,6 +132,19 @@ class TestExactly:
         assert sum(allowed) == used(limits, bucket) <= 2_003
         assert sum(allowed) + sum(put(limits, bucket) for _ in range(500)) == 2_003 == used(store.inner, bucket)
 
+    def test_fractions(self, limits: InAdvance, store: Counting) -> None:
+        """Less than one may be taken in advance, and what is rounded refuses nothing."""
+        cost = Quota("cost", 1.0, per="month", ahead=0.25).bucket("cost|month|ada", NOON)
+        assert 20 == sum(put(limits, cost, 0.05) for _ in range(40))
+        assert store.asked <= 4 + 2 * 20 + 1
+        assert 1 == pytest.approx(used(store.inner, cost), abs=1e-9)
+
+    def test_fractions_few_questions(self, limits: InAdvance, store: Counting) -> None:
+        """Of five uses one asks the store."""
+        cost = Quota("cost", 1.0, per="month", ahead=0.25).bucket("cost|month|ada", NOON)
+        assert all(put(limits, cost, 0.05) for _ in range(20))
+        assert 4 == store.asked
+
 
 class TestTogether:
     def test_refused(self, limits: InAdvance) -> None:
@@ -435,6 +448,13 @@ class TestWrong:
             Quota("tokens", 100, per="day", ahead=ahead)
         with pytest.raises(InvalidValueError, match="ahead"):
             Rate("upload", "1000/minute", ahead=ahead)
+
+    def test_shadow(self) -> None:
+        """What refuses nothing needs nothing in advance."""
+        with pytest.raises(InvalidValueError, match=r"ahead=10 of 'tokens'.*shadow"):
+            Quota("tokens", 100, ahead=10, shadow=True)
+        with pytest.raises(InvalidValueError, match=r"ahead=10 of 'upload'.*shadow"):
+            Rate("upload", "1000/minute", ahead=10, shadow=True)
 
     def test_exact_window(self) -> None:
         """Where each time is remembered nothing can be taken in advance."""
