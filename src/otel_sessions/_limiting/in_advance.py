@@ -117,10 +117,11 @@ class InAdvance:
         """How buckets stand, by the latest answer: this one, or one that has overtaken it."""
         found = []
         with self._lock:
-            for (bucket, _, _), level in zip(charges, admission.levels, strict=True):
+            for charge, level in zip(charges, admission.levels, strict=True):
+                bucket = charge.bucket
                 supply = self._supplies.get(bucket.name)
                 if supply is not None and supply.counts_in(bucket, level, now):
-                    supply.learn(level.used, admission.now_us)
+                    supply.learn(charge, level.used, admission.now_us)
                     level = level._replace(used=supply.level.used)  # noqa: PLW2901 - the same, of another time
                 found.append(self._without(bucket, level, now))
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-from .._counting.buckets import Bucket, Level, fits
+from .._counting.buckets import Bucket, Charge, Level, fits
 
 _SHARE: Final = 128
 """For which part of a window what was taken is good where the window moves: its steps are as long."""
@@ -63,9 +63,10 @@ class Supply:
         if (other.told_us, other.level.used) > (self.told_us, self.level.used):
             self.bucket, self.level, self.told_us = other.bucket, other.level, other.told_us
 
-    def learn(self, used: float, told_us: int) -> None:
-        """How much was used in the store at that time; answers may come in another order than they were given in."""
-        if told_us >= self.told_us:
+    def learn(self, charge: Charge, used: float, told_us: int) -> None:
+        """How much was used in the store, and when; answers may come in another order than they were given in."""
+        at_once = told_us == self.told_us and (charge.amount < 0 or used > self.level.used)
+        if told_us > self.told_us or at_once:
             self.level, self.told_us = self.level._replace(used=used), told_us
 
     def counts_in(self, bucket: Bucket, level: Level, now_us: int) -> bool:
