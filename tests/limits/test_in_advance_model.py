@@ -43,8 +43,9 @@ KINDS: Final[dict[str, Bucket]] = {
 class Line:
     """The way from one process to a store: it takes time, in which others do something, and may break."""
 
-    def __init__(self, inner: LimitStore) -> None:
+    def __init__(self, inner: LimitStore, model: _Model) -> None:
         self._inner = inner
+        self._model = model
         self.late_us = 0
         self.before: list[Callable[[], object]] = []
         self.after: list[Callable[[], object]] = []
@@ -53,7 +54,10 @@ class Line:
     def admit(self, charges: Sequence[Charge], now_us: int | None = None) -> Admission:
         late, breaks, self.breaks = self.late_us, self.breaks, False
         self._happen(self.before)
-        admission = self._inner.admit(charges, (now_us or 0) + late)
+        assert now_us is not None
+        # The store's own clock, which goes on meanwhile.
+        self._model.now += late
+        admission = self._inner.admit(charges, self._model.now)
         self._happen(self.after)
         if breaks:
             raise StoreError("no answer")
@@ -61,7 +65,8 @@ class Line:
 
     def levels(self, buckets: Sequence[Bucket], now_us: int | None = None) -> Sequence[Level]:
         self._happen(self.before)
-        return self._inner.levels(buckets, (now_us or 0) + self.late_us)
+        assert now_us is not None
+        return self._inner.levels(buckets, self._model.now)
 
     def renew(self, slots: Sequence[Charge], now_us: int | None = None) -> Sequence[bool]:
         return self._inner.renew(slots, now_us)
@@ -119,7 +124,7 @@ class _Model(RuleBasedStateMachine):
         super().__init__()
         self.now = START + 30 * SECOND
         self.store: LimitStore = MemoryStore().limits
-        self.lines = [Line(self.store) for _ in range(3)]
+        self.lines = [Line(self.store, self) for _ in range(3)]
         self.processes = [InAdvance(line) for line in self.lines]
         self.used: Counter[int] = Counter()
         """What was handed out, by when its window began."""
