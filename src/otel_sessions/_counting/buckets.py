@@ -40,7 +40,7 @@ class Bucket(NamedTuple):
     group: str | None = None
     """What a metric sums up: all buckets of a group have the same capacity and the same windows."""
     ahead: float = 0
-    """How much a process takes at once from a store outside of it; up to 1: what it needs."""
+    """How much a process takes at once from a store outside of it; 0: what it needs."""
 
 
 _DAY: Final = 86_400 * 1_000_000

@@ -7,35 +7,31 @@ until the window is over.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from .._counting.buckets import Admission, Bucket, Charge, Level, Standing
 from ..typing import LimitStore
+from .supply import Supply, taken, window
 
-_SHARE: Final = 128
-"""For which part of a window what was taken is good where the window moves: its steps are as long."""
-_FOREVER: Final = 2**62
+_MOST: Final = 10_000
+"""Of how many buckets something lies here at most."""
+_MOST_OVER: Final = 100_000
+"""Of how many something waits at most to be given back; beyond that it is lost until its window is over."""
+_AT_ONCE: Final = 100
+_MARGIN_US: Final = 5_000_000
+"""How long before the end of its window nothing is given back any more: on its way it could meet the next one."""
 
 
-class _Supply:
-    """What lies here of one bucket."""
+class _Taken(NamedTuple):
+    """What was handed out."""
 
-    __slots__ = ("bucket", "left", "level", "until_us")
-
-    bucket: Bucket
+    supply: Supply
+    amount: float
     level: Level
-    until_us: int
-    """By the clock of this process."""
-
-    def __init__(self) -> None:
-        self.left: float = 0
-
-    def reached(self) -> Level:
-        """How the bucket stands: what lies here has not been used yet."""
-        return self.level._replace(used=self.level.used - self.left)
 
 
 class InAdvance:
@@ -48,8 +44,9 @@ class InAdvance:
     def after_fork(self) -> None:
         """What was taken by the parent process is the parent's."""
         self._lock = threading.RLock()
-        self._supplies: dict[str, _Supply] = {}
-        self._over: list[Charge] = []
+        self._supplies: dict[str, Supply] = {}
+        self._over: dict[str, Supply] = {}
+        """What is handed out no longer, and is to be given back."""
 
     def admit(self, charges: Sequence[Charge], now_us: int | None = None) -> Admission:
         """Put all charges into their buckets, or none.
@@ -57,111 +54,179 @@ class InAdvance:
         Raises:
             StoreError: it could not be decided.
         """
-        if not any(map(_may_lie_here, charges)):
+        if not (self._supplies or self._over or any(map(_ahead, charges))):
             return self._inner.admit(charges, now_us)
-        now = time.time_ns() // 1000 if now_us is None else now_us
-        here = self._take([charge for charge in charges if _may_lie_here(charge)], now)
+        now = _now(now_us)
+        self._forget(charges)
+        here = self._take(charges, now)
         there = [charge for charge in charges if charge.bucket.name not in here]
         try:
             admission = self._ask(there, now, now_us) if there else Admission(True, [], now)
         except BaseException:
-            self._return(here)
+            self._return(here.values())
             raise
         if not admission.admitted:
-            self._return(here)
+            here = self._return(here.values())
         levels = iter(admission.levels)
-        found = [self._reached(c.bucket) if c.bucket.name in here else next(levels) for c in charges]
-        return Admission(admission.admitted, found, admission.now_us)
+        found = [here[c.bucket.name].level if c.bucket.name in here else next(levels) for c in charges]
+        return admission._replace(levels=found)
+
+    # -- what is asked ------------------------------------------------------------------------------------------------
 
     def _ask(self, charges: Sequence[Charge], now: int, now_us: int | None) -> Admission:
         """Ask the store: for as much as is taken at once, or if there is not so much left, for what is needed."""
+        self._settle(self._changed(charges), now, now_us)
         more = [charge._replace(amount=max(charge.amount, _ahead(charge))) for charge in charges]
         admission = self._inner.admit(more, now_us)
-        if admission.admitted or more == charges:
-            return self._supplied(admission, charges, more, now)
-        rests = self._take_rests(charges)
-        needed = [charge._replace(amount=charge.amount - rests.get(charge.bucket.name, 0)) for charge in charges]
-        try:
-            admission = self._inner.admit(needed, now_us)
-        except BaseException:
-            self._return(rests)
-            raise
-        if not admission.admitted:
-            self._return(rests)
-        return self._supplied(admission, needed, needed, now)
+        if admission.admitted:
+            self._keep(charges, more, admission, now)
+        elif short := self._short(charges, more, admission):
+            self._settle(short, now, now_us)
+            admission = self._inner.admit(charges, now_us)
+        return admission._replace(levels=self._learn(charges, admission, now))
 
-    def _supplied(self, admission: Admission, needed: Sequence[Charge], taken: Sequence[Charge], now: int) -> Admission:
+    def _changed(self, charges: Iterable[Charge]) -> Collection[str]:
+        """Of which buckets something is to be given back that was taken under another limit."""
+        with self._lock:
+            pairs = [(self._over.get(charge.bucket.name), charge.bucket) for charge in charges]
+        return [bucket.name for over, bucket in pairs if over is not None and not over.is_like(bucket)]
+
+    def _keep(self, charges: Sequence[Charge], more: Sequence[Charge], admission: Admission, now: int) -> None:
         """Keep what was taken beyond what is needed."""
-        if not admission.admitted:
-            return admission
-        kept = {charge.bucket.name for charge in taken if charge.bucket.ahead > 1 and charge.bucket.enforced}
-        levels = [
-            self._supply(charge, more.amount - charge.amount, level, now, admission.now_us)
-            if charge.bucket.name in kept
-            else level
-            for charge, more, level in zip(needed, taken, admission.levels, strict=True)
-        ]
-        return admission._replace(levels=levels)
-
-    def _take(self, charges: Sequence[Charge], now: int) -> dict[str, float]:
-        """Take what lies here in full, by the names of the buckets."""
-        taken: dict[str, float] = {}
         with self._lock:
-            for charge in charges:
-                supply = self._supplies.get(charge.bucket.name)
-                if supply is None:
+            for charge, most, level in zip(charges, more, admission.levels, strict=True):
+                if most.amount > charge.amount:
+                    surplus = most.amount - charge.amount
+                    self._lay(taken(charge.bucket, level, surplus, now_us=now, told_us=admission.now_us))
+
+    def _short(self, charges: Sequence[Charge], more: Sequence[Charge], admission: Admission) -> Collection[str]:
+        """Which buckets refused that may have room: for less, or when what lies here is given back."""
+        short: list[str] = []
+        with self._lock:
+            for charge, most, level in zip(charges, more, admission.levels, strict=True):
+                name = charge.bucket.name
+                if level.fits or not charge.bucket.enforced:
                     continue
-                if supply.until_us <= now or not _is_same(supply.bucket, charge.bucket):
-                    self._leave(supply)
-                elif supply.left >= charge.amount:
-                    supply.left -= charge.amount
-                    taken[charge.bucket.name] = charge.amount
-        return taken
+                if most.amount > charge.amount or self._lying(name):
+                    short.append(name)
+                if name in self._supplies:
+                    self._leave(self._supplies[name])
+        return short
 
-    def _take_rests(self, charges: Sequence[Charge]) -> dict[str, float]:
-        """Take what lies here of charges that it is not enough for, by the names of the buckets."""
-        taken: dict[str, float] = {}
+    def _learn(self, charges: Sequence[Charge], admission: Admission, now: int) -> Sequence[Level]:
+        """How buckets stand, by the latest answer: this one, or one that has overtaken it."""
+        found = []
+        with self._lock:
+            for charge, level in zip(charges, admission.levels, strict=True):
+                bucket = charge.bucket
+                supply = self._supplies.get(bucket.name)
+                if supply is not None and supply.counts_in(bucket, level, now):
+                    supply.learn(charge, level.used, admission.now_us)
+                    level = level._replace(used=supply.level.used)  # noqa: PLW2901 - the same, of another time
+                found.append(self._without(bucket, level, now))
+        return found
+
+    def _without(self, bucket: Bucket, level: Level, now: int) -> Level:
+        """How a bucket stands if what lies here is not used yet."""
+        with self._lock:
+            here = sum(each.left for each in self._lying(bucket.name) if each.counts_in(bucket, level, now))
+        return level._replace(used=max(0, level.used - here)) if here else level
+
+    # -- what lies here -----------------------------------------------------------------------------------------------
+
+    def _lying(self, name: str) -> Sequence[Supply]:
+        found = self._supplies.get(name), self._over.get(name)
+        return [supply for supply in found if supply is not None]
+
+    def _take(self, charges: Iterable[Charge], now: int) -> Mapping[str, _Taken]:
+        """Take what lies here in full, by the names of the buckets."""
+        found: dict[str, _Taken] = {}
         with self._lock:
             for charge in charges:
-                supply = self._supplies.get(charge.bucket.name) if _may_lie_here(charge) else None
-                if supply is not None:
-                    # All of it, if another thread has brought so much meanwhile: then nothing more is asked for.
-                    taken[charge.bucket.name] = rest = min(supply.left, charge.amount)
-                    supply.left -= rest
-        return taken
-
-    def _return(self, taken: dict[str, float]) -> None:
-        with self._lock:
-            for name, amount in taken.items():
+                name, amount = charge.bucket.name, charge.amount
                 supply = self._supplies.get(name)
-                if supply is not None:
-                    supply.left += amount
+                if supply is None or amount <= 0 or not charge.bucket.enforced:
+                    continue
+                if not supply.serves(charge.bucket, now):
+                    self._leave(supply)
+                elif supply.has(amount):
+                    found[name] = _Taken(supply, amount, supply.take(amount))
+                    if not supply.left:
+                        del self._supplies[name]
+        return found
 
-    def _reached(self, bucket: Bucket) -> Level:
+    def _return(self, here: Collection[_Taken]) -> Mapping[str, _Taken]:
+        """Take back what was handed out, and is not used after all; with how the buckets stand then."""
         with self._lock:
-            return self._supplies[bucket.name].reached()
+            for each in here:
+                self._lay(dataclasses.replace(each.supply, left=each.amount))
+            return {
+                each.supply.bucket.name: each._replace(level=each.level._replace(used=each.level.used - each.amount))
+                for each in here
+            }
 
-    def _supply(self, charge: Charge, surplus: float, level: Level, now: int, theirs: int) -> Level:
-        """Keep what was taken beyond what is needed; it is now `now` by this clock, `theirs` by the store's."""
-        bucket = charge.bucket
+    def _lay(self, supply: Supply) -> None:
+        """Lay something to what lies here. Of two windows the later one stays: what is left of the other is over."""
+        name = supply.bucket.name
+        held = self._supplies.get(name)
+        if held is not None and held.begins_us == supply.begins_us and held.is_like(supply.bucket):
+            held.join(supply)
+            return
+        if held is not None:
+            if held.begins_us > supply.begins_us:
+                return
+            self._leave(held)
+        self._supplies[name] = supply
+        if len(self._supplies) > _MOST:
+            self._leave(next(iter(self._supplies.values())))
+
+    def _leave(self, supply: Supply) -> None:
+        """Hand it out no longer."""
+        name = supply.bucket.name
+        del self._supplies[name]
+        other = self._over.get(name)
+        if other is not None and other.begins_us > supply.begins_us:
+            return
+        if other is not None and other.begins_us == supply.begins_us:
+            supply.join(other)
+        self._over[name] = supply
+        if len(self._over) > _MOST_OVER:
+            del self._over[next(iter(self._over))]
+
+    def _forget(self, charges: Iterable[Charge]) -> None:
+        """What nobody uses any more needs not be given back: it would begin anew by that."""
         with self._lock:
-            supply = self._supplies.get(bucket.name)
-            if supply is None:
-                supply = self._supplies[bucket.name] = _Supply()
-            supply.bucket, supply.level = bucket, level
-            supply.until_us = now + _good_for(bucket, level, theirs)
-            supply.left += surplus
-            return supply.reached()
+            for bucket, amount, _ in charges:
+                if not amount and not bucket.keep_us and bucket.length_us is None:
+                    self._supplies.pop(bucket.name, None)
+                    self._over.pop(bucket.name, None)
 
-    def _leave(self, supply: _Supply) -> None:
-        """What lies here is good no longer: of a window that moves it is given back."""
-        del self._supplies[supply.bucket.name]
-        if supply.left > 0 and supply.bucket.strategy != "fixed":
-            self._over.append(Charge(supply.bucket, -supply.left))
+    # -- what is given back -------------------------------------------------------------------------------------------
+
+    def _settle(self, names: Collection[str], now: int, now_us: int | None) -> None:
+        """Give back what lies here of these buckets, a hundred at most, if it still counts.
+
+        Raises:
+            StoreError: it could not be given back, and is lost until its window is over.
+        """
+        with self._lock:
+            over = [self._over.pop(name) for name in names if name in self._over]
+        over = [each for each in over if now < each.ends_us - _MARGIN_US]
+        if not over:
+            return
+        # What was forgotten, or lost, by the store or for another process must not begin anew by this.
+        levels = self._inner.levels([each.bucket for each in over], now_us)
+        charges = [
+            Charge(each.bucket, -each.left)
+            for each, level in zip(over, levels, strict=True)
+            if level.used > 0 and window(each.bucket, level) == each.begins_us
+        ]
+        if charges:
+            self._inner.admit(charges, now_us)
 
     def is_due(self, now_us: int | None = None) -> bool:
         """Whether there is something to tidy."""
-        now = time.time_ns() // 1000 if now_us is None else now_us
+        now = _now(now_us)
         with self._lock:
             return bool(self._over) or any(each.until_us <= now for each in self._supplies.values())
 
@@ -169,15 +234,15 @@ class InAdvance:
         """Give back what was not used in time.
 
         Raises:
-            StoreError: it could not be given back, and is lost until its window is over.
+            StoreError: some could not be given back, and is lost until its window is over.
         """
-        now = time.time_ns() // 1000 if now_us is None else now_us
+        now = _now(now_us)
         with self._lock:
             for supply in [each for each in self._supplies.values() if each.until_us <= now]:
                 self._leave(supply)
-            over, self._over = self._over, []
-        for charge in over:
-            self._inner.admit([charge], now_us)
+            names = list(self._over)
+        for at in range(0, len(names), _AT_ONCE):
+            self._settle(names[at : at + _AT_ONCE], now, now_us)
 
     def give_back(self, now_us: int | None = None) -> None:
         """Give back all that lies here, because the process ends.
@@ -185,15 +250,12 @@ class InAdvance:
         Raises:
             StoreError: it could not be given back, and is lost until its window is over.
         """
-        now = time.time_ns() // 1000 if now_us is None else now_us
         with self._lock:
-            over = [
-                Charge(each.bucket, -each.left) for each in self._supplies.values() if each.left and each.until_us > now
-            ]
-            self._supplies = {}
+            for supply in list(self._supplies.values()):
+                self._leave(supply)
         self.tidy(now_us)
-        for charge in over:
-            self._inner.admit([charge], now_us)
+
+    # -- what is known ------------------------------------------------------------------------------------------------
 
     def levels(self, buckets: Sequence[Bucket], now_us: int | None = None) -> Sequence[Level]:
         """How buckets stand. What lies in this process has not been used yet; what lies in others counts as used.
@@ -202,12 +264,8 @@ class InAdvance:
             StoreError: they could not be read.
         """
         found = self._inner.levels(buckets, now_us)
-        with self._lock:
-            left = {bucket.name: each.left for bucket in buckets if (each := self._supplies.get(bucket.name))}
-        return [
-            level._replace(used=max(0, level.used - left.get(bucket.name, 0)))
-            for bucket, level in zip(buckets, found, strict=True)
-        ]
+        now = _now(now_us)
+        return [self._without(bucket, level, now) for bucket, level in zip(buckets, found, strict=True)]
 
     def renew(self, slots: Sequence[Charge], now_us: int | None = None) -> Sequence[bool]:
         """Hold each slot for another length: slots are not taken in advance."""
@@ -218,24 +276,10 @@ class InAdvance:
         return self._inner.standings(buckets, now_us)
 
 
+def _now(now_us: int | None) -> int:
+    return time.time_ns() // 1000 if now_us is None else now_us
+
+
 def _ahead(charge: Charge) -> float:
-    return charge.bucket.ahead if _may_lie_here(charge) else 0
-
-
-def _may_lie_here(charge: Charge) -> bool:
-    return charge.bucket.ahead > 1 and charge.amount > 0 and charge.bucket.enforced
-
-
-def _is_same(one: Bucket, other: Bucket) -> bool:
-    """Whether both have the same window."""
-    return (one.strategy, one.start_us, one.length_us) == (other.strategy, other.start_us, other.length_us)
-
-
-def _good_for(bucket: Bucket, level: Level, now_us: int) -> int:
-    """For how long what was taken may be used."""
-    if bucket.length_us is None or level.resets_us is None:
-        return _FOREVER
-    if bucket.strategy == "fixed":
-        return level.resets_us - now_us
-    # About as long as a step, so that it leaves the window hardly earlier than if it were taken when it is used.
-    return bucket.length_us // _SHARE
+    """How much of it is taken at once."""
+    return charge.bucket.ahead if charge.amount > 0 and charge.bucket.enforced else 0

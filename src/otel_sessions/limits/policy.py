@@ -67,7 +67,7 @@ class Quota:
         shadow: count and report what would be refused, and refuse nothing.
         ahead: how much a process takes at once from a store outside of it, to hand it out itself: most uses then ask
             nobody. Never more is used than there is, but near the end of the quota some of it may lie in a process that
-            does not need it, and what lies in one that is killed is lost for the window.
+            does not need it, and what lies in one that is killed is lost for the window. Not together with `shadow`.
 
     Raises:
         InvalidValueError: one of them cannot be used.
@@ -93,6 +93,7 @@ class Quota:
             object.__setattr__(self, "scope", "session" if self.per == TOTAL else "user")
         _check(self.name, self.scope, self.shadow)
         object.__setattr__(self, "ahead", _amount(f"ahead of {self.name!r}", self.ahead))
+        _check_ahead(self.name, self.ahead, shadow=self.shadow)
 
     def bucket(self, name: str, now_us: int, group: str | None = None) -> Bucket:
         """The bucket in which the use of one actor is counted at that time."""
@@ -149,7 +150,7 @@ class Rate:
             older one by its share; little is kept, and it is nearly exact.
         scope: whose doings count.
         shadow: count and report what would be refused, and refuse nothing.
-        ahead: as of a quota; not for moving windows of up to 128, which remember each time.
+        ahead: as of a quota; nor for moving windows of up to 128, which remember each time.
 
     Raises:
         InvalidValueError: one of them cannot be used.
@@ -172,6 +173,7 @@ class Rate:
         object.__setattr__(self, "windows", _parse(self.name, self.limit))
         if not isinstance(_amount(f"ahead of {self.name!r}", self.ahead), int):
             raise InvalidValueError(f"ahead={self.ahead!r} of {self.name!r}: use a whole number")
+        _check_ahead(self.name, self.ahead, shadow=self.shadow)
         exact = self.strategy == "moving-window" and any(most <= _STEPS for most, _ in self.windows)
         if self.ahead and exact:
             raise InvalidValueError(
@@ -272,6 +274,14 @@ def _check(name: str, scope: Any, shadow: Any) -> None:
         raise InvalidValueError(f"scope={scope!r} of {name!r}: use one of {', '.join(get_args(Scope))}")
     if not isinstance(shadow, bool):
         raise InvalidValueError(f"shadow={shadow!r} of {name!r}: use True or False")
+
+
+def _check_ahead(name: str, ahead: float, *, shadow: bool) -> None:
+    if ahead and shadow:
+        raise InvalidValueError(
+            f"ahead={ahead!r} of {name!r}: a limit in shadow refuses nothing, so nothing of it is taken in advance; "
+            "leave out one of the two"
+        )
 
 
 def _amount(what: str, value: float) -> float:
