@@ -159,7 +159,7 @@ class LimitedSession(SessionView):
             s.limit(Rate("upload", "5/minute"))
 
         It stays with the session, in whichever process that goes on; one that works with it already takes it over when
-        it next reads the session from the store, within some minutes. What was used already counts.
+        it next reads the session from the store, within some minutes. What was used of a limit of that name counts.
 
         Raises:
             InvalidValueError: it is no limit, or the session has 64 of its own already.
