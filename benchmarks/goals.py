@@ -41,7 +41,7 @@ def _decorated(what: str, scenario: str, goal: float | None = None, reached: flo
 
 
 def _limit(what: str, scenario: str, case: str, base: str, goal: float | None = None, reached: float = 0) -> Line:
-    return Line(what, f"limits:{scenario}", case, base, goal, reached)
+    return Line(what, f"limits:{scenario}", case, base, goal, reached, quick=scenario == "memory")
 
 
 def _request(what: str, scenario: str, goal: float | None = None, reached: float = 0, *, quick: bool = False) -> Line:

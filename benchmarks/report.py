@@ -82,7 +82,7 @@ class Row(NamedTuple):
     def __str__(self) -> str:
         return (
             f"{self.line.what:<60} {_figure(self.base):>8} {_figure(self.case):>8} µs  x{self.ratio:<5.2f} "
-            f"+{_figure(self.added)} µs  {self.verdict and f'(goal {self.verdict})'}"
+            f"{"+" if self.added >= 0 else ""}{_figure(self.added)} µs  {self.verdict and f'(goal {self.verdict})'}"
         ).rstrip()
 
 
