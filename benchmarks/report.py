@@ -82,7 +82,7 @@ class Row(NamedTuple):
     def __str__(self) -> str:
         return (
             f"{self.line.what:<60} {_figure(self.base):>8} {_figure(self.case):>8} µs  x{self.ratio:<5.2f} "
-            f"{"+" if self.added >= 0 else ""}{_figure(self.added)} µs  {self.verdict and f'(goal {self.verdict})'}"
+            f"{_figure(self.added, sign='+')} µs  {self.verdict and f'(goal {self.verdict})'}"
         ).rstrip()
 
 
@@ -194,7 +194,7 @@ def _processor() -> str:
     return next(models, platform.processor() or "an unnamed processor")
 
 
-def _figure(microseconds: float) -> str:
-    """Three significant digits, roughly."""
+def _figure(microseconds: float, *, sign: str = "") -> str:
+    """Three significant digits, roughly; with a sign in any case if that is "+"."""
     digits = 2 if abs(microseconds) < 1 else 1 if abs(microseconds) < 100 else 0
-    return f"{microseconds:.{digits}f}"
+    return f"{microseconds:{sign}.{digits}f}"
