@@ -141,19 +141,7 @@ _PROMETHEUS: Final = Row(
     collapsed=True,
     panels=[
         lines("Reached", "1 if all targets of a job are reached.", [Series(ask.SCRAPED, "{{job}}")], "short", top=1),
-        lines("Duration of scrapes", "The slowest target of a job.", [Series(ask.SCRAPE_DURATION, "{{job}}")], "s"),
-        lines(
-            "Duration of rules",
-            "How long a group's last evaluation took.",
-            [Series(ask.RULE_DURATION, "{{rule_group}}")],
-            "s",
-        ),
-        lines(
-            "Failed rules",
-            "Evaluations that failed in the time shown.",
-            [Series(ask.RULE_FAILURES, "{{rule_group}}")],
-            "short",
-        ),
+        lines("Failed rules", "Evaluations that failed.", [Series(ask.RULE_FAILURES, "{{rule_group}}")], "short"),
     ],
 )
 

@@ -111,7 +111,6 @@ _PROCESSES: Final = Row(
         lines(
             "Memory by process", "Resident memory: the ten largest.", [Series(ask.PROCESS_MEMORY, _PROCESS)], "bytes"
         ),
-        lines("Disk by process", "Read and written: the ten busiest.", [Series(ask.PROCESS_IO, _PROCESS)], "Bps"),
     ],
 )
 

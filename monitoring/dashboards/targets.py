@@ -10,6 +10,7 @@ Json = Mapping[str, Any]
 
 VALUES: Final[Mapping[str, str]] = {
     "__rate_interval": "1m",
+    "__rate_interval_ms": "60000",
     "__interval": "15s",
     "__range": "1h",
     "job": ".+",

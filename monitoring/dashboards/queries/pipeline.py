@@ -42,6 +42,4 @@ DROPPED_BY_REASON = f"sum by ({label(sc.DROP_REASON)}) ({of('app_session:dropped
 PENDING = f"sum by (job, {label(sc.STORE)}) ({of('app_session:store_pending:sum')})"
 
 SCRAPED = f"min by (job) ({Prometheus.UP})"
-SCRAPE_DURATION = f"max by (job) ({Prometheus.SCRAPE_DURATION})"
-RULE_FAILURES = f"sum by (rule_group) (increase({Prometheus.RULE_FAILURES}[{RANGE}]))"
-RULE_DURATION = f"max by (rule_group) ({Prometheus.RULE_DURATION})"
+RULE_FAILURES = f"sum by (rule_group) (increase({Prometheus.RULE_FAILURES}[{WINDOW}]))"

@@ -30,4 +30,3 @@ DISK_FREE = f'min by (instance, mountpoint) ({Host.FILESYSTEM_USAGE}{{{_HOST}, s
 _PROCESS = f"{Host.PROCESS_NAME}, {Host.PROCESS_ID}"
 PROCESS_CPU = top(f"sum by ({_PROCESS}) (rate({Host.PROCESS_CPU}{{{_HOST}}}[{WINDOW}]))")
 PROCESS_MEMORY = top(f"sum by ({_PROCESS}) ({Host.PROCESS_MEMORY}{{{_HOST}}})")
-PROCESS_IO = top(f"sum by ({_PROCESS}) (rate({Host.PROCESS_IO}{{{_HOST}}}[{WINDOW}]))")
