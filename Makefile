@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint types layers docs wheel bench bench-quick faults check clean
+.PHONY: help demo test lint types layers docs monitoring wheel bench bench-quick faults check clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ layers: $(STAMP) ## Check that nothing imports upward
 
 docs: $(STAMP) ## Write the generated parts of the documentation
 	$(BIN)/python docs/generate.py
+
+monitoring: $(STAMP) ## Write alerts, dashboards and the runbook from their code
+	$(BIN)/python -m monitoring
 
 wheel: $(STAMP) ## Build the wheel and test it installed, away from the sources
 	sh .ci/install-redis
