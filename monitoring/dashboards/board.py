@@ -46,11 +46,6 @@ class Board:
     rows: Sequence[Row]
     since: str = "now-6h"
 
-    @property
-    def file(self) -> str:
-        """The name of its file."""
-        return f"{self.uid.removeprefix('app-session-')}.json"
-
     def text(self) -> str:
         """It, as the file that Grafana reads: the same for the same code."""
         board = (

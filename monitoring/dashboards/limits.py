@@ -152,8 +152,7 @@ _SLOTS: Final = Row(
         ),
         lines(
             "Last slots",
-            "Of the slots asked for in the ten minutes before, the share that was among the last quarter of an actor's, "
-            "or refused.",
+            "Slots asked for in the ten minutes before: the share among the last quarter of an actor's, or refused.",
             [Series(ask.LEASE_SATURATION, f"{_NAME}, {_TIER}")],
             "percentunit",
             thresholds=[(thresholds.LEASES, WARNING)],

@@ -20,8 +20,6 @@ TITLES: Final = {
 }
 """The dashboards by uid, in the order in which they are linked."""
 
-RUNBOOK: Final = "https://github.com/otel-sessions/otel-sessions/blob/main/docs/runbook.md"
-
 _KEPT: Final = "${__url_time_range}&${datasource:queryparam}&${job:queryparam}"
 
 

@@ -8,10 +8,10 @@ from otel_sessions import _semconv as sc
 
 from .. import thresholds
 from ..promql import label
-from . import variables
+from . import report, variables
 from .board import STAT_HEIGHT, Board, Row
 from .colours import CRITICAL, OK, WARNING
-from .links import RUNBOOK, to
+from .links import to
 from .panels import Series, distribution, lines, listing, number, ranking
 from .queries import sessions as ask
 
@@ -69,13 +69,21 @@ _ALERTS: Final = Row(
     panels=[
         listing(
             "Firing alerts",
-            "Each alert links to its section of the runbook: what it means, how to confirm it, what to do.",
-            [(Series(ask.ALERTS), "Value")],
+            "What fires, the threshold as it was delivered, and what to do first; the runbook has more. The value with "
+            "which it began to fire is in its notification.",
+            [(Series(ask.ALERTS_EXPLAINED), "Value")],
             hidden=("Time", "Value"),
-            named={"alertname": "Alert", "severity": "Severity", "component": "Component", "job": "Application"},
-            overrides=[
-                ("Alert", {"links": [{"title": "Runbook", "url": RUNBOOK, "targetBlank": True}]}),
-            ],
+            named={
+                "alertname": "Alert",
+                "severity": "Severity",
+                "component": "Component",
+                "job": "Application",
+                "threshold": "Threshold",
+                "action": "Recommended action",
+                "runbook": "Runbook",
+            },
+            order=("alertname", "severity", "component", "job", "threshold", "action", "runbook"),
+            overrides=report.COLUMNS,
         )
     ],
 )

@@ -202,6 +202,7 @@ def listing(
     *,
     hidden: Sequence[str] = ("Time",),
     named: dict[str, str] | None = None,
+    order: Sequence[str] = (),
     overrides: Sequence[tuple[str, dict[str, Any]]] = (),
     sort: str | None = None,
 ) -> Panel:
@@ -223,7 +224,11 @@ def listing(
     panel.with_transformation(
         models.DataTransformerConfig(
             id_val="organize",
-            options={"excludeByName": dict.fromkeys(hidden, True), "indexByName": {}, "renameByName": names},
+            options={
+                "excludeByName": dict.fromkeys(hidden, True),
+                "indexByName": {name: place for place, name in enumerate(order)},
+                "renameByName": names,
+            },
         )
     )
     for column, properties in overrides:

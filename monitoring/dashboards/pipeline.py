@@ -132,6 +132,7 @@ _LIBRARY: Final = Row(
             "Sessions whose latest counts have not been merged into the store yet.",
             [Series(ask.PENDING, f"{{{{job}}}} {{{{{label(sc.STORE)}}}}}")],
             "short",
+            thresholds=[(thresholds.PENDING, WARNING)],
         ),
     ],
 )

@@ -21,7 +21,7 @@ VALUES: Final[Mapping[str, str]] = {
 }
 """Values that make every expression a valid one."""
 
-_VARIABLE: Final = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)")
+_VARIABLE: Final = re.compile(r"\$\{([a-zA-Z_]\w*)(?::\w+)?\}|\$([a-zA-Z_]\w*)")
 
 
 class Target(NamedTuple):

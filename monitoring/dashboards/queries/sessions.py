@@ -37,6 +37,12 @@ RESPONSE_P95 = quantile(0.95, bucket(sc.TURN_DURATION), where=SESSIONS, window=R
 
 FIRING = or_zero(f"count ({Prometheus.ALERTS}{{{_OURS}}})")
 ALERTS = f"max by (alertname, severity, component, job) ({Prometheus.ALERTS}{{{_OURS}}})"
+ALERTS_EXPLAINED = (
+    "label_join(label_join(label_join("
+    f'{ALERTS}, "runbook", "", "alertname"), "threshold", "/", "alertname", "severity"),'
+    ' "action", "/", "alertname", "severity")'
+)
+"""With labels by which the panel finds what Prometheus does not keep: texts are annotations, and it has only labels."""
 
 _VERSIONS = f'{Prometheus.TARGET_INFO}{{{JOB}, service_version!=""}}'
 DEPLOYMENTS = (
