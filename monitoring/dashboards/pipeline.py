@@ -15,6 +15,7 @@ from .panels import Series, lines, number
 from .queries import pipeline as ask
 
 _SIGNALS: Final = ("spans", "metric points", "log records")
+_SENT: Final = ("spans", "log records")
 
 _SUMMARY: Final = Row(
     question="Can the other dashboards be believed?",
@@ -91,11 +92,11 @@ _OUT: Final = Row(
             [
                 *(
                     Series(one, f"{signal} refused by {{{{exporter}}}}")
-                    for one, signal in zip(ask.SEND_FAILED, _SIGNALS, strict=True)
+                    for one, signal in zip(ask.SEND_FAILED, _SENT, strict=True)
                 ),
                 *(
                     Series(one, f"{signal} without room for {{{{exporter}}}}")
-                    for one, signal in zip(ask.ENQUEUE_FAILED, _SIGNALS, strict=True)
+                    for one, signal in zip(ask.ENQUEUE_FAILED, _SENT, strict=True)
                 ),
             ],
             "cps",

@@ -20,7 +20,7 @@ LOG_WRITTEN = f"time() - max by ({File.PATH}) ({File.WRITTEN}{{{_HOST}}})"
 
 CPU = f"max ({_BUSY})"
 CPU_BY_HOST = f"max by (instance) ({_BUSY})"
-LOAD = f"max by (instance) ({Host.LOAD}{{{_HOST}}} / {Host.PROCESSORS}{{{_HOST}}})"
+LOAD = f"max by (instance) ({Host.LOAD}{{{_HOST}}} / on (job, instance) {Host.PROCESSORS}{{{_HOST}}})"
 MEMORY = f"max ({_USED})"
 MEMORY_BY_HOST = f"max by (instance) ({_USED})"
 DISK = f"max ({Host.FILESYSTEM}{{{_HOST}}})"
