@@ -59,14 +59,13 @@ class Collector:
         "otelcol_exporter_sent_metric_points_total",
         "otelcol_exporter_sent_log_records_total",
     )
+    # Metrics are scraped, so that only spans and log records are sent and can fail to be.
     SEND_FAILED: Final = (
         "otelcol_exporter_send_failed_spans_total",
-        "otelcol_exporter_send_failed_metric_points_total",
         "otelcol_exporter_send_failed_log_records_total",
     )
     ENQUEUE_FAILED: Final = (
         "otelcol_exporter_enqueue_failed_spans_total",
-        "otelcol_exporter_enqueue_failed_metric_points_total",
         "otelcol_exporter_enqueue_failed_log_records_total",
     )
     QUEUE_SIZE: Final = "otelcol_exporter_queue_size"

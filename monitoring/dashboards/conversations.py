@@ -1,0 +1,153 @@
+"""Conversations: how fast answers come, what is said, what the models consume and cost."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from otel_sessions import _semconv as sc
+
+from .. import thresholds
+from ..promql import label
+from . import variables
+from .board import STAT_HEIGHT, Board, Row
+from .colours import CRITICAL, NOTICE, WARNING
+from .panels import Series, distribution, lines, number
+from .queries import conversations as ask
+
+_TYPE: Final = f"{{{{{label(sc.TYPE)}}}}}"
+_MODEL: Final = f"{{{{{label(sc.GEN_AI_REQUEST_MODEL)}}}}}"
+_CURRENCY: Final = f"{{{{{label(sc.COST_CURRENCY)}}}}}"
+
+_SUMMARY: Final = Row(
+    question="How do conversations go?",
+    height=STAT_HEIGHT,
+    panels=[
+        number(
+            "Response time, p95",
+            "95 % of the turns in the time shown were answered within this.",
+            ask.RESPONSE_P95,
+            "s",
+            [(thresholds.RESPONSE_P95, WARNING), (thresholds.RESPONSE_MEAN, CRITICAL)],
+            none="no turns",
+        ),
+        number(
+            "Response time, mean",
+            "From the user's message to the answer, on average, in the time shown.",
+            ask.RESPONSE_MEAN,
+            "s",
+            [(thresholds.RESPONSE_MEAN, CRITICAL)],
+            none="no turns",
+        ),
+        number("Turns", "Answers given, per minute.", ask.TURNS, "suffix: /min", decimals=1),
+        number("Messages", "Messages exchanged, per minute.", ask.MESSAGES, "suffix: /min", decimals=1),
+        number(
+            "Tokens per message",
+            "Tokens consumed in the time shown, input and output, by messages exchanged.",
+            ask.TOKENS_PER_MESSAGE,
+            "short",
+            decimals=0,
+            none="no messages",
+        ),
+        number("Cost", "Money spent in the time shown, by currency.", ask.COST, "short", decimals=2, legend=_CURRENCY),
+    ],
+)
+
+_RESPONSE: Final = Row(
+    question="How long do users wait for an answer?",
+    panels=[
+        distribution(
+            "Response times",
+            "How many turns took how long. The points are examples, and lead to their traces.",
+            ask.RESPONSES,
+            "s",
+        ),
+        lines(
+            "Response time",
+            "Half of the turns, 95 % and 99 % of them are answered within this.",
+            [
+                Series(ask.P50, "p50"),
+                Series(ask.P95, "p95", exemplars=True),
+                Series(ask.P99, "p99"),
+            ],
+            "s",
+            thresholds=[
+                (thresholds.RESPONSE_P95, NOTICE),
+                (thresholds.RESPONSE_MEAN, WARNING),
+                (thresholds.RESPONSE_SINGLE, CRITICAL),
+            ],
+        ),
+    ],
+)
+
+_MODELS: Final = Row(
+    question="Which model is used, and which is slow?",
+    panels=[
+        lines("Turns by model", "Answers given, per minute.", [Series(ask.TURNS_BY_MODEL, _MODEL)], "suffix: /min"),
+        lines(
+            "Response time by model, p95",
+            "95 % of a model's turns are answered within this.",
+            [Series(ask.P95_BY_MODEL, _MODEL, exemplars=True)],
+            "s",
+            thresholds=[(thresholds.RESPONSE_P95, WARNING)],
+        ),
+    ],
+)
+
+_TALK: Final = Row(
+    question="How much is said, and do users stay?",
+    panels=[
+        lines(
+            "Messages by role",
+            "Messages per minute, by who wrote them.",
+            [Series(ask.MESSAGES_BY_ROLE, f"{{{{{label(sc.MESSAGE_ROLE)}}}}}", exemplars=True)],
+            "suffix: /min",
+            stacked=True,
+        ),
+        lines(
+            "Engagement",
+            "Active time of all the time that durable sessions were open, on average of those that ended.",
+            [Series(ask.ENGAGEMENT, _TYPE)],
+            "percentunit",
+            thresholds=[(thresholds.ENGAGEMENT, WARNING)],
+            top=1,
+        ),
+    ],
+)
+
+_CONSUMPTION: Final = Row(
+    question="What is consumed, and what does it cost?",
+    panels=[
+        lines(
+            "Tokens by type",
+            "Tokens per minute. Types such as `cache_read` and `reasoning` are a part of `input` and `output`.",
+            [Series(ask.TOKENS_BY_TYPE, f"{{{{{label(sc.GEN_AI_TOKEN_TYPE)}}}}}", exemplars=True)],
+            "suffix: /min",
+        ),
+        lines(
+            "Tokens by model",
+            "Tokens per minute, input and output together: the ten models with most.",
+            [Series(ask.TOKENS_BY_MODEL, _MODEL)],
+            "suffix: /min",
+            stacked=True,
+        ),
+        lines(
+            "Tokens per message",
+            "Tokens consumed, input and output, by messages exchanged.",
+            [Series(ask.TOKENS_PER_MESSAGE_BY_TYPE, _TYPE)],
+            "short",
+        ),
+        lines(
+            "Cost by model",
+            "Money spent per hour, in the currency that is named: the ten models with most.",
+            [Series(ask.COST_BY_MODEL, f"{_MODEL} {_CURRENCY}", exemplars=True)],
+            "suffix: /h",
+        ),
+    ],
+)
+
+BOARD: Final = Board(
+    uid="app-session-conversations",
+    description="How fast answers come, how much is said, what the models consume and cost.",
+    variables=[variables.prometheus(), variables.job(), variables.session_type()],
+    rows=[_SUMMARY, _RESPONSE, _MODELS, _TALK, _CONSUMPTION],
+)

@@ -1,0 +1,1 @@
+"""What the panels ask, apart from how they look: one file per dashboard."""

@@ -1,0 +1,122 @@
+"""Logs and resources: whether log files, storage, memory and processors suffice."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .. import thresholds
+from ..foreign import File, Host
+from . import variables
+from .board import STAT_HEIGHT, Board, Row
+from .colours import CRITICAL, WARNING
+from .panels import Series, lines, number
+from .queries import resources as ask
+
+_FILE: Final = f"{{{{{File.PATH}}}}}"
+_PROCESS: Final = f"{{{{{Host.PROCESS_NAME}}}}} {{{{{Host.PROCESS_ID}}}}}"
+_NEARLY_FULL: Final = 0.9
+
+_SUMMARY: Final = Row(
+    question="Are there enough resources?",
+    height=STAT_HEIGHT,
+    panels=[
+        number("Size of logs", "All log files together.", ask.LOG_SIZE, "bytes"),
+        number("Log files", "Log files that are watched.", ask.LOG_FILES, "short", decimals=0),
+        number(
+            "Fastest log growth",
+            "Growth of the log file that grew most in the last ten minutes, of those above the least size.",
+            ask.LOG_GROWTH,
+            "percentunit",
+            [(thresholds.LOG_GROWTH, WARNING)],
+            none="all small",
+        ),
+        number("Storage", "The fullest file system.", ask.DISK, "percentunit", [(_NEARLY_FULL, CRITICAL)], decimals=0),
+        number("Memory", "Memory in use.", ask.MEMORY, "percentunit", [(thresholds.MEMORY, CRITICAL)], decimals=0),
+        number("Processors", "Processors busy.", ask.CPU, "percentunit", [(thresholds.CPU, CRITICAL)], decimals=0),
+    ],
+)
+
+_LOGS: Final = Row(
+    question="Do logs grow as they should?",
+    panels=[
+        lines("Size by file", "The ten largest log files.", [Series(ask.LOG_SIZE_BY_FILE, _FILE)], "bytes"),
+        lines(
+            "Growth by file",
+            "Growth in the ten minutes before, of log files above the least size: the ten highest.",
+            [Series(ask.LOG_GROWTH_BY_FILE, _FILE)],
+            "percentunit",
+            thresholds=[(thresholds.LOG_GROWTH, WARNING)],
+        ),
+        lines("Time since last written", "Age of each log file.", [Series(ask.LOG_WRITTEN, _FILE)], "s"),
+    ],
+)
+
+_STORAGE: Final = Row(
+    question="Does storage suffice?",
+    panels=[
+        lines(
+            "Storage in use",
+            "The share of each file system that is used.",
+            [Series(ask.DISK_BY_MOUNT, "{{instance}} {{mountpoint}}")],
+            "percentunit",
+            top=1,
+        ),
+        lines(
+            "Free storage",
+            "What is free of each file system.",
+            [Series(ask.DISK_FREE, "{{instance}} {{mountpoint}}")],
+            "bytes",
+        ),
+    ],
+)
+
+_HOST: Final = Row(
+    question="Is the machine busy?",
+    panels=[
+        lines(
+            "Processors",
+            "The share of time that processors are busy.",
+            [Series(ask.CPU_BY_HOST, "{{instance}}")],
+            "percentunit",
+            thresholds=[(thresholds.CPU, CRITICAL)],
+            top=1,
+        ),
+        lines(
+            "Load",
+            "Waiting and running, by processor: above 1 something waits.",
+            [Series(ask.LOAD, "{{instance}}")],
+            "short",
+        ),
+        lines(
+            "Memory",
+            "The share of memory that is used.",
+            [Series(ask.MEMORY_BY_HOST, "{{instance}}")],
+            "percentunit",
+            thresholds=[(thresholds.MEMORY, CRITICAL)],
+            top=1,
+        ),
+    ],
+)
+
+_PROCESSES: Final = Row(
+    question="Which process is it?",
+    collapsed=True,
+    panels=[
+        lines(
+            "Processors by process",
+            "Processors' time per second: the ten busiest.",
+            [Series(ask.PROCESS_CPU, _PROCESS)],
+            "percentunit",
+        ),
+        lines(
+            "Memory by process", "Resident memory: the ten largest.", [Series(ask.PROCESS_MEMORY, _PROCESS)], "bytes"
+        ),
+    ],
+)
+
+BOARD: Final = Board(
+    uid="app-session-resources",
+    description="Log files, storage, memory and processors of the machines on which collectors run.",
+    variables=[variables.prometheus(), variables.host(), variables.job()],
+    rows=[_SUMMARY, _LOGS, _STORAGE, _HOST, _PROCESSES],
+)
