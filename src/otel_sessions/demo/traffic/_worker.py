@@ -19,7 +19,7 @@ from ._settings import configure
 
 _USUAL_LIFE: Final = 1_200.0
 _SHORT_LIFE: Final = 10.0
-_STARTED_SECONDS: Final = 3.0
+_SHORTEST_LIFE: Final = 1.0
 _LEAVE_SECONDS: Final = 15.0
 _JOBS: Final = 3
 
@@ -37,9 +37,12 @@ async def keep_worker(pace: Pace) -> None:
     life = _SHORT_LIFE if pace.has(CRASHES) else _USUAL_LIFE
     command = [sys.executable, "-m", "otel_sessions.demo", "worker", *pace.arguments()]
     while True:
-        worker = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+        worker = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
         try:
-            await asyncio.wait_for(worker.wait(), _STARTED_SECONDS + pace.seconds(life))
+            await _until_ready(worker)
+            await asyncio.wait_for(worker.wait(), _SHORTEST_LIFE + pace.seconds(life))
         except asyncio.TimeoutError:
             worker.kill()
         except asyncio.CancelledError:
@@ -48,6 +51,12 @@ async def keep_worker(pace: Pace) -> None:
         code = await worker.wait()
         if code > 0:
             raise WorkerError(f"the worker ended with the code {code}")
+
+
+async def _until_ready(worker: asyncio.subprocess.Process) -> None:
+    """Wait until it says that it works, or ends: how long it takes to start is no part of its life."""
+    assert worker.stdout is not None
+    await worker.stdout.readline()
 
 
 async def _dismiss(worker: asyncio.subprocess.Process) -> None:
@@ -72,6 +81,7 @@ async def _run(pace: Pace) -> None:
         loop.call_soon_threadsafe(stop.set)
 
     threading.Thread(target=wait_for_end, daemon=True).start()
+    print("ready", flush=True)
     populations = [Population("job", _JOBS, work)]
     if pace.has(LEASES):
         populations.append(Population("occupier", 1, occupy))
