@@ -24,6 +24,7 @@ RUNBOOK: Final = "https://github.com/otel-sessions/otel-sessions/blob/main/docs/
 GRAFANA: Final = "http://localhost:3000/d"
 
 _FORMATS: Final[dict[Unit, str]] = {"ratio": "humanizePercentage", "seconds": "humanizeDuration"}
+_PLAIN: Final = 'printf "%.4g"'
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,14 @@ class Alert:
     def _current_value(self) -> str:
         if self.unit == "state":
             return "true"
-        return f"{{{{ $value | {_FORMATS.get(self.unit, 'humanize')} }}}}{_suffix(self.unit)}"
+        return f"{{{{ $value | {_FORMATS.get(self.unit, _PLAIN)} }}}}{_suffix(self.unit)}"
 
     @property
     def _threshold(self) -> str:
         if isinstance(self.threshold, str):
             return self.threshold
         unit = self.threshold.unit
-        shown = f". | first | value | {_FORMATS.get(unit, 'humanize')}"
+        shown = f". | first | value | {_FORMATS.get(unit, _PLAIN)}"
         # Asked for, because it may have been changed where the rules are loaded.
         return f"{{{{ with query `{self.threshold.series}` }}}}{{{{ {shown} }}}}{{{{ end }}}}{_suffix(unit)}"
 

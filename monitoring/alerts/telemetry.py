@@ -225,7 +225,7 @@ max by (job, instance, exporter) ({Collector.QUEUE_SIZE} / ({Collector.QUEUE_CAP
         expr="\nor ".join(f"absent({each.series})" for each in at.THRESHOLDS),
         wait="5m",
         summary="A threshold is missing, and the alerts that compare with it are silent.",
-        description=f"There is no {at.SERIES} of the name {labelled('name')}.",
+        description=f"There is no {at.SERIES} of the name {labelled('name')}",
         unit="state",
         threshold="is there",
         action="Load thresholds.yaml beside the other rules.",
