@@ -12,7 +12,7 @@ from otel_sessions import _semconv as sc
 
 from . import foreign, promql, thresholds
 from .dashboards.targets import Json, annotation_targets, interpolate, panels, targets
-from .selectors import Selector, selectors
+from .selectors import selectors
 
 WIDTH: Final = 24
 MAX_PANELS: Final = 16
@@ -230,6 +230,10 @@ _RULES: Final[tuple[Callable[[Json], Iterator[str]], ...]] = (
 )  # fmt: skip
 
 
+RULES: Final = frozenset({*(rule.__name__.strip("_") for rule in _RULES), "series", "links", "uid"})
+"""The rules, by name."""
+
+
 def _series(dashboard: Json, known: Collection[str]) -> Iterator[str]:
     """Nothing is asked for that nobody makes."""
     for target in _asked(dashboard):
@@ -272,6 +276,3 @@ def _objects(dashboard: Json, where: str = "dashboard") -> Iterator[tuple[str, J
     for child in children:
         if isinstance(child, (Mapping, list)):
             yield from _objects(child, where)  # type: ignore[arg-type]
-
-
-__all__ = ["MAX_PANELS", "UNITS", "WIDTH", "Finding", "Selector", "check", "rules"]
