@@ -67,7 +67,8 @@ def _rule(alert: Alert) -> dict[str, Any]:
         "execErrState": "Error",
         "for": alert.wait,
         "annotations": {
-            **alert.annotations,
+            # Grafana fills in $names of its environment, in some versions but those in braces: better to have none.
+            **{name: text.replace("$labels.", ".Labels.") for name, text in alert.annotations.items()},
             "current_value": _value(alert),
             "threshold": expected(alert),  # Grafana's templates cannot ask Prometheus for it
         },
@@ -88,4 +89,4 @@ def _step(ref: str, source: str, model: dict[str, Any]) -> dict[str, Any]:
 def _value(alert: Alert) -> str:
     if alert.unit == "state":
         return "true"
-    return f"{{{{ {_FORMATS.get(alert.unit, 'humanize')} $values.query.Value }}}}"
+    return f"{{{{ {_FORMATS.get(alert.unit, 'humanize')} .Values.query.Value }}}}"

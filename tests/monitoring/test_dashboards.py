@@ -113,7 +113,7 @@ def test_colours_begin_where_alerts_do() -> None:
 
 @pytest.mark.parametrize("name", [path.name for path in sorted(FOLDER.glob("*.json"))])
 def test_numbers_are_on_top(name: str) -> None:
-    """A dashboard begins with a row of numbers, but for the explorer, which begins with one session."""
+    """A dashboard begins with a row of numbers, but for the explorer, which begins with sessions to choose."""
     board = committed()[name]
     first = [panel["type"] for panel in board["panels"][1:] if panel["gridPos"]["y"] == 1]
 
