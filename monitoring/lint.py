@@ -210,6 +210,14 @@ def _thresholds(dashboard: Json) -> Iterator[str]:
                 yield f"{target.panel!r} draws {each.matchers}"
 
 
+def _exemplars(dashboard: Json) -> Iterator[str]:
+    """Exemplars are asked of what has them: a rule's series have none."""
+    for panel in panels(dashboard):
+        for target in panel.get("targets", []):
+            if target.get("exemplar") and not any(each.name in _OWN for each in selectors(target["expr"])):
+                yield f"{panel['title']!r} asks for exemplars of what has none"
+
+
 def _attributes(dashboard: Json) -> Iterator[str]:
     """Traces and logs are asked for what they have."""
     for target in targets(dashboard):
@@ -226,7 +234,8 @@ def _attributes(dashboard: Json) -> Iterator[str]:
 
 
 _RULES: Final[tuple[Callable[[Json], Iterator[str]], ...]] = (
-    _grid, _ids, _text, _units, _number, _inputs, _sources, _variables, _windows, _jobs, _thresholds, _attributes,
+    _grid, _ids, _text, _units, _number, _inputs, _sources, _variables, _windows, _jobs, _thresholds,
+    _exemplars, _attributes,
 )  # fmt: skip
 
 

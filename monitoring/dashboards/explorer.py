@@ -7,7 +7,7 @@ from typing import Final
 from . import variables
 from .board import Board, Row
 from .links import to_session
-from .panels import counted_records, records, spans
+from .lookups import counted_records, records, spans
 from .queries import explorer as ask
 
 _LATEST: Final = Row(
@@ -74,7 +74,7 @@ _AROUND: Final = Row(
 
 BOARD: Final = Board(
     uid="app-session-explorer",
-    description="One session, chosen or by its id: its trace, its logs, what else ran in it, and the sessions around it.",
+    description="One session, chosen or by its id: its trace, its logs, what ran in it, and the sessions around it.",
     variables=[
         variables.session_id(),
         variables.prometheus(),

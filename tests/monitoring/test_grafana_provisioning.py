@@ -88,13 +88,14 @@ def test_dashboards_are_provided() -> None:
     )
 
 
+@pytest.fixture(name="rules", scope="module")
+def _rules() -> list[dict[str, Any]]:
+    held = yaml.safe_load(grafana_rules.rules())
+    return [rule for group in held["groups"] for rule in group["rules"]]
+
+
 class TestRulesOfGrafana:
     """The alerts in Grafana's own form."""
-
-    @pytest.fixture(name="rules", scope="class")
-    def _rules(self) -> list[dict[str, Any]]:
-        held = yaml.safe_load(grafana_rules.rules())
-        return [rule for group in held["groups"] for rule in group["rules"]]
 
     def test_every_alert_is_there(self, rules: list[dict[str, Any]]) -> None:
         """Each alert is a rule that asks Prometheus for the same expression, for the same time."""

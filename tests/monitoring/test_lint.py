@@ -79,6 +79,11 @@ FAULTS: list[tuple[str, str, Callable[[Board], None]]] = [
     ("thresholds", 'draws name="error"', _ask('app_session:threshold{name="error"}')),
     ("series", "app_session_begins_total, which nobody makes", _ask('app_session_begins_total{job=~"$job"}')),
     ("series", "app_session:begun, which nobody makes", _ask('app_session:begun{job=~"$job"}')),
+    (
+        "exemplars",
+        "of what has none",
+        lambda board: board["panels"][1]["targets"][0].update(expr='a:b{job=~"$job"}', exemplar=True),
+    ),
     ("attributes", "app_session.kind", _query("tempo", '{ span.app_session.kind = "x" }')),
     ("attributes", "app_session_kind", _query("loki", '{service_name="x"} | app_session_kind="x"')),
     ("attributes", "{ span.session.id", _query("tempo", '{ span.session.id = "x"')),
