@@ -12,7 +12,7 @@ from otel_sessions import _semconv as sc
 
 from . import foreign, promql, thresholds
 from .dashboards.targets import Json, annotation_targets, interpolate, panels, targets
-from .selectors import Selector, selectors
+from .selectors import selectors
 
 WIDTH: Final = 24
 MAX_PANELS: Final = 16
@@ -210,6 +210,14 @@ def _thresholds(dashboard: Json) -> Iterator[str]:
                 yield f"{target.panel!r} draws {each.matchers}"
 
 
+def _exemplars(dashboard: Json) -> Iterator[str]:
+    """Exemplars are asked of what has them: a rule's series have none."""
+    for panel in panels(dashboard):
+        for target in panel.get("targets", []):
+            if target.get("exemplar") and not any(each.name in _OWN for each in selectors(target["expr"])):
+                yield f"{panel['title']!r} asks for exemplars of what has none"
+
+
 def _attributes(dashboard: Json) -> Iterator[str]:
     """Traces and logs are asked for what they have."""
     for target in targets(dashboard):
@@ -226,8 +234,13 @@ def _attributes(dashboard: Json) -> Iterator[str]:
 
 
 _RULES: Final[tuple[Callable[[Json], Iterator[str]], ...]] = (
-    _grid, _ids, _text, _units, _number, _inputs, _sources, _variables, _windows, _jobs, _thresholds, _attributes,
+    _grid, _ids, _text, _units, _number, _inputs, _sources, _variables, _windows, _jobs, _thresholds,
+    _exemplars, _attributes,
 )  # fmt: skip
+
+
+RULES: Final = frozenset({*(rule.__name__.strip("_") for rule in _RULES), "series", "links", "uid"})
+"""The rules, by name."""
 
 
 def _series(dashboard: Json, known: Collection[str]) -> Iterator[str]:
@@ -272,6 +285,3 @@ def _objects(dashboard: Json, where: str = "dashboard") -> Iterator[tuple[str, J
     for child in children:
         if isinstance(child, (Mapping, list)):
             yield from _objects(child, where)  # type: ignore[arg-type]
-
-
-__all__ = ["MAX_PANELS", "UNITS", "WIDTH", "Finding", "Selector", "check", "rules"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from . import dashboards, rule_files, runbook
+from . import dashboards, grafana_rules, rule_files, runbook
 
 ROOT: Final = Path(__file__).parent.parent
 """The repository."""
@@ -33,6 +33,7 @@ OUTPUTS: Final[dict[str, Callable[[], str]]] = {
     "prometheus/rules/anomalies.yaml": rule_files.anomaly,
     "docs/runbook.md": runbook.page,
     _PAGE: _page,
+    "grafana/alerting/sessions.yaml": grafana_rules.rules,
     **dashboards.OUTPUTS,
 }
 """What is written: paths from the root of the repository, and what makes their text."""

@@ -66,7 +66,7 @@ _RESPONSE: Final = Row(
             "Half of the turns, 95 % and 99 % of them are answered within this.",
             [
                 Series(ask.P50, "p50"),
-                Series(ask.P95, "p95", exemplars=True),
+                Series(ask.P95, "p95"),
                 Series(ask.P99, "p99"),
             ],
             "s",

@@ -7,8 +7,19 @@ from typing import Final
 from . import variables
 from .board import Board, Row
 from .links import to_session
-from .panels import counted_records, records, spans
+from .lookups import counted_records, records, spans
 from .queries import explorer as ask
+
+_LATEST: Final = Row(
+    question="Which session shall it be?",
+    height=7,
+    panels=[
+        spans("Latest sessions", "Sessions that ended lately. Their ids lead here.", ask.RECENT, link=to_session()),
+        spans(
+            "Latest failures", "Sessions that ended in an error. Their ids lead here.", ask.FAILED, link=to_session()
+        ),
+    ],
+)
 
 _THE_SESSION: Final = Row(
     question="What was this session?",
@@ -16,8 +27,8 @@ _THE_SESSION: Final = Row(
     panels=[
         spans(
             "Session",
-            "The session's own span, or its parts: how it ended, where it was used. Its id leads to the trace. A "
-            "durable session has no span before it has ended, unless `max_span_duration` is set.",
+            "The session's own span, or its parts: how it ended, where it was used. The trace id leads to the trace. "
+            "A durable session has no span before it has ended, unless `max_span_duration` is set.",
             ask.SESSION,
         )
     ],
@@ -61,20 +72,9 @@ _AROUND: Final = Row(
     ],
 )
 
-_LATEST: Final = Row(
-    question="Which session shall it be?",
-    height=10,
-    panels=[
-        spans("Latest sessions", "Sessions that ended lately. Their ids lead here.", ask.RECENT, link=to_session()),
-        spans(
-            "Latest failures", "Sessions that ended in an error. Their ids lead here.", ask.FAILED, link=to_session()
-        ),
-    ],
-)
-
 BOARD: Final = Board(
     uid="app-session-explorer",
-    description="One session, by its id: its trace, its logs, what else ran in it, and the sessions around it.",
+    description="One session, chosen or by its id: its trace, its logs, what ran in it, and the sessions around it.",
     variables=[
         variables.session_id(),
         variables.prometheus(),
@@ -84,5 +84,5 @@ BOARD: Final = Board(
         variables.session_type(),
         variables.service(),
     ],
-    rows=[_THE_SESSION, _TRACE, _LOGS, _AROUND, _LATEST],
+    rows=[_LATEST, _THE_SESSION, _TRACE, _LOGS, _AROUND],
 )

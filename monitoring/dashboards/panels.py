@@ -9,19 +9,15 @@ from grafana_foundation_sdk.builders import (
     bargauge,
     common,
     heatmap,
-    logs,
-    loki,
     prometheus,
     stat,
     table,
-    tempo,
     timeseries,
 )
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import common as shapes
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import heatmap as heatmaps
-from grafana_foundation_sdk.models import tempo as tempo_models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from ..promql import label
@@ -123,7 +119,7 @@ def lines(
         .show_points(shapes.VisibilityMode.AUTO)
         .draw_style(shapes.GraphDrawStyle.BARS if bars else shapes.GraphDrawStyle.LINE)
         .span_nulls(300_000.0)
-        .legend(_legend(stacked=stacked or bars))
+        .legend(legend_below(stacked=stacked or bars))
         .tooltip(common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.MULTI).sort(shapes.SortOrder.DESCENDING))
     )
     if stacked:
@@ -231,81 +227,15 @@ def listing(
             },
         )
     )
-    for column, properties in overrides:
-        panel.override_by_name(column, _properties(properties))
+    for column, values in overrides:
+        panel.override_by_name(column, properties(values))
     if sort is not None:
         panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(True)])
     return panel.build()
 
 
-def spans(
-    title: str, description: str, traceql: str, *, by_span: bool = True, limit: int = 20, link: DataLink | None = None
-) -> Panel:
-    """A table of the spans, or of the traces, that TraceQL finds."""
-    kind = tempo_models.SearchTableType.SPANS if by_span else tempo_models.SearchTableType.TRACES
-    panel = (
-        table.Panel()
-        .title(title)
-        .description(description)
-        .datasource(sources.TEMPO)
-        .no_value("none")
-        .show_header(True)
-        .with_target(
-            tempo.Dataquery()
-            .ref_id("A")
-            .datasource(sources.TEMPO)
-            .query_type("traceql")
-            .query(traceql)
-            .limit(limit)
-            .spss(100)
-            .table_type(kind)
-        )
-    )
-    if link is not None:
-        panel.override_by_name("session.id", _properties({"links": [link.json()]}))
-    return panel.build()
-
-
-def records(title: str, description: str, logql: str) -> Panel:
-    """The log records that LogQL finds, the newest first."""
-    return (
-        logs.Panel()
-        .title(title)
-        .description(description)
-        .datasource(sources.LOKI)
-        .show_time(True)
-        .wrap_log_message(True)
-        .enable_log_details(True)
-        .sort_order(shapes.LogsSortOrder.DESCENDING)
-        .dedup_strategy(shapes.LogsDedupStrategy.NONE)
-        .with_target(_loki(logql).query_type("range").max_lines(200))
-        .build()
-    )
-
-
-def counted_records(title: str, description: str, logql: str, legend: str) -> Panel:
-    """How many log records there were, over time."""
-    return (
-        timeseries.Panel()
-        .title(title)
-        .description(description)
-        .datasource(sources.LOKI)
-        .unit("short")
-        .min(0)
-        .fill_opacity(60)
-        .draw_style(shapes.GraphDrawStyle.BARS)
-        .stacking(common.StackingConfig().mode(shapes.StackingMode.NORMAL).group("A"))
-        .legend(_legend(stacked=True))
-        .with_target(_loki(logql).query_type("range").legend_format(legend))
-        .build()
-    )
-
-
-def _loki(logql: str) -> loki.Dataquery:
-    return loki.Dataquery().ref_id("A").datasource(sources.LOKI).expr(logql)
-
-
-def _legend(*, stacked: bool) -> common.VizLegendOptions:
+def legend_below(*, stacked: bool) -> common.VizLegendOptions:
+    """The names of the series below a panel, with their last values unless they add up."""
     return (
         common.VizLegendOptions()
         .show_legend(True)
@@ -315,7 +245,8 @@ def _legend(*, stacked: bool) -> common.VizLegendOptions:
     )
 
 
-def _properties(values: dict[str, Any]) -> list[models.DynamicConfigValue]:
+def properties(values: dict[str, Any]) -> list[models.DynamicConfigValue]:
+    """The properties of an override."""
     return [models.DynamicConfigValue(id_val=name, value=value) for name, value in values.items()]
 
 
@@ -324,7 +255,7 @@ def _fixed(colour: str) -> dict[str, str]:
 
 
 def _dashed(colour: str = CRITICAL) -> list[models.DynamicConfigValue]:
-    return _properties(
+    return properties(
         {
             "color": _fixed(colour),
             "custom.lineStyle": _DASHED,
@@ -342,11 +273,11 @@ def _coloured(panel: _Visual, series: Sequence[Series]) -> _Visual:
     for attribute, colours in MEANINGS.items():
         if f"{{{{{label(attribute)}}}}}" in legends:
             for value, colour in colours.items():
-                panel.override_by_name(value, _properties({"color": _fixed(colour)}))
+                panel.override_by_name(value, properties({"color": _fixed(colour)}))
     return panel
 
 
 def _linked(panel: _Visual, link: DataLink | None) -> _Visual:
     if link is not None:
-        panel.override_by_field_type("number", _properties({"links": [link.json()]}))
+        panel.override_by_field_type("number", properties({"links": [link.json()]}))
     return panel

@@ -14,7 +14,8 @@ def _key(alert: Alert) -> str:
     return f"{alert.name}/{alert.severity}"
 
 
-def _expected(alert: Alert) -> str:
+def expected(alert: Alert) -> str:
+    """What an alert compares with, as it is shipped."""
     threshold = alert.threshold
     if not isinstance(threshold, Threshold):
         return threshold
@@ -38,7 +39,7 @@ _SEVERITIES: Final = {"info": NEUTRAL, "warning": WARNING, "error": CRITICAL, "c
 COLUMNS: Final[list[tuple[str, dict[str, Any]]]] = [
     ("Severity", {"mappings": _colours(_SEVERITIES), "custom.cellOptions": {"type": "color-text"}, "custom.width": 90}),
     ("Component", {"custom.width": 120}),
-    ("Threshold", {"mappings": _texts({_key(each): _expected(each) for each in EVERY}), "custom.width": 160}),
+    ("Threshold", {"mappings": _texts({_key(each): expected(each) for each in EVERY}), "custom.width": 160}),
     ("Recommended action", {"mappings": _texts({_key(each): each.action for each in EVERY})}),
     (
         "Runbook",

@@ -11,7 +11,8 @@ from ..promql import label
 from . import variables
 from .board import STAT_HEIGHT, Board, Row
 from .colours import CRITICAL, WARNING
-from .panels import Series, lines, number, ranking, records
+from .lookups import records
+from .panels import Series, lines, number, ranking
 from .queries import security as ask
 
 _KIND: Final = f"{{{{{label(sc.FINDING_KIND)}}}}}"
@@ -54,14 +55,14 @@ _FOUND: Final = Row(
         lines(
             "Findings by kind",
             "Findings in the ten minutes before, by what `suspicious()` was told.",
-            [Series(ask.FINDINGS_BY_KIND, _KIND, exemplars=True)],
+            [Series(ask.FINDINGS_BY_KIND, _KIND)],
             "short",
             thresholds=[(thresholds.FINDINGS, CRITICAL)],
         ),
         lines(
             "Findings by severity",
             "Findings in the ten minutes before: `info`, `warn` from a score of 0.5, `error` from 0.8.",
-            [Series(ask.FINDINGS_BY_SEVERITY, _SEVERITY)],
+            [Series(ask.FINDINGS_BY_SEVERITY, _SEVERITY, exemplars=True)],
             "short",
             stacked=True,
         ),
@@ -80,14 +81,14 @@ _REFUSED: Final = Row(
         lines(
             "Refused requests by reason",
             "Requests refused in the ten minutes before: `unauthorized` (401), `forbidden` (403).",
-            [Series(ask.FAILURES_BY_REASON, f"{{{{{label(sc.ACCESS_FAILURE_REASON)}}}}}", exemplars=True)],
+            [Series(ask.FAILURES_BY_REASON, f"{{{{{label(sc.ACCESS_FAILURE_REASON)}}}}}")],
             "short",
             thresholds=[(thresholds.ACCESS_FAILURES, WARNING)],
         ),
         lines(
             "Refused requests by session type",
             "Requests refused in the ten minutes before.",
-            [Series(ask.FAILURES_BY_TYPE, f"{{{{{label(sc.TYPE)}}}}}")],
+            [Series(ask.FAILURES_BY_TYPE, f"{{{{{label(sc.TYPE)}}}}}", exemplars=True)],
             "short",
             thresholds=[(thresholds.ACCESS_FAILURES, WARNING)],
         ),

@@ -43,7 +43,13 @@ class Collector:
         self.directory = directory
         self.ports = {
             name: free_port()
-            for name in ("HEALTH_ENDPOINT", "OTLP_GRPC_ENDPOINT", "OTLP_HTTP_ENDPOINT", "PROMETHEUS_ENDPOINT", "TELEMETRY")
+            for name in (
+                "HEALTH_ENDPOINT",
+                "OTLP_GRPC_ENDPOINT",
+                "OTLP_HTTP_ENDPOINT",
+                "PROMETHEUS_ENDPOINT",
+                "TELEMETRY",
+            )
         }
         self.command = [need("OTELCOL"), *arguments(*overlays), *([f"--config=yaml:{extra}"] if extra else [])]
         self.environment = {

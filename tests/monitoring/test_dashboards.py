@@ -1,0 +1,200 @@
+"""The dashboards as they are shipped."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from monitoring import dashboards, lint, promql
+from monitoring.dashboards.queries._build import grown
+from monitoring.dashboards.targets import Target, annotation_targets, interpolate, panels, targets
+from monitoring.recordings import GROUPS, RECORDED
+from monitoring.selectors import selectors
+from monitoring.thresholds import THRESHOLDS
+
+from otel_sessions import _semconv as sc
+
+from . import binaries
+from .boards import FOLDER, committed, sound
+
+VERSIONS = ["PROMTOOL", "PROMTOOL3"]
+
+
+def test_nothing_is_wrong() -> None:
+    """No dashboard has anything that Grafana would show wrongly, or silently not at all."""
+    assert [] == [*map(str, lint.check(committed(), RECORDED))]
+
+
+@pytest.mark.parametrize("promtool", VERSIONS)
+def test_every_expression_is_valid(promtool: str, tmp_path: Path) -> None:
+    """Every expression of every panel and annotation is one to the oldest and to the newest Prometheus."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(lint.rules(committed()), encoding="utf-8")
+
+    done = subprocess.run(
+        [binaries.need(promtool), "check", "rules", rules], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_invalid_expression_is_noticed(tmp_path: Path) -> None:
+    """An expression that is none is noticed, by the same check."""
+    board = sound()
+    board["panels"][1]["targets"][0]["expr"] = 'sum (rate(up{job=~"$job"}[$__range])'
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(lint.rules({"board": board}), encoding="utf-8")
+
+    done = subprocess.run(
+        [binaries.need("PROMTOOL"), "check", "rules", rules], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode != 0
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="the SDK that builds them needs Python 3.11")
+def test_files_are_those_of_the_code() -> None:
+    """What is committed is what the code makes, and there is no file that it does not make."""
+    made = {path: text() for path, text in dashboards.OUTPUTS.items()}
+    held = {f"grafana/dashboards/{path.name}": path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
+
+    assert held == made
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="the SDK that builds them needs Python 3.11")
+def test_the_same_code_makes_the_same_files() -> None:
+    """A dashboard is the same in every process, whatever its hash seed."""
+    program = "from monitoring import dashboards; print(dashboards.text('overview'), end='')"
+    made = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=FOLDER.parents[1],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+
+    assert {(FOLDER / "overview.json").read_text(encoding="utf-8")} == made
+
+
+def test_every_metric_is_shown() -> None:
+    """Each of the library's metrics is asked for somewhere, itself or by a recording rule."""
+    recorded = {each.name: each.expr for group in GROUPS for each in group.recordings}
+    asked = {target.expression for board in committed().values() for target in targets(board)}
+    seen: set[str] = set()
+    while asked:
+        names = {each.name for expression in asked for each in selectors(expression)} - seen
+        seen |= names
+        asked = {recorded[name] for name in names & recorded.keys()}
+
+    assert [] == [metric.name for metric in sc.METRICS if not seen.intersection(promql.series(metric))]
+
+
+def test_colours_begin_where_alerts_do() -> None:
+    """A number changes its colour at the threshold of an alert, or as soon as it is not 0."""
+    alerts = {each.value for each in THRESHOLDS}
+    found = {
+        (panel["title"], step["value"])
+        for board in committed().values()
+        for panel in panels(board)
+        for step in panel.get("fieldConfig", {}).get("defaults", {}).get("thresholds", {}).get("steps", [])
+        if step["value"] not in {None, 1, *alerts}
+    }
+
+    assert found == set()
+
+
+@pytest.mark.parametrize("name", [path.name for path in sorted(FOLDER.glob("*.json"))])
+def test_numbers_are_on_top(name: str) -> None:
+    """A dashboard begins with a row of numbers, but for the explorer, which begins with sessions to choose."""
+    board = committed()[name]
+    first = [panel["type"] for panel in board["panels"][1:] if panel["gridPos"]["y"] == 1]
+
+    assert set(first) == ({"table"} if name == "explorer.json" else {"stat"})
+
+
+class TestTargets:
+    """Reading what panels ask."""
+
+    def test_collapsed_rows_are_read(self) -> None:
+        """Panels of collapsed rows are panels; rows are none."""
+        assert [2, 3, 5, 6] == [panel["id"] for panel in panels(sound())]
+
+    def test_target_says_where_it_is(self) -> None:
+        """A target is found with its panel, its reference and the kind of its data source."""
+        first = next(iter(targets(sound())))
+
+        assert ("panel 2", "A", "prometheus") == (first.panel, first.ref, first.kind)
+
+    def test_kind_is_that_of_the_panel_if_need_be(self) -> None:
+        """A target without a data source has its panel's."""
+        board = sound()
+        board["panels"][1]["targets"] = [{"refId": "A", "query": "{ true }"}]
+        board["panels"][1]["datasource"] = {"type": "tempo", "uid": "${tempo}"}
+
+        assert Target("panel 2", "A", "tempo", "{ true }") == next(iter(targets(board)))
+
+    def test_annotations_are_read(self) -> None:
+        """Annotations that are queries are found."""
+        boards: list[Any] = [*committed().values()]
+
+        assert [2] * len(boards) == [len([*annotation_targets(board)]) for board in boards]
+
+    @pytest.mark.parametrize("form", ["$job", "${job}", "${job:regex}"])
+    def test_variables_are_filled_in(self, form: str) -> None:
+        """Each form of a variable is filled in."""
+        assert 'up{job=~"a|b"}' == interpolate(f'up{{job=~"{form}"}}', {"job": "a|b"})
+
+    def test_unknown_variable_is_an_error(self) -> None:
+        """A variable without a value does not stay as it is."""
+        with pytest.raises(KeyError, match="job"):
+            interpolate("$job", {})
+
+
+@pytest.mark.parametrize("promtool", VERSIONS)
+def test_growth_counts_what_a_new_counter_begins_with(promtool: str, tmp_path: Path) -> None:
+    """A counter that comes into being counts with its first value; after a standstill of the scrapes nothing does."""
+
+    def expression(series: str) -> str:
+        return interpolate(grown(series, where=()), {"job": ".+", "__range": "10m"})
+
+    def expect(series: str, minute: int, *values: float) -> dict[str, Any]:
+        samples = [{"labels": "{}", "value": value} for value in values]
+        return {"expr": expression(series), "eval_time": f"{minute}m30s", "exp_samples": samples}
+
+    up = 'up{job="app-sessions"}'
+    held = [
+        # Scraped from the beginning; the counter of a batch job comes with its final value, and goes.
+        (
+            {up: "1x40", 'job_total{job="a"}': "_x9 5x5 stale _x20"},
+            [expect("job_total", 12, 5), expect("job_total", 25)],
+        ),
+        # One that was there all the time grows by what it grows.
+        ({up: "1x40", 'run_total{job="a"}': "100+1x40"}, [expect("run_total", 25, 10)]),
+        # Nothing was scraped for a while: what is there afterwards is not new.
+        ({up: "1x5 stale _x20 1x20", 'run_total{job="a"}': "7x5 stale _x20 9x20"}, [expect("run_total", 30, 0)]),
+    ]
+    test = {
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": name, "values": values} for name, values in series.items()],
+                "promql_expr_test": expected,
+            }
+            for series, expected in held
+        ],
+    }
+    file = tmp_path / "test.yaml"
+    file.write_text(json.dumps(test), encoding="utf-8")
+
+    done = subprocess.run([binaries.need(promtool), "test", "rules", file], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
