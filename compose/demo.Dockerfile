@@ -1,10 +1,13 @@
-# The demo application, from this checkout: docker build --file compose/demo.Dockerfile .
+# The demo application: docker build --file compose/demo.Dockerfile .
 FROM python:3.13-slim
+
+# What to install: this checkout, or a released version.
+ARG PACKAGE=.[fastapi,redis,genai]
 
 WORKDIR /src
 COPY . .
 # uvicorn serves the demo's web application, and the instrumentation opens the spans of its requests.
-RUN pip install --no-cache-dir '.[fastapi,redis,genai]' uvicorn opentelemetry-instrumentation-fastapi \
+RUN pip install --no-cache-dir "$PACKAGE" uvicorn opentelemetry-instrumentation-fastapi \
     && useradd --create-home demo \
     && install --directory --owner=demo /var/log/app
 

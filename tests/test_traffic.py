@@ -240,7 +240,7 @@ class TestOptions:
         """The demo names the verbs that it has."""
         done = subprocess.run([*COMMAND[:3], "trafic"], check=False, capture_output=True, text=True)
         assert done.returncode == 2
-        assert "has no verb 'trafic'" in done.stderr
+        assert "the demo has no verb 'trafic'" in done.stderr
 
     def test_another_process_goes_at_the_same_pace(self) -> None:
         """What is handed to the worker makes the same pace there."""

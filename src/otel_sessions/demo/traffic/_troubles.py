@@ -17,6 +17,7 @@ from ._pace import Chances, Pace
 from ._people import People
 from ._settings import STORE
 
+_BURST: Final = 40
 _OBSTRUCTED_SECONDS: Final = 3.0
 _LINE: Final = "a request failed, and this is what is known of it: " + "." * 1_024
 _LOG_SHARE: Final = 800
@@ -30,10 +31,11 @@ async def hammer(pace: Pace, people: People, chances: Chances) -> None:
     """A client that takes no notice of being refused."""
     person = people.of_tier("free", 1)
     with sessions.start("api", user=person.name, tier=person.tier, platform="api") as session:
-        for _ in range(200):
-            with contextlib.suppress(sessions.LimitExceededError):
-                await session.check_rate_async("messages")
-            await pace.pause(chances, 0.2)
+        for _ in range(50):
+            for _ in range(_BURST):
+                with contextlib.suppress(sessions.LimitExceededError):
+                    await session.check_rate_async("messages")
+            await pace.pause(chances, 2)
         session.end()
 
 

@@ -1,0 +1,24 @@
+"""What a verb could not do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+FAILED = 1
+
+
+class Failure(Exception):  # noqa: N818 - it is what is said to a person, not what went wrong in the program
+    """Says what was wrong, with the value, and what to do."""
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say a failure on standard error, and leave with 1."""
+    try:
+        yield
+    except Failure as failure:
+        typer.echo(f"otel-sessions: {failure}", err=True)
+        raise typer.Exit(FAILED) from None

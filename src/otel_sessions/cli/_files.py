@@ -1,0 +1,85 @@
+"""The files that come with the package: configurations, rules, dashboards, compose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ..version import __version__
+from ._failure import Failure
+
+PARTS: Final = ("collector-config", "prometheus", "grafana", "compose")
+_FILES: Final[Mapping[str, tuple[str, ...]]] = {
+    "collector-config": ("collector-config",),
+    "prometheus": ("prometheus",),
+    "grafana": ("grafana",),
+    "compose": ("compose", "compose.yaml", "compose.lgtm.yaml"),
+}
+"""What belongs to each part: folders and files."""
+
+_PACKAGE: Final = Path(__file__).parents[1]
+_INSTALLED: Final = _PACKAGE / "_assets"
+_CHECKOUT: Final = _PACKAGE.parents[1]
+
+GRAFANA_URL: Final = "http://localhost:3000"
+RUNBOOK_URL: Final = "https://github.com/otel-sessions/otel-sessions/blob/main/docs/runbook.md"
+"""With which the links in rules and dashboards begin."""
+
+_LINKED: Final = ("prometheus", "grafana")
+_FROM_CHECKOUT: Final = "${OTEL_SESSIONS_PACKAGE:-.[fastapi,redis,genai]}"
+_FROM_REGISTRY: Final = f"${{OTEL_SESSIONS_PACKAGE:-otel-sessions[fastapi,redis,genai]=={__version__}}}"
+
+
+class Asset(NamedTuple):
+    """A file: where it goes, and what is in it."""
+
+    path: Path
+    content: bytes
+
+
+class Links(NamedTuple):
+    """Where the links in rules and dashboards lead."""
+
+    grafana: str = GRAFANA_URL
+    runbook: str = RUNBOOK_URL
+
+    def put_into(self, text: str) -> str:
+        """The text with these in place of those that the files have."""
+        linked = text.replace(f"{GRAFANA_URL}/", f"{self.grafana.rstrip('/')}/")
+        return linked.replace(RUNBOOK_URL, self.runbook)
+
+
+def assets(parts: Iterable[str] = PARTS, links: Links | None = None) -> Iterator[Asset]:
+    """The files of those parts.
+
+    Raises:
+        Failure: they did not come with this installation.
+    """
+    root = _root()
+    for part in parts:
+        for name in _FILES[part]:
+            for path in _below(root / name):
+                relative = path.relative_to(root)
+                yield Asset(relative, _fitted(relative, path.read_bytes(), links or Links()))
+
+
+def _root() -> Path:
+    """The folder of the files in the installed wheel, else the checkout."""
+    for folder in (_INSTALLED, _CHECKOUT):
+        if (folder / "compose.yaml").is_file():
+            return folder
+    raise Failure(f"this installation has no files to write: neither {_INSTALLED} nor {_CHECKOUT} holds them")
+
+
+def _below(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(found for found in path.rglob("*") if found.is_file())
+
+
+def _fitted(path: Path, content: bytes, links: Links) -> bytes:
+    """What is written: with links that lead somewhere, and a demo that needs no checkout."""
+    if path.parts[0] in _LINKED:
+        return links.put_into(content.decode("utf-8")).encode("utf-8")
+    return content.replace(_FROM_CHECKOUT.encode(), _FROM_REGISTRY.encode())

@@ -1,0 +1,39 @@
+"""What the demo can be told to do."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from ._run import main
+from .traffic import main as traffic
+from .traffic import worker
+
+_USAGE = """usage: python -m otel_sessions.demo [traffic]
+
+Without a verb: four programs run, and what they send over OTLP is decoded, shown and checked.
+traffic: an application with users, conversations and jobs runs until it is stopped; see traffic --help."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the first argument says; without one, show what four programs send. Returns the exit code."""
+    if not arguments:
+        signal.signal(signal.SIGTERM, _terminated)
+        return main()
+    verb, *options = arguments
+    if verb == "traffic":
+        return traffic(options)
+    if verb == "worker":
+        return worker(options)
+    if verb in {"-h", "--help"}:
+        print(_USAGE)
+        return 0
+    print(f"the demo has no verb {verb!r}\n{_USAGE}", file=sys.stderr)
+    return 2
+
+
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    """Leave through the `finally` blocks, which stop the programs."""
+    sys.exit(128 + number)

@@ -1,0 +1,151 @@
+"""All of it at work: the demo's traffic, collectors, Prometheus of two generations, and a day of history.
+
+Two programs make traffic: one as it should be but for what its users do, and one with slow answers, idle users and a failing store.
+Each has a collector of its own. The first collector's backends are a third one; the second's are away, so that its queue
+fills. Both are scraped.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from monitoring.promql import SERIES
+
+from ..redis_server import free_port, until
+from .binaries import need
+from .collector import Collector
+from .prometheus_server import PrometheusServer
+
+_TRAFFIC: Final = (sys.executable, "-m", "otel_sessions.demo", "traffic")
+_USERS_FAULTS: Final = (
+    *("errors", "refusals", "quotas", "leases", "suspicious"),
+    *("access", "crashes", "crowd", "drops", "logs"),
+)
+
+# What rules remember of the days before: the series, and in terms of now how much there was of it. That there are
+# more and less of some kinds of sessions is what makes both a drop and a spike.
+_HISTORY: Final = (
+    "app_session:starts:increase1h",
+    "app_session:starts:increase5m",
+    "app_session:duration_seconds:p50_1h",
+    "app_session:turn_duration_seconds:p95_5m",
+)
+_DAY: Final = 86_400
+
+_SMALL_QUEUE: Final = (
+    "{exporters: {otlp_http/backend: {sending_queue: {queue_size: 100, batch: {min_size: 50, max_size: 50}}}}}"
+)
+
+
+class Pipeline:
+    """From the applications to Prometheus. `servers` are two Prometheus, the newer one first."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.logs = directory / "logs"
+        self.logs.mkdir(parents=True)
+        self.backend = Collector("local", directory=directory / "backend")
+        self.collector = Collector(
+            *("backends", "host"),
+            directory=directory / "collector",
+            TEMPO_ENDPOINT=f"127.0.0.1:{self.backend.ports['OTLP_GRPC_ENDPOINT']}",
+            LOKI_ENDPOINT=self.backend.endpoint,
+            LOG_FILES=f"{self.logs}/*.log",
+        )
+        self.troubled = Collector(
+            directory=directory / "troubled", extra=_SMALL_QUEUE, OTLP_BACKEND=f"http://127.0.0.1:{free_port()}"
+        )
+        self.servers = [self._server(program) for program in ("PROMETHEUS3", "PROMETHEUS")]
+
+    @property
+    def newest(self) -> PrometheusServer:
+        """The Prometheus of the newer generation."""
+        return self.servers[0]
+
+    def run(self, held: ExitStack) -> None:
+        """Start everything, wait until every series has arrived, and give Prometheus its history."""
+        for collector in (self.backend, self.collector, self.troubled):
+            held.enter_context(collector)
+        self._traffic(held, "shop", self.collector, "--speed=30", *_faults(*_USERS_FAULTS))
+        self._traffic(held, "troubled", self.troubled, "--speed=10", *_faults("slow", "idle", "store"))
+        for server in self.servers:
+            held.enter_context(server)
+        until(lambda: not self.missing(SERIES), seconds=150)
+        # Rules that are made of other rules, and what is counted in a window, take a few scrapes more.
+        until(lambda: not self.missing(_HISTORY), seconds=30)
+        for server in self.servers:
+            self._remember(server)
+
+    def missing(self, names: Iterable[str]) -> set[str]:
+        """Which of these series not every Prometheus has."""
+        held = set.intersection(*(server.names() for server in self.servers))
+        return set(names) - held
+
+    def _server(self, program: str) -> PrometheusServer:
+        collectors = (self.collector, self.troubled)
+        return PrometheusServer(
+            self.directory / program.lower(),
+            {
+                "app-sessions": [f"127.0.0.1:{each.ports['PROMETHEUS_ENDPOINT']}" for each in collectors],
+                "otel-collector": [f"127.0.0.1:{each.ports['TELEMETRY']}" for each in collectors],
+            },
+            program=program,
+            scrape_interval="2s",
+            scrape_timeout="2s",
+            evaluation_interval="2s",
+        )
+
+    def _traffic(self, held: ExitStack, service: str, collector: Collector, *arguments: str) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+        environment |= {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+            "OTEL_SERVICE_NAME": service,
+            "OTEL_RESOURCE_ATTRIBUTES": "service.namespace=demo",
+            "NO_PROXY": "127.0.0.1",
+        }
+        with (self.directory / f"{service}.txt").open("wb") as said:
+            process = subprocess.Popen(
+                [*_TRAFFIC, f"--log-file={self.logs / service}.log", *arguments],
+                env=environment,
+                stdout=said,
+                stderr=said,
+            )
+        held.callback(process.wait, 30)
+        held.callback(process.terminate)
+
+    def _remember(self, server: PrometheusServer) -> None:
+        """Give it blocks of the days before, as if it had run then."""
+        series = [each for name in _HISTORY for each in server.query(name)]
+        server.stop()
+        exposition = self.directory / f"{server.directory.name}.txt"
+        exposition.write_text("".join(_history(series, time.time())) + "# EOF\n")
+        subprocess.run(
+            [need("PROMTOOL3"), "tsdb", "create-blocks-from", "openmetrics", str(exposition), str(server.data)],
+            check=True,
+            capture_output=True,
+        )
+        server.start()
+
+
+def _faults(*names: str) -> list[str]:
+    return [f"--fault={name}" for name in names]
+
+
+def _history(series: Iterable[dict[str, Any]], now: float) -> Iterator[str]:
+    """The series a day and a week ago, for two hours and a half each: many times as much of half of them, little of the rest."""
+    for number, each in enumerate(series):
+        labels = ",".join(f'{name}="{value}"' for name, value in each["metric"].items() if name != "__name__")
+        times = 100 if number % 2 else 0.1
+        for day in (7, 1):
+            for minute in range(-120, 30):
+                moment = now - day * _DAY + minute * 60
+                yield f"{each['metric']['__name__']}{{{labels}}} {float(each['value'][1]) * times + 1} {moment:.3f}\n"
