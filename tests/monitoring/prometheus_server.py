@@ -85,7 +85,9 @@ class PrometheusServer:
             AssertionError: Prometheus refuses it.
         """
         result: dict[str, Any] = self._ask("query", query=expression)
-        return list(result["result"]) if result["resultType"] == "vector" else [{"metric": {}, "value": result["result"]}]
+        return (
+            list(result["result"]) if result["resultType"] == "vector" else [{"metric": {}, "value": result["result"]}]
+        )
 
     def names(self) -> set[str]:
         """The names of all series it holds."""
@@ -98,7 +100,9 @@ class PrometheusServer:
 
     def exemplars(self, selector: str) -> list[dict[str, Any]]:
         """The exemplars of the last hour, of each series that has some."""
-        return list(self._ask("query_exemplars", query=selector, start=str(time.time() - 3600), end=str(time.time() + 60)))
+        return list(
+            self._ask("query_exemplars", query=selector, start=str(time.time() - 3600), end=str(time.time() + 60))
+        )
 
     def stop(self) -> None:
         """SIGTERM, as a service manager would."""
@@ -123,7 +127,9 @@ class PrometheusServer:
         loaded: dict[str, Any] = yaml.safe_load(CONFIGURATION.read_text())
         loaded["global"] |= settings
         loaded["rule_files"] = [str(CONFIGURATION.parent / path) for path in loaded["rule_files"]]
-        loaded["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager] if alertmanager else []}]}]}
+        loaded["alerting"] = {
+            "alertmanagers": [{"static_configs": [{"targets": [alertmanager] if alertmanager else []}]}]
+        }
         own = {"prometheus": [f"127.0.0.1:{self.port}"], **targets}
         loaded["scrape_configs"] = [
             {**job, "static_configs": [{"targets": list(own[job["job_name"]])}]}
@@ -149,4 +155,3 @@ class PrometheusServer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as refusal:
             raise AssertionError(f"{path} {parameters}: {refusal.read().decode()}") from refusal
-

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from monitoring import promql as pq
+
 from otel_sessions import _semconv as sc
 
 Step = Literal["1m", "5m"]
@@ -421,7 +422,11 @@ SECURITY: Final = (
         },
         "18m",
         "19m",
-        (Fired("error", _JOB, "5 findings", "5 findings", "Findings in sessions of shop/web in the last ten minutes."),),
+        (
+            Fired(
+                "error", _JOB, "5 findings", "5 findings", "Findings in sessions of shop/web in the last ten minutes."
+            ),
+        ),
     ),
     Case(
         "SessionAccessFailuresHigh",
@@ -703,9 +708,7 @@ CASES: Final = (
 
 CALM: Final = (
     Calm("a job that ends in order", "SessionTelemetryMissing", {_UP: "1x5 0x5 stale"}, ("11m", "20m", "60m")),
-    Calm(
-        "few sessions, all in error", "SessionErrorRateHigh", ended("error", "exception", 1), ("10m", "30m", "60m")
-    ),
+    Calm("few sessions, all in error", "SessionErrorRateHigh", ended("error", "exception", 1), ("10m", "30m", "60m")),
     Calm(
         "series that come back after the application was cut off from the collector",
         "SessionSuspiciousActivity",

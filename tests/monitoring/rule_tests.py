@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-
 from monitoring.alerts import EVERY, Alert
 
 from .rule_cases import CALM, CASES, Calm, Case, Fired

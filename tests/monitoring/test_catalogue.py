@@ -7,7 +7,6 @@ from typing import Final
 
 import pytest
 import yaml
-
 from monitoring import alerts, foreign
 from monitoring import promql as pq
 from monitoring.__main__ import main

@@ -8,7 +8,6 @@ from typing import Final
 
 import pytest
 import yaml
-
 from monitoring.alerts import EVERY
 from monitoring.foreign import Collector, Prometheus
 from monitoring.outputs import ROOT
@@ -48,7 +47,12 @@ class TestAlertmanager:
         (rule,) = (each for each in EVERY if (each.name, each.severity) == (alert, severity))
         labels = {"alertname": alert, "job": "shop/web", **rule.labels}
         found = run(
-            amtool, "config", "routes", "test", f"--config.file={ALERTMANAGER}", *(f"{k}={v}" for k, v in labels.items())
+            amtool,
+            "config",
+            "routes",
+            "test",
+            f"--config.file={ALERTMANAGER}",
+            *(f"{k}={v}" for k, v in labels.items()),
         )
         assert found.split() == [receiver]
 
