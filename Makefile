@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint types layers docs wheel bench bench-quick faults check clean
+.PHONY: help demo test tools collector lint types layers docs wheel bench bench-quick faults check clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,9 +24,15 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 demo: $(STAMP) ## Run sessions in real applications and show what they send
 	$(BIN)/python -m otel_sessions.demo
 
-test: $(STAMP) ## Run all tests; installs redis-server if it may
+test: $(STAMP) tools ## Run all tests; installs redis-server if it may
 	sh .ci/install-redis
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+tools: ## Put Prometheus, Alertmanager and the collector into .tools, for the tests of the monitoring
+	sh .ci/install-tools
+
+collector: ## Build the collector of collector-config/builder.yaml, as .tools/bin/otelcol
+	sh .ci/build-collector
 
 lint: $(STAMP) ## Check style and format
 	$(BIN)/ruff check .
@@ -58,4 +64,4 @@ faults: $(STAMP) ## Kill N workers with SIGKILL for each store, and see that no 
 check: lint types layers test ## What a change has to pass
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .venvs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venvs .tools build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
