@@ -116,6 +116,7 @@ class TestFileStatistics:
         until(lambda: [host.size(path) for path in paths] == [1001, 11])
         host.write("size.log", "x" * 645)
         until(lambda: host.size(paths[0]) == 1646)
+        assert any(matching(host.collector.metrics(), "file_mtime_seconds", f'file_path="{paths[0]}"'))
         assert not list(matching(host.collector.metrics(), "file_size_b"))
 
 
@@ -129,7 +130,7 @@ class TestHostMetrics:
         for name in (
             "system_cpu_time_seconds_total", "system_cpu_logical_count", "system_cpu_load_average_1m",
             "system_memory_usage_bytes", "system_memory_utilization_ratio", "system_filesystem_usage_bytes",
-            "system_filesystem_utilization_ratio", "process_cpu_time_seconds_total", "file_mtime_seconds",
+            "system_filesystem_utilization_ratio", "process_cpu_time_seconds_total",
         ):  # fmt: skip
             assert any(matching(metrics, name, *labels)), name
         until(lambda: any(matching(host.collector.metrics(), "system_cpu_utilization_ratio", *labels, 'state="idle"')))
