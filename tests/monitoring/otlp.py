@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -13,9 +14,15 @@ from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import (
+    AnyValue,
+    ArrayValue,
+    InstrumentationScope,
+    KeyValue,
+    KeyValueList,
+)
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 _PATHS: Final[dict[type[Message], str]] = {
     ExportTraceServiceRequest: "/v1/traces",
@@ -27,7 +34,13 @@ _SECOND: Final = 1_000_000_000
 RESOURCE: Final = {"service.namespace": "ns", "service.name": "app", "service.instance.id": "i1"}
 
 
-def send(endpoint: str, request: Message, *, headers: Mapping[str, str] | None = None, timeout: float = 20) -> int:
+def send(
+    endpoint: str,
+    request: Message,
+    *,
+    headers: Mapping[str, str] | None = None,
+    context: ssl.SSLContext | None = None,
+) -> int:
     """Send a request once, and return the status of the answer."""
     post = urllib.request.Request(
         f"{endpoint}{_PATHS[type(request)]}",
@@ -35,7 +48,7 @@ def send(endpoint: str, request: Message, *, headers: Mapping[str, str] | None =
         {"Content-Type": "application/x-protobuf", **(headers or {})},
     )
     try:
-        with urllib.request.urlopen(post, timeout=timeout) as answer:
+        with urllib.request.urlopen(post, timeout=20, context=context) as answer:
             status: int = answer.status
             return status
     except urllib.error.HTTPError as error:
@@ -54,9 +67,9 @@ def value(of: Any) -> AnyValue:
         case bytes():
             return AnyValue(bytes_value=of)
         case Mapping():
-            return AnyValue(kvlist_value={"values": pairs(of)})
+            return AnyValue(kvlist_value=KeyValueList(values=pairs(of)))
         case list():
-            return AnyValue(array_value={"values": [value(item) for item in of]})
+            return AnyValue(array_value=ArrayValue(values=[value(item) for item in of]))
         case _:
             return AnyValue(string_value=of)
 
@@ -78,7 +91,6 @@ def span(
     trace_id: bytes | None = None,
     seconds: float = 0.01,
     error: bool = False,
-    kind: int = Span.SPAN_KIND_INTERNAL,
 ) -> Span:
     """A span that has just ended."""
     end = time.time_ns()
@@ -86,7 +98,7 @@ def span(
         trace_id=trace_id or secrets.token_bytes(16),
         span_id=secrets.token_bytes(8),
         name=name,
-        kind=kind,
+        kind=Span.SPAN_KIND_INTERNAL,
         start_time_unix_nano=end - int(seconds * _SECOND),
         end_time_unix_nano=end,
         attributes=pairs(attributes or {}),
@@ -109,6 +121,5 @@ def session_span(session_id: str | None = None) -> Span:
 
 def traces(spans: Iterable[Span]) -> ExportTraceServiceRequest:
     """One request with these spans."""
-    return ExportTraceServiceRequest(
-        resource_spans=[{"resource": resource(), "scope_spans": [{"scope": {"name": "tests"}, "spans": list(spans)}]}]
-    )
+    scoped = ScopeSpans(scope=InstrumentationScope(name="tests"), spans=spans)
+    return ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=resource(), scope_spans=[scoped])])

@@ -1,0 +1,176 @@
+"""Every documented combination is valid, starts, and leaves nothing out."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from . import otlp
+from .collector import CONFIGURATIONS, Collector
+
+README: Final = (CONFIGURATIONS / "README.md").read_text()
+COMBINATIONS: Final = [
+    tuple(re.findall(r"--config (\S+)\.yaml", line))
+    for line in README.partition("## Combinations")[2].partition("```\n")[0].splitlines()
+    if line.startswith("otelcol-contrib")
+]
+OVERLAYS: Final = sorted(
+    path.stem for path in CONFIGURATIONS.glob("*.yaml") if path.stem not in {"collector", "builder"}
+)
+_PRIVACY: Final = ["transform/expose", "redaction", "transform/restore"]
+
+
+@pytest.fixture(scope="session", name="certificate")
+def _certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A certificate for this machine that signs itself, and what auth.yaml asks for."""
+    directory = tmp_path_factory.mktemp("certificate")
+    files = {"OTLP_CERT_FILE": str(directory / "cert.pem"), "OTLP_KEY_FILE": str(directory / "key.pem")}
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-nodes", "-days", "1", "-subj", "/CN=localhost"),
+            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-out", files["OTLP_CERT_FILE"], "-keyout", files["OTLP_KEY_FILE"]),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return {**files, "OTLP_TOKEN": "token-of-tests"}
+
+
+def variables(combination: tuple[str, ...], certificate: dict[str, str]) -> dict[str, str]:
+    """What a combination cannot do without."""
+    credentials = {"TEMPO_AUTHORIZATION": "Bearer a", "LOKI_AUTHORIZATION": "Basic b"}
+    return {
+        **(certificate if "auth" in combination else {}),
+        **(credentials if "backends-auth" in combination else {}),
+    }
+
+
+class TestCombinations:
+    def test_every_overlay_is_in_one(self) -> None:
+        """A file that is in no combination would be tested by nothing."""
+        assert sorted({name for combination in COMBINATIONS for name in combination} - {"collector"}) == OVERLAYS
+        assert all(combination[0] == "collector" for combination in COMBINATIONS)
+
+    @pytest.mark.parametrize("combination", COMBINATIONS, ids="+".join)
+    def test_it_is_valid_and_starts_without_a_complaint(
+        self, combination: tuple[str, ...], certificate: dict[str, str], tmp_path: Path
+    ) -> None:
+        """`validate`, healthy, and nothing in the log that is deprecated, a warning that can be helped, or an error."""
+        collector = Collector(*combination[1:], directory=tmp_path, **variables(combination, certificate))
+        checked = subprocess.run(
+            [collector.command[0], "validate", *collector.command[1:]],
+            env=collector.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (checked.returncode, checked.stderr) == (0, "")
+        with collector:
+            assert "Everything is ready" in collector.log
+        assert "deprecated" not in collector.log.lower()
+        complaints = [line for line in collector.log.splitlines() if re.search(r"\t(warn|error)\t", line)]
+        # Of what is around the collector in a test: a container, no log files in the default place, and no Tempo.
+        around = "root_path|no files match|finding files|grpc_log"
+        assert [line for line in complaints if not re.search(around, line)] == []
+
+    @pytest.mark.parametrize("combination", COMBINATIONS, ids="+".join)
+    def test_what_takes_in_limits_memory_first_and_then_makes_private(
+        self, combination: tuple[str, ...], certificate: dict[str, str], tmp_path: Path
+    ) -> None:
+        """In the merged configuration; what sends gets everything from what takes in."""
+        pipelines = merged(Collector(*combination[1:], directory=tmp_path, **variables(combination, certificate)))
+        for name, pipeline in pipelines.items():
+            taken_in = [
+                receiver for receiver in pipeline["receivers"] if not receiver.startswith(("forward/", "span_metrics"))
+            ]
+            if name.endswith("/out"):
+                assert taken_in == []
+            else:
+                assert pipeline["processors"][0] == "memory_limiter"
+                assert pipeline["processors"][-3:] == _PRIVACY
+                assert [to for to in pipeline["exporters"] if not to.startswith(("forward/", "span_metrics"))] == []
+
+    def test_every_variable_is_documented_and_every_documented_one_is_read(self) -> None:
+        """With its default, where it has one."""
+        used = {
+            name
+            for overlay in ("collector", *OVERLAYS)
+            for name in re.findall(r"\$\{env:(\w+)", (CONFIGURATIONS / f"{overlay}.yaml").read_text())
+        }
+        table = README.partition("## Variables")[2].partition("\n## ")[0]
+        assert set(re.findall(r"`([A-Z][A-Z_]+)`", table)) == used
+
+    def test_everything_listens_on_this_machine_only(self) -> None:
+        """By default: opening it is a decision."""
+        for overlay in ("collector", *OVERLAYS):
+            text = (CONFIGURATIONS / f"{overlay}.yaml").read_text()
+            assert "0.0.0.0" not in re.sub(r"#.*", "", text)
+
+
+class TestAuthentication:
+    def test_only_who_has_the_token_may_send(self, certificate: dict[str, str], tmp_path: Path) -> None:
+        """Over TLS; without it, with another token, and in the clear nothing is taken."""
+        trusted = ssl.create_default_context(cafile=certificate["OTLP_CERT_FILE"])
+        with Collector("local", "auth", directory=tmp_path, **certificate) as collector:
+            secure = collector.endpoint.replace("http:", "https:")
+            request = otlp.traces([otlp.session_span()])
+            right, wrong = ({"Authorization": f"Bearer {token}"} for token in ("token-of-tests", "another"))
+            assert otlp.send(secure, request, headers=right, context=trusted) == 200
+            assert otlp.send(secure, request, headers=wrong, context=trusted) == 401
+            assert otlp.send(secure, request, context=trusted) == 401
+            assert otlp.send(collector.endpoint, request, headers=right) == 400
+
+    @pytest.mark.parametrize("missing", ["OTLP_TOKEN", "OTLP_CERT_FILE"])
+    def test_without_token_or_certificate_it_does_not_start(
+        self, certificate: dict[str, str], tmp_path: Path, missing: str
+    ) -> None:
+        """An open door would be worse than a closed one."""
+        given = {name: value for name, value in certificate.items() if name != missing}
+        collector = Collector("local", "auth", directory=tmp_path, **given)
+        with pytest.raises(AssertionError, match="the collector did not start"):
+            collector.start()
+
+
+class TestManifest:
+    def test_it_has_what_the_configurations_use_and_no_more(self, tmp_path: Path) -> None:
+        """So that the distribution that is built is enough, and is slim."""
+        modules = re.findall(
+            r"gomod: \S+/([a-z]+)(?:extension|receiver|processor|connector|exporter|provider) ", MANIFEST
+        )
+        modules += re.findall(r"gomod: \S+/storage/([a-z]+) ", MANIFEST)
+        used = {
+            name.partition("/")[0].replace("_", "")
+            for overlay in ("collector", *OVERLAYS)
+            for name in re.findall(r"^  ([a-z_]+(?:/\w+)?):", _components(overlay), re.MULTILINE)
+        }
+        aliases = {"otlpgrpc": "otlp"}
+        assert {aliases.get(name, name) for name in used} == set(modules) - {"env", "file", "yaml"} | {"file"}
+
+
+MANIFEST: Final = (CONFIGURATIONS / "builder.yaml").read_text()
+
+
+def _components(overlay: str) -> str:
+    """A configuration without its `service`."""
+    return (CONFIGURATIONS / f"{overlay}.yaml").read_text().partition("\nservice:")[0]
+
+
+def merged(collector: Collector) -> dict[str, dict[str, Any]]:
+    """The pipelines as the collector merged them."""
+    found = subprocess.run(
+        [collector.command[0], "print-config", "--format=json", *collector.command[1:]],
+        env=collector.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    pipelines: dict[str, dict[str, Any]] = json.loads(found.stdout)["service"]["pipelines"]
+    return pipelines

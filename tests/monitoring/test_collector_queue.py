@@ -1,0 +1,134 @@
+"""What the collector keeps when a backend is away, when it is killed, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from otel_sessions.testing import OTLPReceiver
+
+from ..redis_server import free_port, until
+from . import otlp
+from .collector import Collector
+
+# Retries soon after the backend is back; what is promised does not depend on it.
+SOON = "{exporters: {otlp_http/backend: {retry_on_failure: {initial_interval: 200ms, max_interval: 500ms}}}}"
+EXPORTER = 'exporter="otlp_http/backend"'
+
+
+def extra(*, size: int) -> str:
+    return SOON.replace("otlp_http/backend: {", f"otlp_http/backend: {{sending_queue: {{queue_size: {size}}}, ", 1)
+
+
+def sessions(backend: OTLPReceiver) -> set[str]:
+    return {span.attributes["session.id"] for span in backend.spans}
+
+
+class TestKilled:
+    def test_what_was_accepted_arrives_although_backend_and_collector_died(self, tmp_path: Path) -> None:
+        """10,000 session spans, acknowledged by the collector; then SIGKILL, and both are started again."""
+        port = free_port()
+        collector = Collector(directory=tmp_path, extra=SOON, OTLP_BACKEND=f"http://127.0.0.1:{port}")
+        sent = [secrets.token_hex(16) for _ in range(10_000)]
+        with collector:
+            for start in range(0, len(sent), 500):
+                request = otlp.traces(map(otlp.session_span, sent[start : start + 500]))
+                assert otlp.send(collector.endpoint, request) == 200
+            collector.kill()
+            collector.start()
+            assert collector.own("otelcol_exporter_queue_size", EXPORTER, 'data_type="traces"') > 0
+            with OTLPReceiver(port=port) as backend:
+                backend.wait_for(lambda: len(backend.spans) >= len(sent) and sessions(backend) == set(sent), timeout=30)
+
+    def test_a_backend_that_was_away_gets_everything(self, tmp_path: Path) -> None:
+        """The queue is counted in spans, and is empty afterwards."""
+        port = free_port()
+        with Collector(directory=tmp_path, extra=SOON, OTLP_BACKEND=f"http://127.0.0.1:{port}") as collector:
+            assert otlp.send(collector.endpoint, otlp.traces(otlp.session_span() for _ in range(50))) == 200
+            until(lambda: collector.own("otelcol_exporter_queue_size", EXPORTER, 'data_type="traces"') == 50)
+            until(lambda: "Exporting failed. Will retry the request after interval." in collector.log)
+            assert collector.own("otelcol_exporter_send_failed_spans_total", EXPORTER) == 0
+            with OTLPReceiver(port=port) as backend:
+                backend.wait_for(lambda: len(backend.spans) == 50)
+                until(lambda: collector.own("otelcol_exporter_queue_size", EXPORTER, 'data_type="traces"') == 0)
+            assert collector.own("otelcol_exporter_sent_spans_total", EXPORTER) == 50
+
+
+class TestOverflow:
+    def test_a_full_queue_refuses_and_counts(self, tmp_path: Path) -> None:
+        """The sender is told, and otelcol_exporter_enqueue_failed_spans_total says how many; it does not block."""
+        address = f"http://127.0.0.1:{free_port()}"
+        with Collector(directory=tmp_path, extra=extra(size=1024), OTLP_BACKEND=address) as collector:
+            assert otlp.send(collector.endpoint, otlp.traces(otlp.session_span() for _ in range(1024))) == 200
+            assert otlp.send(collector.endpoint, otlp.traces(otlp.session_span() for _ in range(30))) == 503
+            assert collector.own("otelcol_exporter_enqueue_failed_spans_total", EXPORTER) == 30
+            assert collector.own("otelcol_exporter_queue_capacity", EXPORTER, 'data_type="traces"') == 1024
+            assert collector.healthy()
+
+
+class TestWrongEndpoint:
+    def test_an_answer_that_is_no_otlp_is_counted_as_failed(self, tmp_path: Path) -> None:
+        """A path that does not exist: 404 is for good, so the spans are dropped, counted and named in the log."""
+        with OTLPReceiver() as backend:
+            wrong = f"{backend.endpoint}/not-here"
+            with Collector(directory=tmp_path, extra=SOON, OTLP_BACKEND=wrong) as collector:
+                assert otlp.send(collector.endpoint, otlp.traces([otlp.session_span()])) == 200
+                until(lambda: collector.own("otelcol_exporter_send_failed_spans_total", EXPORTER) == 1)
+                assert "/not-here/v1/traces" in collector.log
+
+
+@pytest.fixture(name="small_disk")
+def _small_disk() -> Iterator[Path]:
+    """A file system of a megabyte, which only root can make."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a file system needs root")
+    path = Path(tempfile.mkdtemp(prefix="small-disk-"))
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        path.rmdir()
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr}")
+    yield path
+    subprocess.run(["umount", "--lazy", path], check=True)
+    path.rmdir()
+
+
+class TestFullDisk:
+    def test_a_full_disk_refuses_and_counts_and_goes_on(self, tmp_path: Path, small_disk: Path) -> None:
+        """The sender is told; the collector lives, and takes again what it is sent when there is space."""
+        self._fill(tmp_path, "no space left on device", QUEUE_DIRECTORY=str(small_disk / "queue"))
+
+    def test_a_queue_that_has_all_the_space_it_may_have_does_the_same(self, tmp_path: Path) -> None:
+        """QUEUE_MAX_BYTES keeps a queue from filling the disk."""
+        threshold = "rebound_needed_threshold_mib: 1, rebound_trigger_threshold_mib: 1"
+        compaction = f"extensions: {{file_storage/queue: {{compaction: {{{threshold}}}}}}}"
+        more = SOON.replace("{", "{" + compaction + ", ", 1)
+        self._fill(tmp_path, "the storage extension has run out of available space", more, QUEUE_MAX_BYTES=str(1 << 20))
+
+    @staticmethod
+    def _fill(tmp_path: Path, reason: str, more: str = SOON, **variables: str) -> None:
+        port = free_port()
+        address = f"http://127.0.0.1:{port}"
+        with Collector(directory=tmp_path, extra=more, OTLP_BACKEND=address, **variables) as collector:
+            answers = [
+                otlp.send(collector.endpoint, otlp.traces(otlp.session_span() for _ in range(500))) for _ in range(20)
+            ]
+            accepted = 500 * answers.count(200)
+            assert 0 < accepted < 10_000, answers
+            assert collector.own("otelcol_exporter_enqueue_failed_spans_total", EXPORTER) == 10_000 - accepted
+            assert reason in collector.log
+            fresh = [secrets.token_hex(16) for _ in range(10)]
+            with OTLPReceiver(port=port) as backend:
+                # Not all that was accepted: what is read from a file that cannot be written to may be lost.
+                backend.wait_for(lambda: backend.spans, timeout=30)
+                request = otlp.traces(map(otlp.session_span, fresh))
+                until(lambda: otlp.send(collector.endpoint, request) == 200)
+                backend.wait_for(lambda: set(fresh) <= sessions(backend), timeout=30)
+            until(lambda: collector.own("otelcol_exporter_queue_size", EXPORTER, 'data_type="traces"') == 0)
