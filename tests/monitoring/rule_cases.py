@@ -1,4 +1,5 @@
-"""For each alert: what makes it fire, when, and what it says then. Written down by hand, not computed from the rules."""
+"""For each alert: what makes it fire, when, and what it says then. Written down by hand, not computed from the "
+"rules."""
 
 from __future__ import annotations
 
@@ -421,7 +422,11 @@ SECURITY: Final = (
         },
         "18m",
         "19m",
-        (Fired("error", _JOB, "5 findings", "5 findings", "Findings in sessions of shop/web in the last ten minutes."),),
+        (
+            Fired(
+                "error", _JOB, "5 findings", "5 findings", "Findings in sessions of shop/web in the last ten minutes."
+            ),
+        ),
     ),
     Case(
         "SessionAccessFailuresHigh",
@@ -703,9 +708,7 @@ CASES: Final = (
 
 CALM: Final = (
     Calm("a job that ends in order", "SessionTelemetryMissing", {_UP: "1x5 0x5 stale"}, ("11m", "20m", "60m")),
-    Calm(
-        "few sessions, all in error", "SessionErrorRateHigh", ended("error", "exception", 1), ("10m", "30m", "60m")
-    ),
+    Calm("few sessions, all in error", "SessionErrorRateHigh", ended("error", "exception", 1), ("10m", "30m", "60m")),
     Calm(
         "series that come back after the application was cut off from the collector",
         "SessionSuspiciousActivity",

@@ -24,7 +24,7 @@ _STRINGS: Final = re.compile(r'"[^"]*"')
 _GROUPING: Final = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\([^)]*\)")
 _DURATIONS: Final = re.compile(r"\[\d+[smhd](?::\w*)?\]|offset \d+[smhd]")
 _MATCHERS: Final = re.compile(r"\{[^}]*\}")
-_NAME: Final = re.compile(r"(?<![\w.])[a-zA-Z_:][\w:]*(?!\s*[\w:]*\()")
+_NAME: Final = re.compile(r"(?<![\w.:])[a-zA-Z_:][\w:]*(?![\w:]|\s*\()")
 _NUMBER: Final = re.compile(r"(?<![\w.:])\d+(?:\.\d+)?(?![\w:])")
 _WORDS: Final = frozenset({"and", "or", "unless", "bool", "offset"})
 

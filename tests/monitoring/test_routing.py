@@ -48,7 +48,12 @@ class TestAlertmanager:
         (rule,) = (each for each in EVERY if (each.name, each.severity) == (alert, severity))
         labels = {"alertname": alert, "job": "shop/web", **rule.labels}
         found = run(
-            amtool, "config", "routes", "test", f"--config.file={ALERTMANAGER}", *(f"{k}={v}" for k, v in labels.items())
+            amtool,
+            "config",
+            "routes",
+            "test",
+            f"--config.file={ALERTMANAGER}",
+            *(f"{k}={v}" for k, v in labels.items()),
         )
         assert found.split() == [receiver]
 
