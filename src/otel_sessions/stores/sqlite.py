@@ -149,6 +149,11 @@ class SQLiteStore:
         """How many sessions are active, by type and tier."""
         return self._database.read(rows.counts)
 
+    def most_of_a_user(self, besides: Mapping[str, int]) -> int:
+        """How many sessions are active of the user who has most of them, with those that some have `besides`."""
+        most = self._database.read(rows.most_of_a_user)
+        return max([most, *(sessions + len(self.active(user=user)) for user, sessions in besides.items())])
+
     def active(self, *, user: str | None = None) -> list[SessionRecord]:
         """The active sessions, oldest first; only those of `user` (a pseudonym) when given."""
         records = self._database.read(rows.active, user)
