@@ -7,6 +7,7 @@ import re
 import subprocess
 import threading
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-
 from monitoring.outputs import ROOT
 
 from ..redis_server import free_port
@@ -138,7 +138,8 @@ class Alerting:
 
     def alerts(self) -> list[dict[str, Any]]:
         """What Alertmanager knows of, inhibited or not."""
-        return _get(f"http://127.0.0.1:{self._alertmanager_port}/api/v2/alerts")
+        found: list[dict[str, Any]] = _get(f"http://127.0.0.1:{self._alertmanager_port}/api/v2/alerts")
+        return found
 
     def inhibited(self, alert: str, **labels: str) -> list[dict[str, Any]]:
         """Those that it keeps quiet because of others."""
@@ -150,8 +151,9 @@ class Alerting:
 
     def query(self, expr: str) -> list[Any]:
         """What Prometheus answers."""
-        url = f"http://127.0.0.1:{self._ports['prometheus']}/api/v1/query?query={urllib.request.quote(expr)}"  # type: ignore[attr-defined]
-        return _get(url)["data"]["result"]  # type: ignore[no-any-return]
+        url = f"http://127.0.0.1:{self._ports['prometheus']}/api/v1/query?query={urllib.parse.quote(expr)}"
+        found: list[Any] = _get(url)["data"]["result"]
+        return found
 
     @contextmanager
     def _program(self, variable: str, address: str, *arguments: str) -> Iterator[None]:
@@ -172,7 +174,7 @@ class Alerting:
         for file in sorted((ROOT / "prometheus/rules").glob("*.yaml")):
             self._dump(f"rules/{file.name}", quicker_rules(yaml.safe_load(file.read_text(encoding="utf-8"))))
         prometheus = yaml.safe_load((ROOT / "prometheus/prometheus.yaml").read_text(encoding="utf-8"))
-        prometheus["global"] = {name: "500ms" for name in prometheus["global"]}
+        prometheus["global"] = dict.fromkeys(prometheus["global"], "500ms")
         for job in prometheus["scrape_configs"]:
             job["static_configs"] = [{"targets": [f"127.0.0.1:{self._ports[job['job_name']]}"]}]
         prometheus["alerting"]["alertmanagers"] = [

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
-
 from monitoring import promql as pq
+
 from otel_sessions import _semconv as sc
 
 from .alerting import Alerting, Scraped, Told, quicker, quicker_rules, served, until
@@ -35,7 +35,7 @@ class Scene:
     def hold(self, **values: float) -> None:
         """Report these series with one value."""
         for name, value in values.items():
-            self.scraped.series[name] = lambda value=value: value
+            self.scraped.series[name] = functools.partial(float, value)
 
     def arrived(self, alert: str, receiver: str) -> dict[str, Any]:
         """The alert, as the webhook of this receiver was sent it."""

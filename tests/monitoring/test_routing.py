@@ -8,7 +8,6 @@ from typing import Final
 
 import pytest
 import yaml
-
 from monitoring.alerts import EVERY
 from monitoring.foreign import Collector, Prometheus
 from monitoring.outputs import ROOT

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-
 from monitoring import alerts as catalogue
 from monitoring.alerts import EVERY
 from monitoring.thresholds import THRESHOLDS
