@@ -37,8 +37,6 @@ DECIDED: Final = (pq.label(sc.LIMIT_KIND), *LIMIT)
 RESULT: Final = pq.label(sc.LIMIT_RESULT)
 FILE: Final = ("instance", File.NAME, File.PATH)
 
-USER_ACTIVE: Final = "app_session_user_active"
-
 ERROR_WINDOWS: Final = ("5m", "30m", "1h", "6h")
 
 
@@ -93,7 +91,7 @@ SESSIONS: Final = (
     Recording("app_session:active:sum", _by_job("sum", sc.ACTIVE, TYPE), "Sessions open now."),
     Recording(
         "app_session:user_active:max",
-        f"max by ({pq.JOB}) ({USER_ACTIVE})",
+        _by_job("max", sc.USER_ACTIVE),
         "Sessions open now of the user who has most of them.",
     ),
     Recording(

@@ -22,7 +22,8 @@ _RECORDED: Final = re.compile(r'app_session:threshold\{name="\w+"\}|app_session:
 def write_cases(directory: Path, major: int) -> list[str]:
     """A test file for each case, for a major version of Prometheus; returns their paths.
 
-    Each loads of the rules as they are shipped those that the alert is made of: all of them, for each case, take minutes.
+    Each loads, of the rules as they are shipped, those that the alert is made of: all of them, for each case, would
+    take minutes.
     """
     asked: list[tuple[Case | Calm, list[dict[str, Any]]]] = [(case, _asked_of(case, major)) for case in CASES]
     asked += [(calm, [_asked(calm.alert, at, []) for at in calm.at]) for calm in CALM]
@@ -84,7 +85,7 @@ def parts_of(alert: str) -> list[dict[str, Any]]:
 def _name(rule: Mapping[str, Any]) -> str:
     if rule.get("record") == "app_session:threshold":
         return f'app_session:threshold{{name="{rule["labels"]["name"]}"}}'
-    return rule.get("alert") or rule["record"]
+    return str(rule.get("alert") or rule["record"])
 
 
 def _text(rule: Mapping[str, Any]) -> str:

@@ -12,18 +12,18 @@ from monitoring import promql as pq
 from monitoring.__main__ import main
 from monitoring.alerts import EVERY, anomalies
 from monitoring.outputs import OUTPUTS, ROOT
-from monitoring.recordings import RECORDED, USER_ACTIVE
+from monitoring.recordings import RECORDED
 from monitoring.thresholds import SERIES, THRESHOLDS
 
 from . import rule_tests
 
-_KNOWN: Final = pq.SERIES | foreign.SERIES | RECORDED | anomalies.RECORDED | {SERIES, USER_ACTIVE}
+_KNOWN: Final = pq.SERIES | foreign.SERIES | RECORDED | anomalies.RECORDED | {SERIES}
 
 _STRINGS: Final = re.compile(r'"[^"]*"')
 _GROUPING: Final = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\([^)]*\)")
 _DURATIONS: Final = re.compile(r"\[\d+[smhd](?::\w*)?\]|offset \d+[smhd]")
 _MATCHERS: Final = re.compile(r"\{[^}]*\}")
-_NAME: Final = re.compile(r"(?<![\w.])[a-zA-Z_:][\w:]*(?!\s*[\w:]*\()")
+_NAME: Final = re.compile(r"(?<![\w.:])[a-zA-Z_:][\w:]*(?![\w:]|\s*\()")
 _NUMBER: Final = re.compile(r"(?<![\w.:])\d+(?:\.\d+)?(?![\w:])")
 _WORDS: Final = frozenset({"and", "or", "unless", "bool", "offset"})
 

@@ -1,0 +1,66 @@
+"""Series that look like a fault, and are none."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monitoring import promql as pq
+
+from otel_sessions import _semconv as sc
+
+from .given import LIBRARY_UP, TYPED, WEB, decided, ended
+from .model import Calm
+
+CALM: Final = (
+    Calm("a job that ends in order", "SessionTelemetryMissing", {LIBRARY_UP: "1x5 0x5 stale"}, ("11m", "20m", "60m")),
+    Calm("few sessions, all in error", "SessionErrorRateHigh", ended("error", "exception", 1), ("10m", "30m", "60m")),
+    Calm(
+        "series that come back after the application was cut off from the collector",
+        "SessionSuspiciousActivity",
+        {f'{pq.name(sc.FINDINGS)}{{{WEB}, app_session_finding_kind="scraping"}}': "0x5 200x20 stale _x20 200x40"},
+        ("20m", "50m", "60m"),
+    ),
+    Calm(
+        "counters that are old when the monitoring begins",
+        "SessionSuspiciousActivity",
+        {f'{pq.name(sc.FINDINGS)}{{{WEB}, app_session_finding_kind="scraping"}}': "200x90"},
+        ("0m", "5m", "9m", "10m", "11m", "60m"),
+    ),
+    Calm(
+        "counters that are old when the collector comes back",
+        "SessionSuspiciousActivity",
+        {
+            f'{pq.name(sc.FINDINGS)}{{{WEB}, app_session_finding_kind="scraping"}}': "_x30 200x60",
+            'up{job="app-sessions", instance="collector:9464"}': "0x29 1x60",
+        },
+        ("30m", "35m", "39m", "60m"),
+    ),
+    Calm(
+        "a file that is rotated",
+        "SessionLogGrowthHigh",
+        {'file_size_bytes{job="host", instance="box", file_path="/l"}': "1000000x19 20000+5000x60"},
+        ("20m", "25m", "30m", "36m"),
+    ),
+    Calm(
+        "a steady day, and the first of them",
+        "SessionCreationAnomalous",
+        {f"{pq.name(sc.STARTS)}{{{TYPED}}}": "0+20x1700"},
+        ("5m", "1h", "3h", "24h", "27h"),
+        "5m",
+    ),
+    Calm(
+        "a concurrency limit of one slot that is used",
+        "SessionLeasesSaturated",
+        {
+            **decided("concurrency", "export", "near_limit", 50),
+            f'{pq.name(sc.LEASE_LIMIT)}{{{WEB}, app_session_limit_name="export", app_session_tier="free"}}': "1x90",
+        },
+        ("10m", "30m"),
+    ),
+    Calm(
+        "a limit on trial",
+        "SessionRefusalsHigh",
+        {**decided("rate", "upload", "allowed", 10), **decided("rate", "upload", "shadow_rejected", 20)},
+        ("15m", "30m"),
+    ),
+)
