@@ -32,6 +32,7 @@ EVERYTHING = frozenset(
         "close",
         "due",
         "counts",
+        "most_of_a_user",
         "active",
         "ended",
         "secret",
@@ -159,6 +160,10 @@ class FailingStore:
     def counts(self) -> Mapping[tuple[str, str | None], int]:
         self._reach("counts")
         return self._inner.counts()
+
+    def most_of_a_user(self, besides: Mapping[str, int]) -> int:
+        self._reach("most_of_a_user")
+        return self._inner.most_of_a_user(besides)
 
     def active(self, *, user: str | None = None) -> list[SessionRecord]:
         self._reach("active")

@@ -25,7 +25,7 @@ from ._telemetry import Reader, Telemetry
 from .exceptions import ConfigurationError, StoreError
 from .security.redaction import redact
 from .stores._kept_uses import KeptUses
-from .typing import Clock, SharedStore, Store
+from .typing import Clock, SharedStore, Store, UserStore
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -49,6 +49,7 @@ class Ledger:
     def __init__(self, store: Store, *, history: int = 0) -> None:
         self.store = store
         self.shared: SharedStore | None = _shared(store)
+        self._user_store = store if isinstance(store, UserStore) else None
         self._history = history
         self._seen: set[tuple[str, str | None]] = set()
         self._readers: dict[sc.Metric, Reader] = {}
@@ -89,6 +90,8 @@ class Ledger:
                 sc.UP: lambda: {(self.store.name,): 1},
                 sc.STORE_PENDING: lambda: {(self.store.name,): len(self._dirty)},
             }
+            if self._user_store is not None:
+                self._readers[sc.USER_ACTIVE] = functools.partial(self._most_of_a_user, self._user_store)
         for metric, read in self._readers.items():
             telemetry.observe(metric, read)
 
@@ -386,6 +389,7 @@ class Ledger:
         zeros: dict[tuple[str | None, ...], float] = dict.fromkeys(self._seen, 0)
         last: dict[sc.Metric, dict[tuple[str | None, ...], float]] = {
             sc.ACTIVE: zeros,
+            sc.USER_ACTIVE: {(): 0},
             sc.UP: {(self.store.name,): 0},
             sc.STORE_PENDING: {(self.store.name,): 0},
         }
@@ -421,6 +425,14 @@ class Ledger:
         # What was seen once is reported as zero from then on: a series that just stops keeps its last value.
         self._seen |= set(list(active)[:_MAX_SERIES])
         return {(kind, tier): active.get((kind, tier), 0) for kind, tier in self._seen | active.keys()}
+
+    def _most_of_a_user(self, store: UserStore) -> Mapping[tuple[str | None, ...], float]:
+        if not self.leads:
+            return {(): 0}
+        scoped = Counter(live.user for live in list(self.open.values()) if live.user is not None)
+        besides = scoped if self.shared is None else {}
+        found = self.call("most_of_a_user", store.most_of_a_user, besides, failed=None)
+        return {} if found is None else {(): found}
 
 
 def _shared(store: Store) -> SharedStore | None:

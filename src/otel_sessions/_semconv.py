@@ -144,6 +144,13 @@ ACTIVE: Final = Metric(
     "Sessions open now, as the store counts them.",
     (TYPE, TIER),
 )
+USER_ACTIVE: Final = Metric(
+    "app_session.user.active",
+    "observable_gauge",
+    "{session}",
+    "Sessions open now of the user who has most of them.",
+    (),
+)
 DURATION: Final = Metric(
     "app_session.duration",
     "histogram",
@@ -293,8 +300,8 @@ DROPPED: Final = Metric(
 UP: Final = Metric("app_session.up", "observable_gauge", "{instance}", "1 while the library runs.", (STORE,))
 
 METRICS: Final = (
-    STARTS, ACTIVE, DURATION, REQUESTS, EVENTS, ERRORS, TURN_DURATION, MESSAGES, ENGAGEMENT_RATIO, TOKEN_USAGE, COST,
-    LIMIT_DECISIONS, QUOTA_USAGE, QUOTA_LIMIT, QUOTA_UTILIZATION_RATIO, QUOTA_ACTORS, QUOTA_TIME_TO_EXHAUSTION,
-    LEASE_ACTIVE, LEASE_LIMIT, PLATFORM_SWITCH_DURATION, FINDINGS,
+    STARTS, ACTIVE, USER_ACTIVE, DURATION, REQUESTS, EVENTS, ERRORS, TURN_DURATION, MESSAGES, ENGAGEMENT_RATIO,
+    TOKEN_USAGE, COST, LIMIT_DECISIONS, QUOTA_USAGE, QUOTA_LIMIT, QUOTA_UTILIZATION_RATIO, QUOTA_ACTORS,
+    QUOTA_TIME_TO_EXHAUSTION, LEASE_ACTIVE, LEASE_LIMIT, PLATFORM_SWITCH_DURATION, FINDINGS,
     ACCESS_FAILURES, STORE_OPERATION_DURATION, STORE_PENDING, DROPPED, UP,
 )  # fmt: skip

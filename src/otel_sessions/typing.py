@@ -40,6 +40,7 @@ __all__ = [
     "Store",
     "Topology",
     "Totals",
+    "UserStore",
 ]
 
 
@@ -153,6 +154,20 @@ class Store(Protocol):
 
     def shutdown(self) -> None:
         """Release what the store holds; nothing is called afterwards."""
+
+
+@runtime_checkable
+class UserStore(Store, Protocol):
+    """A store that also knows how many sessions users have; without it there is no metric `app_session.user.active`."""
+
+    def most_of_a_user(self, besides: Mapping[str, int]) -> int:
+        """How many sessions are active of the user who has most of them; 0 if none has a user.
+
+        It is asked at each collection of the metrics, and is to keep nobody waiting.
+
+        Args:
+            besides: active sessions that the store does not know, by user; none if it is shared.
+        """
 
 
 @runtime_checkable

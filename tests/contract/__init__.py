@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_sessions.stores import MemoryStore
 from otel_sessions.stores.sqlite import SQLiteStore
-from otel_sessions.typing import SharedStore, Store
+from otel_sessions.typing import SharedStore, UserStore
 
 from .. import redis_server
 from ..shared_memory_store import SharedMemoryStore
@@ -32,7 +32,7 @@ def _redis(_directory: Path) -> Callable[[], RedisStore]:
     return lambda: redis_server.store(prefix=prefix)
 
 
-STORES: Final[Mapping[str, Callable[[Path], Store]]] = {
+STORES: Final[Mapping[str, Callable[[Path], UserStore]]] = {
     "memory": lambda _directory: MemoryStore(),
     "sqlite": lambda directory: _sqlite(directory)(),
     "redis": lambda directory: _redis(directory)(),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from otel_sessions._uses import Use
-from otel_sessions.typing import Event, SessionRecord, SharedStore, Totals
+from otel_sessions.typing import Event, SessionRecord, SharedStore, Totals, UserStore
 
 from . import SHARED
 from .test_store import SECOND, START, WHOLE, beginning, delta, ids, together
@@ -318,6 +318,25 @@ class TestOwners:
         found = stores[0].get("a")
         assert found is not None
         assert 20 * PROCESSES == found.totals.requests
+
+    def test_users_are_counted(self, join: Join) -> None:
+        """The sessions that processes start and end at once are counted by user, for whoever asks."""
+        stores = [join() for _ in range(PROCESSES)]
+
+        def work(number: int) -> None:
+            for name in ("a", "b"):
+                stores[number].create(scoped(f"{name}{number}", f"p{number}", user="u"))
+            close(stores[number], f"a{number}")
+
+        together(PROCESSES, work)
+        for store in stores:
+            assert isinstance(store, UserStore)
+            assert PROCESSES == store.most_of_a_user({})
+        stores[0].beat("p1", START)
+        (left,) = stores[0].take_over("p1", START, "p0")
+        close(stores[0], left.id)
+        assert isinstance(stores[1], UserStore)
+        assert PROCESSES - 1 == stores[1].most_of_a_user({})
 
 
 class TestEnded:

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from otel_sessions._models import MAX_EVENTS, Reservation
 from otel_sessions._uses import MAX_USES, Use
-from otel_sessions.typing import Beginning, Event, SessionRecord, Store, Totals
+from otel_sessions.typing import Beginning, Event, SessionRecord, Store, Totals, UserStore
 
 from . import STORES
 
@@ -96,6 +96,7 @@ class TestStore:
     def test_protocol(self, store: Store) -> None:
         """It fulfils the protocol and says what it is."""
         assert isinstance(store, Store)
+        assert isinstance(store, UserStore)
         assert [str, bool] == [type(store.name), type(store.shared)]
 
     def test_secret(self, store: Store) -> None:
@@ -396,6 +397,47 @@ class TestLists:
         assert ["another"] == ids(store.active(user="v"))
         assert [] == store.active(user="w")
 
+    def test_most_of_a_user(self, store: UserStore) -> None:
+        """The user counts who has most of them open, whoever that is; who has none, and sessions of nobody, do not."""
+        store.create(beginning("nobody"))
+        found = [store.most_of_a_user({})]
+        for number, user in enumerate("uvvvu"):
+            store.create(beginning(f"s{number}", user=user))
+            found.append(store.most_of_a_user({}))
+        for number in range(5):
+            close(store, f"s{number}")
+            found.append(store.most_of_a_user({}))
+        assert [0, 1, 1, 2, 3, 3, 3, 2, 1, 1, 0] == found
+
+    def test_most_of_a_user_who_changes(self, store: UserStore) -> None:
+        """A session counts for the user it has, not for those it had, and as soon as it has one."""
+        for name in ("a", "b", "c"):
+            store.create(beginning(name, user="u" if name == "a" else None))
+        found = [store.most_of_a_user({})]
+        for name, user, at in (("b", "v", 5), ("c", "v", 5), ("a", "v", 5), ("a", "w", 4), ("a", "w", 6)):
+            store.merge({name: delta(START + at, user=user)})
+            found.append(store.most_of_a_user({}))
+        close(store, "b", delta=delta(START + 8, user="w"))
+        found.append(store.most_of_a_user({}))
+        assert [1, 1, 2, 3, 3, 2, 1] == found
+
+    def test_most_of_a_user_besides(self, store: UserStore) -> None:
+        """What the store does not know is added up with what it knows of the same user."""
+        for name in ("a", "b", "c"):
+            store.create(beginning(name, user="u" if name == "a" else "v"))
+        besides: list[dict[str, int]] = [{}, {"u": 1}, {"u": 2}, {"u": 2, "v": 2}, {"w": 1}, {"w": 9}]
+        assert [2, 2, 3, 4, 2, 9] == [store.most_of_a_user(each) for each in besides]
+
+    def test_most_of_any_user(self, store: UserStore) -> None:
+        """Users are told apart, whatever their names are made of."""
+        names = ["", "u", "u ", "1:u", "ü", "u\0", "\udc80", "0"]
+        for number, name in enumerate(names):
+            store.create(beginning(f"s{number}", user=name))
+        assert 1 == store.most_of_a_user({})
+        for number, name in enumerate(names):
+            store.create(beginning(f"t{number}", user=name))
+            assert 2 == store.most_of_a_user({})
+
 
 class TestEnded:
     def test_latest_first(self, store: Store) -> None:
@@ -457,6 +499,23 @@ class TestConcurrency:
         assert [f"s{winner}"] * 31 == others
         assert [f"s{winner}"] == ids(store.active())
 
+    def test_users_are_counted(self, store: UserStore) -> None:
+        """Sessions of one user that come, go over to another user and end in many threads are all counted."""
+
+        def work(number: int) -> int:
+            store.create(beginning(f"s{number}", user="u"))
+            if number % 2:
+                store.merge({f"s{number}": delta(START + 1, user="v")})
+            if number % 4 < 2:
+                close(store, f"s{number}")
+            return store.most_of_a_user({})
+
+        assert set(together(32, work)) <= set(range(33))
+        assert 8 == store.most_of_a_user({})
+        for number in range(32):
+            close(store, f"s{number}")
+        assert 0 == store.most_of_a_user({})
+
     def test_one_closes(self, store: Store) -> None:
         """Of many threads that close a session one gets the record."""
         store.create(beginning("a"))
@@ -485,7 +544,7 @@ class TestConcurrency:
 class StoreMachine(RuleBasedStateMachine):
     """A store beside a model of it: dictionaries, lists, and a fold over all deltas."""
 
-    make_store: ClassVar[Callable[[], Store]]
+    make_store: ClassVar[Callable[[], UserStore]]
 
     def __init__(self) -> None:
         super().__init__()
@@ -628,6 +687,8 @@ class StoreMachine(RuleBasedStateMachine):
         assert [r.beginning.started_ns for r in listed] == sorted(r.beginning.started_ns for r in records)
         assert {r.id: r for r in records} == {r.id: r for r in listed}
         assert {r.id for r in records if r.user == "u"} == set(ids(self.store.active(user="u")))
+        users = Counter(r.user for r in records if r.user is not None)
+        assert max(users.values(), default=0) == self.store.most_of_a_user({})
         assert self.ended == {r.id: r for r in self.store.ended(1_000)}
 
 

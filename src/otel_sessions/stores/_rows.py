@@ -165,6 +165,15 @@ def counts(cursor: sqlite3.Cursor) -> dict[tuple[str, str | None], int]:
     return {(kind, tier): sessions for text, sessions in rows for kind, tier in (decode(text),)}
 
 
+def most_of_a_user(cursor: sqlite3.Cursor) -> int:
+    """The number of active sessions of the user who has most of them."""
+    (most,) = cursor.execute(
+        "SELECT max(sessions) FROM (SELECT count(*) AS sessions FROM session INDEXED BY session_open "
+        "WHERE ended_ns IS NULL AND user IS NOT NULL GROUP BY user)"
+    ).fetchone()
+    return most or 0
+
+
 def active(cursor: sqlite3.Cursor, user: str | None) -> list[SessionRecord]:
     """The active sessions, of one user or of all."""
     of_user, values = ("", ()) if user is None else (" AND user = ?", (_text(user),))

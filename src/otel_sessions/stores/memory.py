@@ -17,6 +17,7 @@ from .._models import Beginning, EndReason, SessionRecord, Status, Totals
 from ._kept_uses import KeptUses
 from ._memory_limits import MemoryLimits
 from ._packed import pack, unpack
+from ._user_tally import UserTally
 
 _TICK_NS: Final = 1_000_000_000
 _SECRET_BYTES: Final = 32
@@ -46,6 +47,7 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._active: dict[str, bytes] = {}
         self._counts: Counter[tuple[str, str | None]] = Counter()
+        self._users = UserTally()
         self._by_key: dict[str, str] = {}
         self._wheel: dict[int, list[Chunk]] = {}
         self._ticks: list[int] = []
@@ -71,6 +73,7 @@ class MemoryStore:
                 self._by_key[key] = beginning.id
             self._active[beginning.id] = pack(beginning)
             self._counts[beginning.type, beginning.tier] += 1
+            self._users.add(beginning.user)
             deadline = _deadline(beginning, beginning.started_ns)
             if deadline is not None:
                 self._put(beginning.id, deadline)
@@ -102,7 +105,11 @@ class MemoryStore:
                     missing.add(session_id)
                 else:
                     record = unpack(session_id, held)
+                    user = record.user
                     record.totals.merge(delta)
+                    if record.user != user:
+                        self._users.remove(user)
+                        self._users.add(record.user)
                     self._active[session_id] = pack(record.beginning, record.totals)
         return missing
 
@@ -124,10 +131,10 @@ class MemoryStore:
             record = unpack(session_id, held)
             if idle_since_ns is not None and record.totals.last_activity_ns > idle_since_ns:
                 return None
+            self._drop(record)
             if delta is not None:
                 record.totals.merge(delta)
             record = record._replace(status=status, end_reason=reason, ended_ns=ended_ns)
-            self._drop(record.beginning)
             self._remember(record)
             return record
 
@@ -142,6 +149,11 @@ class MemoryStore:
         """How many sessions are active, by type and tier."""
         with self._lock:
             return self._counts.copy()
+
+    def most_of_a_user(self, besides: Mapping[str, int]) -> int:
+        """How many sessions are active of the user who has most of them, with those that some have `besides`."""
+        with self._lock:
+            return self._users.most(besides)
 
     def active(self, *, user: str | None = None) -> list[SessionRecord]:
         """The active sessions, oldest first; only those of `user` (a pseudonym) when given."""
@@ -176,8 +188,10 @@ class MemoryStore:
         record = self._ended.get(session_id)
         return None if record is None else self._uses.give(record)
 
-    def _drop(self, beginning: Beginning) -> None:
+    def _drop(self, record: SessionRecord) -> None:
         """Count a session as active no longer."""
+        beginning = record.beginning
+        self._users.remove(record.user)
         del self._active[beginning.id]
         if beginning.key is not None:
             del self._by_key[beginning.key]

@@ -40,7 +40,7 @@ __all__ = ["RedisStore"]
 
 _SHARED: Final = (
     "meta", "active", "counts", "due", "held", "users", "previous",
-    "ended", "closed", "owners", "debts", "owed", "taken",
+    "ended", "closed", "owners", "debts", "owed", "taken", "user_counts",
 )  # fmt: skip
 """The keys that all scripts are given, in the order in which they expect them."""
 
@@ -285,6 +285,11 @@ class RedisStore:
         """How many sessions are active, by type and tier."""
         found = form.fields(self._run("counts"))
         return {form.load_kind(kind): int(count) for kind, count in found.items() if int(count) > 0}
+
+    def most_of_a_user(self, besides: Mapping[str, int]) -> int:
+        """How many sessions are active of the user who has most of them, with those that some have `besides`."""
+        most = int(self._run("most_of_a_user"))
+        return max([most, *(sessions + len(self.active(user=user)) for user, sessions in besides.items())])
 
     def active(self, *, user: str | None = None) -> list[SessionRecord]:
         """The active sessions, oldest first; only those of `user` (a pseudonym) when given."""

@@ -17,13 +17,14 @@ end
 local timing = cmsgpack.pack({ idle or false, latest or false, life })
 redis.call('HSET', session, 'b', beginning, 'l', last, 'c', token, 'p', timing)
 leave(id) -- if Redis has lost the session that had this id
-redis.call('HSET', ACTIVE, id, cmsgpack.pack({ kind, key or false, { user } }))
+redis.call('HSET', ACTIVE, id, cmsgpack.pack({ kind, key or false, { user }, user or false, false }))
 redis.call('HINCRBY', COUNTS, kind, 1)
 if key then
   redis.call('HSET', HELD, key, id)
 end
 if user then
   redis.call('ZADD', USERS, 0, pair(user, id))
+  count_user(user, 1)
 end
 if owner then
   owe(owner, id, last)

@@ -6,16 +6,23 @@ local writer, merge = ARGV[1], tonumber(ARGV[2])
 local slack = tonumber(ARGV[3])
 local missing, long = {}, {}
 
-local function add_user(session, id, user)
+-- A session is in the index under every user it had, and counts for one: whom the latest delta says, or else the first
+-- that says any.
+local function add_user(id, user, is_latest)
   local label = redis.call('HGET', ACTIVE, id)
   if not label then
     return
   end
+  local kind, key, users, counted, is_told = unpack(cmsgpack.unpack(label))
   if redis.call('ZADD', USERS, 0, pair(user, id)) == 1 then
-    local kind, key, users = unpack(cmsgpack.unpack(label))
     users[#users + 1] = user
-    redis.call('HSET', ACTIVE, id, cmsgpack.pack({ kind, key, users }))
   end
+  if counted ~= user and (is_latest or not is_told) then
+    count_user(counted, -1)
+    count_user(user, 1)
+    counted = user
+  end
+  redis.call('HSET', ACTIVE, id, cmsgpack.pack({ kind, key, users, counted, true }))
 end
 
 -- Whether the session is active; then `delta` is part of it.
@@ -39,7 +46,7 @@ local function add(session, id, replaced, last, user, delta)
   redis.call('HSET', session, 'd' .. place, delta, 'w:' .. writer, ARGV[2] .. ':' .. place, 'l', latest)
   postpone(session, id, latest, timing)
   if user then
-    add_user(session, id, user)
+    add_user(id, user, last >= before)
   end
   return true
 end

@@ -11,8 +11,8 @@
 -- A stamp is a time in nanoseconds as 20 digits: it is compared as text, for a Lua number would round it.
 local FORMAT = '1'
 local META, ACTIVE, COUNTS, DUE, HELD, USERS, PREVIOUS = unpack(KEYS, 1, 7)
-local ENDED, CLOSED, OWNERS, DEBTS, OWED, TAKEN = unpack(KEYS, 8, 13)
-local SHARED = 13 -- the keys of single sessions come after those
+local ENDED, CLOSED, OWNERS, DEBTS, OWED, TAKEN, USER_COUNTS = unpack(KEYS, 8, 14)
+local SHARED = 14 -- the keys of single sessions come after those
 local BACKSTOP = 366 * 86400 * 1000
 
 local found = redis.call('HGET', META, 'format')
@@ -86,6 +86,13 @@ local function settle(id)
   end
 end
 
+-- Counts active sessions more or less of a user.
+local function count_user(user, change)
+  if user and tonumber(redis.call('ZINCRBY', USER_COUNTS, change, user)) <= 0 then
+    redis.call('ZREM', USER_COUNTS, user)
+  end
+end
+
 -- Takes a session out of the indexes of active ones; returns its key.
 local function leave(id)
   local label = redis.call('HGET', ACTIVE, id)
@@ -93,7 +100,7 @@ local function leave(id)
   if not label then
     return nil
   end
-  local kind, key, users = unpack(cmsgpack.unpack(label))
+  local kind, key, users, counted = unpack(cmsgpack.unpack(label))
   redis.call('HDEL', ACTIVE, id)
   if key and redis.call('HGET', HELD, key) == id then
     redis.call('HDEL', HELD, key)
@@ -101,6 +108,7 @@ local function leave(id)
   for _, user in ipairs(users) do
     redis.call('ZREM', USERS, pair(user, id))
   end
+  count_user(counted, -1)
   if redis.call('HINCRBY', COUNTS, kind, -1) <= 0 then
     redis.call('HDEL', COUNTS, kind)
   end
