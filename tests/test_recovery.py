@@ -471,6 +471,15 @@ class TestActive:
                     process.advance(seconds)
             assert 1 == sum(process.metric("app_session.active") for process in survivors)
 
+    def test_one_reports_of_users(self, store: SharedMemoryStore) -> None:
+        """One says how many sessions the user has who has most, wherever they were started, and the others 0."""
+        with Process(store) as first, Process(store) as second:
+            for process in (first, second):
+                process.advance(0)
+                otel_sessions.start("chat", user="ada")
+            otel_sessions.sweep()
+            assert [0, 2] == sorted(process.metric("app_session.user.active") for process in (first, second))
+
 
 class TestStoreOutOfReach:
     @pytest.mark.parametrize("verb", ["beat", "owners", "take_over", "exported"])

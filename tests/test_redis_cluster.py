@@ -67,6 +67,7 @@ class TestCluster:
             assert ["a"] == ids(store.due(START + 2 * SECOND))
             assert {("chat", None): 2} == dict(store.counts())
             assert ["a"] == ids(store.active(user="u"))
+            assert 1 == store.most_of_a_user({})
             assert 32 == len(store.secret())
             store.beat("o", 1)
             assert {"o": 1} == store.owners()

@@ -248,7 +248,7 @@ class TestServer:
         with pytest.raises(StoreError, match=r"^redis: its memory is full, and it does not evict$"):
             fill()
         assert {("chat", None): started} == dict(store.counts())
-        assert started == len(store.active(user="u"))
+        assert started == len(store.active(user="u")) == store.most_of_a_user({})
         with pytest.raises(StoreError, match="memory is full"):
             store.merge({"s0": delta(requests=1)})
         with server.client() as client:
@@ -305,6 +305,7 @@ class TestServer:
         assert ["b", "d"] == ids(store.active())
         assert [] == list(store.due(START + 2 * SECOND))
         assert {("chat", None): 2} == dict(store.counts())
+        assert 0 == store.most_of_a_user({})
         store.beat("o", 1)
         with redis_server.shared().client() as client:
             client.delete(f"{{{prefix}}}:s:b")
@@ -436,12 +437,13 @@ class TestSlow:
         handler = type("Slower", (Slow,), {"delay": 0.0, "target": redis_server.shared().port})
         with serving(handler) as port:
             store = RedisStore(f"redis://127.0.0.1:{port}", prefix=secrets.token_hex(4), timeout=0.3, clock=clock)
-            store.create(beginning("a", key="k"))
+            store.create(beginning("a", key="k", user="u"))
             handler.delay = 0.6  # type: ignore[attr-defined]  # of the class made above
             assert "no answer" in failure(store)
             handler.delay = 0.0  # type: ignore[attr-defined]  # of the class made above
             clock.pass_pause()
             assert {("chat", None): 1} == dict(store.counts())
+            assert 1 == store.most_of_a_user({})
             found = store.find("k")
             assert found is not None
             assert "a" == found.id

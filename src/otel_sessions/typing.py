@@ -158,7 +158,7 @@ class Store(Protocol):
 
 @runtime_checkable
 class UserStore(Store, Protocol):
-    """A store that also knows who has most sessions: where it does not, there is no metric `app_session.user.active`."""
+    """A store that also knows how many sessions users have; without it there is no metric `app_session.user.active`."""
 
     def most_of_a_user(self, besides: Mapping[str, int]) -> int:
         """How many sessions are active of the user who has most of them; 0 if none has a user.

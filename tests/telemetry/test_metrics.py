@@ -42,6 +42,7 @@ from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import OTLPReceiver, RecordedSessions, record_sessions
 from otel_sessions.version import __version__
 
+from ..failing_store import FailingStore
 from ..interpreter import answer
 
 DELTA: dict[type, AggregationTemporality] = {
@@ -117,6 +118,11 @@ class Noting(MemoryStore):
         if self.is_shut_down:
             self.asked_after.append("counts")
         return super().counts()
+
+    def most_of_a_user(self, besides: Mapping[str, int]) -> int:
+        if self.is_shut_down:
+            self.asked_after.append("most_of_a_user")
+        return super().most_of_a_user(besides)
 
     def shutdown(self) -> None:
         self.is_shut_down = True
@@ -330,13 +336,20 @@ class TestActive:
             otel_sessions.shutdown()
             observed = {
                 name: [point.value for point in meters.points(name)]
-                for name in ("app_session.up", "app_session.active", "app_session.store.pending", "app_session.starts")
+                for name in (
+                    "app_session.up",
+                    "app_session.active",
+                    "app_session.user.active",
+                    "app_session.store.pending",
+                    "app_session.starts",
+                )
             }
         assert store.is_shut_down
         assert [] == store.asked_after
         assert {
             "app_session.up": [0],
             "app_session.active": [0],
+            "app_session.user.active": [0],
             "app_session.store.pending": [0],
             "app_session.starts": [1],
         } == observed
@@ -351,6 +364,70 @@ class TestActive:
                 series: value for series, value in meters.values("app_session.active").items() if value
             }
             assert [1] == [point.value for point in meters.points("app_session.up")]
+
+
+class TestUserActive:
+    """`app_session.user.active` is what the user has who has most sessions open."""
+
+    def test_scoped_and_durable(self, meters: Meters) -> None:
+        """Sessions of both kinds are added up; those of nobody do not count."""
+        with record_sessions(meter_provider=meters.provider, detect_user=False), ExitStack() as open_sessions:
+            assert {(): 0} == meters.values("app_session.user.active")
+            for user in ("ada", "ada", "ben", None, None, None, None):
+                open_sessions.enter_context(session("job", user=user))
+            assert {(): 2} == meters.values("app_session.user.active")
+            for number in range(2):
+                otel_sessions.start("chat", id=f"conv-{number}", user="ben")
+            assert {(): 3} == meters.values("app_session.user.active")
+            otel_sessions.end("conv-0")
+            open_sessions.close()
+            assert {(): 1} == meters.values("app_session.user.active")
+
+    def test_detected(self, meters: Meters) -> None:
+        """Scoped sessions that nobody gave a user are the operating system user's, as everywhere."""
+        with record_sessions(meter_provider=meters.provider), session("job"), session("job"):
+            otel_sessions.start("chat")
+            assert {(): 2} == meters.values("app_session.user.active")
+
+    def test_identified_later(self, meters: Meters) -> None:
+        """A session counts for its user as soon as it has one."""
+        with record_sessions(meter_provider=meters.provider) as recorded, session("job") as s:
+            otel_sessions.start("chat", user="ada")
+            handle = otel_sessions.start("chat")
+            for each in (s, handle):
+                each.identify("ada")
+            recorded.advance(1)
+            assert {(): 3} == meters.values("app_session.user.active")
+
+    def test_nobody_is_named(self, meters: Meters) -> None:
+        """It is one point without attributes, whoever has how many."""
+        with record_sessions(meter_provider=meters.provider):
+            for user in ("ada", "ben", "ada"):
+                otel_sessions.start("chat", user=user)
+            (point,) = meters.points("app_session.user.active")
+        assert (2, {}) == (point.value, dict(point.attributes))
+
+    def test_store_that_does_not_know(self, meters: Meters, caplog: pytest.LogCaptureFixture) -> None:
+        """With a store that cannot say who has most there is no such metric; everything else is as ever."""
+
+        class Unknowing(MemoryStore):
+            most_of_a_user = None  # type: ignore[assignment]  # as if it had none
+
+        with record_sessions(meter_provider=meters.provider, store=Unknowing()):
+            otel_sessions.start("chat", user="ada")
+            assert [] == meters.points("app_session.user.active")
+            assert [1] == [point.value for point in meters.points("app_session.active")]
+        assert [] == caplog.messages
+
+    def test_store_that_fails(self, meters: Meters) -> None:
+        """While the store cannot be asked there is no such point; the others come."""
+        store = FailingStore()
+        with record_sessions(meter_provider=meters.provider, store=store):
+            otel_sessions.start("chat", user="ada")
+            store.failing = {"most_of_a_user"}
+            assert ([], 1) == (meters.points("app_session.user.active"), len(meters.points("app_session.active")))
+            store.failing = ()
+            assert {(): 1} == meters.values("app_session.user.active")
 
 
 class TestThreads:

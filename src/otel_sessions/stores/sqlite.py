@@ -63,6 +63,8 @@ class SQLiteStore:
             if not 0 < seconds < _LONGEST_SECONDS:
                 raise ConfigurationError(_not_seconds(name, seconds))
         self._database = Database(path, timeout=timeout, synchronous=synchronous)
+        # What goes through all sessions, for metrics, has a connection of its own, and so keeps no thread waiting.
+        self._apart = Database(path, timeout=timeout, synchronous=synchronous)
         self.limits = SQLiteLimits(self._database)
         self._retention_ns = int(retention * _NS)
         self._purged_ns: int | None = None
@@ -133,7 +135,8 @@ class SQLiteStore:
         This is also the occasion to tidy up: the log is moved into the file, and once a minute what ended longer than
         `retention` ago is forgotten.
         """
-        self._database.notice_replacement()
+        for database in (self._database, self._apart):
+            database.notice_replacement()
         self._forget_old(now_ns)
         self._database.checkpoint()
         last = -NEVER, 0
@@ -147,11 +150,11 @@ class SQLiteStore:
 
     def counts(self) -> Mapping[tuple[str, str | None], int]:
         """How many sessions are active, by type and tier."""
-        return self._database.read(rows.counts)
+        return self._apart.read(rows.counts)
 
     def most_of_a_user(self, besides: Mapping[str, int]) -> int:
         """How many sessions are active of the user who has most of them, with those that some have `besides`."""
-        most = self._database.read(rows.most_of_a_user)
+        most = self._apart.read(rows.most_of_a_user)
         return max([most, *(sessions + len(self.active(user=user)) for user, sessions in besides.items())])
 
     def active(self, *, user: str | None = None) -> list[SessionRecord]:
@@ -226,6 +229,7 @@ class SQLiteStore:
     def shutdown(self) -> None:
         """Close the file."""
         self._database.close()
+        self._apart.close()
 
 
 def _options(query: str) -> dict[str, Any]:
