@@ -1,4 +1,4 @@
-"""Write the generated parts of the documentation: settings, ready tiers, and the catalogue of signals.
+"""Write the generated parts of the documentation: settings, ready tiers, the demo's faults, the catalogue of signals.
 
 `python docs/generate.py` writes them; with `--check` it writes nothing and fails if something would change. A part
 stands between `<!-- generated: NAME -->` and `<!-- end -->`; everything else on a page is written by hand.
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from otel_sessions import _semconv as sc
 from otel_sessions._config import ENV_PREFIX, FIELDS
+from otel_sessions.demo.traffic import FAULTS
 from otel_sessions.limits import READY, Concurrency, Limit, Quota, Tier
 from otel_sessions.limits.policy import TOTAL
 from otel_sessions.security.redaction import redact
@@ -207,6 +208,11 @@ def drops() -> str:
     return _table((f"`{sc.DROP_REASON}`", "what happened"), ((f"`{name}`", what) for name, what in DROPS.items()))
 
 
+def faults() -> str:
+    """Everything that the demo's traffic can be told to do wrong."""
+    return _table(("fault", "what goes wrong"), ((f"`{fault.name}`", fault.about) for fault in FAULTS.values()))
+
+
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "settings": settings,
     "metrics": metrics,
@@ -214,6 +220,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "attributes": attributes,
     "events": events,
     "drops": drops,
+    "faults": faults,
     "tiers": tiers,
 }
 

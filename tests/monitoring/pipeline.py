@@ -1,8 +1,8 @@
 """All of it at work: the demo's traffic, collectors, Prometheus of two generations, and a day of history.
 
-Two programs make traffic: one as it should be but for what its users do, and one with slow answers, idle users and a failing store.
-Each has a collector of its own. The first collector's backends are a third one; the second's are away, so that its queue
-fills. Both are scraped.
+Two programs make traffic: one as it should be but for what its users do, and one with slow answers, idle users and a
+failing store. Each has a collector of its own. The first one's backends are a third collector; the second one's are
+away, so that its queue fills. Both are scraped.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _faults(*names: str) -> list[str]:
 
 
 def _history(series: Iterable[dict[str, Any]], now: float) -> Iterator[str]:
-    """The series a day and a week ago, for two hours and a half each: many times as much of half of them, little of the rest."""
+    """The series a day and a week ago, for two hours and a half each: much more of half of them, little of the others."""
     for number, each in enumerate(series):
         labels = ",".join(f'{name}="{value}"' for name, value in each["metric"].items() if name != "__name__")
         times = 100 if number % 2 else 0.1

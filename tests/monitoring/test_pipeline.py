@@ -1,5 +1,4 @@
-"""What the applications of the demo send arrives in Prometheus under the names of the catalogue, and every panel and every
-rule finds there what it asks for."""
+"""What the demo sends arrives in Prometheus under the names of the catalogue; panels and rules find there what they ask."""
 
 from __future__ import annotations
 

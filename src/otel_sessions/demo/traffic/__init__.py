@@ -4,6 +4,7 @@ Run it with `python -m otel_sessions.demo traffic`.
 """
 
 from ._command import main
+from ._faults import FAULTS
 from ._worker import main as worker
 
-__all__ = ["main", "worker"]
+__all__ = ["FAULTS", "main", "worker"]
