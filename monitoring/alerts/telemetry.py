@@ -13,7 +13,8 @@ _JOB: Final = labelled("job")
 _INSTANCE: Final = labelled("instance")
 _EXPORTER: Final = labelled("exporter")
 _DASHBOARD: Final[Dashboard] = "app-session-pipeline"
-_SIGNALS: Final = ("traces", "metrics", "logs")
+# What is sent, and what counts it. Metrics are not: they are scraped.
+_SENT: Final = {"traces": Collector.SENT[0], "logs": Collector.SENT[2]}
 _OURS: Final = f'job=~"{Prometheus.SESSIONS_JOB}|{Collector.JOB}"'
 
 
@@ -121,7 +122,7 @@ ALERTS: Final = (
         severity="error",
         subject="export",
         expr=_or(
-            *(_stuck(signal, sent) for signal, sent in zip(_SIGNALS, Collector.SENT, strict=True)),
+            *(_stuck(signal, sent) for signal, sent in _SENT.items()),
             _grown(Collector.SEND_FAILED, "exporter"),
         ),
         wait="5m",

@@ -1,4 +1,4 @@
-"""All of it at work: the demo's traffic, collectors, Prometheus of two generations, and a day of history.
+"""All of it at work: the demo's traffic, collectors, Prometheus of two generations, and a past.
 
 Two programs make traffic: one as it should be but for what its users do, and one with slow answers, idle users and a
 failing store. Each has a collector of its own. The first one's backends are a third collector; the second one's are
@@ -29,9 +29,8 @@ _USERS_FAULTS: Final = (
     *("access", "crashes", "crowd", "drops", "logs"),
 )
 
-# What rules remember of the days before: the series, and in terms of now how much there was of it. That there are
-# more and less of some kinds of sessions is what makes both a drop and a spike.
-_HISTORY: Final = (
+# What rules remember of the days before.
+_REMEMBERED: Final = (
     "app_session:starts:increase1h",
     "app_session:starts:increase5m",
     "app_session:duration_seconds:p50_1h",
@@ -70,16 +69,16 @@ class Pipeline:
         return self.servers[0]
 
     def run(self, held: ExitStack) -> None:
-        """Start everything, wait until every series has arrived, and give Prometheus its history."""
+        """Start everything, wait until every series has arrived, and give Prometheus a past."""
         for collector in (self.backend, self.collector, self.troubled):
             held.enter_context(collector)
         self._traffic(held, "shop", self.collector, "--speed=30", *_faults(*_USERS_FAULTS))
-        self._traffic(held, "troubled", self.troubled, "--speed=10", *_faults("slow", "idle", "store"))
+        self._traffic(held, "troubled", self.troubled, "--speed=30", *_faults("slow", "idle", "store"))
         for server in self.servers:
             held.enter_context(server)
         until(lambda: not self.missing(SERIES), seconds=150)
         # Rules that are made of other rules, and what is counted in a window, take a few scrapes more.
-        until(lambda: not self.missing(_HISTORY), seconds=30)
+        until(lambda: not self.missing(_REMEMBERED), seconds=30)
         for server in self.servers:
             self._remember(server)
 
@@ -109,7 +108,7 @@ class Pipeline:
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
             "OTEL_METRIC_EXPORT_INTERVAL": "1000",
             "OTEL_SERVICE_NAME": service,
-            "OTEL_RESOURCE_ATTRIBUTES": "service.namespace=demo",
+            "OTEL_RESOURCE_ATTRIBUTES": "service.namespace=demo,service.version=1.0",
             "NO_PROXY": "127.0.0.1",
         }
         with (self.directory / f"{service}.txt").open("wb") as said:
@@ -124,10 +123,15 @@ class Pipeline:
 
     def _remember(self, server: PrometheusServer) -> None:
         """Give it blocks of the days before, as if it had run then."""
-        series = [each for name in _HISTORY for each in server.query(name)]
+        now = time.time()
+        history = [
+            *(line for name in _REMEMBERED for line in _days_before(server.query(name), now)),
+            *_minutes_before(server.query("file_size_bytes"), now, value=200_000),
+            *_minutes_before(server.query("target_info"), now, service_version="an earlier one"),
+        ]
         server.stop()
         exposition = self.directory / f"{server.directory.name}.txt"
-        exposition.write_text("".join(_history(series, time.time())) + "# EOF\n")
+        exposition.write_text("".join(history) + "# EOF\n")
         subprocess.run(
             [need("PROMTOOL3"), "tsdb", "create-blocks-from", "openmetrics", str(exposition), str(server.data)],
             check=True,
@@ -140,12 +144,25 @@ def _faults(*names: str) -> list[str]:
     return [f"--fault={name}" for name in names]
 
 
-def _history(series: Iterable[dict[str, Any]], now: float) -> Iterator[str]:
-    """The series a day and a week ago, for two hours and a half each: much more of half of them, little of the others."""
+def _days_before(series: Iterable[dict[str, Any]], now: float) -> Iterator[str]:
+    """A day and a week ago, for two hours and a half each: much more of every other series, little of the rest.
+
+    So that there is a drop and a spike, and something that is slower than it was.
+    """
     for number, each in enumerate(series):
-        labels = ",".join(f'{name}="{value}"' for name, value in each["metric"].items() if name != "__name__")
-        times = 100 if number % 2 else 0.1
+        was = float(each["value"][1]) * (100 if number % 2 else 0.1) or 1
         for day in (7, 1):
             for minute in range(-120, 30):
-                moment = now - day * _DAY + minute * 60
-                yield f"{each['metric']['__name__']}{{{labels}}} {float(each['value'][1]) * times + 1} {moment:.3f}\n"
+                yield _sample(each["metric"], was, now - day * _DAY + minute * 60)
+
+
+def _minutes_before(series: Iterable[dict[str, Any]], now: float, *, value: float = 1, **labels: str) -> Iterator[str]:
+    """From a quarter of an hour ago until there was anything: other values, or other labels."""
+    for each in series:
+        for second in range(-900, -180, 15):
+            yield _sample(each["metric"] | labels, value, now + second)
+
+
+def _sample(metric: dict[str, str], value: float, moment: float) -> str:
+    labels = ",".join(f'{name}="{text}"' for name, text in metric.items() if name != "__name__")
+    return f"{metric['__name__']}{{{labels}}} {value} {moment:.3f}\n"
