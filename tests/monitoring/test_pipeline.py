@@ -1,4 +1,4 @@
-"""What the demo sends is in Prometheus under the names of the catalogue; panels and rules find there what they ask for."""
+"""What the demo sends is in Prometheus under the names of the catalogue; panels and rules find there what they ask."""
 
 from __future__ import annotations
 

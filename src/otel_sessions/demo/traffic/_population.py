@@ -6,10 +6,13 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Iterable
 from types import FrameType
-from typing import NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from ._pace import Chances, Pace
 from ._people import People
+
+# Longer than a worker takes to leave when it is asked to: asked twice, it would be killed.
+_AGAIN_SECONDS: Final = 20.0
 
 
 class Act(Protocol):
@@ -38,11 +41,18 @@ async def live(pace: Pace, populations: Iterable[Population], *others: Awaitable
     tasks += [asyncio.ensure_future(other) for other in others]
     stopped = asyncio.ensure_future(stop.wait())
     done, _ = await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    for task in (stopped, *tasks):
-        task.cancel()
-    await asyncio.gather(stopped, *tasks, return_exceptions=True)
+    await _cancel({stopped, *tasks})
     for task in done - {stopped}:
         task.result()
+
+
+async def _cancel(tasks: set[asyncio.Future[Any]]) -> None:
+    """Cancel tasks until they have ended: what is cancelled as `wait_for` returns goes on, before Python 3.12."""
+    pending = tasks
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_AGAIN_SECONDS)
 
 
 async def _repeat(population: Population, number: int, pace: Pace, people: People) -> None:
