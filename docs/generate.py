@@ -1,4 +1,4 @@
-"""Write the generated parts of the documentation: settings, ready tiers, faults of the demo, and the catalogue of signals.
+"""Write the generated parts of the documentation: settings, tiers, faults of the demo, and the catalogue of signals.
 
 `python docs/generate.py` writes them; with `--check` it writes nothing and fails if something would change. A part
 stands between `<!-- generated: NAME -->` and `<!-- end -->`; everything else on a page is written by hand.
