@@ -1,4 +1,4 @@
-"""Write the generated parts of the documentation: settings, ready tiers, the demo's faults, the catalogue of signals.
+"""Write the generated parts of the documentation: settings, tiers, faults of the demo, and the catalogue of signals.
 
 `python docs/generate.py` writes them; with `--check` it writes nothing and fails if something would change. A part
 stands between `<!-- generated: NAME -->` and `<!-- end -->`; everything else on a page is written by hand.
@@ -21,8 +21,6 @@ from otel_sessions.limits.policy import TOTAL
 from otel_sessions.security.redaction import redact
 
 DOCS: Final = Path(__file__).parent
-ELSEWHERE: Final = frozenset({"monitoring.md", "runbook.md"})
-"""The pages whose generated parts `python -m monitoring` writes."""
 
 _PART: Final = re.compile(r"(<!-- generated: (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -251,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"docs/generate.py and _semconv.py disagree about: {', '.join(names)}", file=sys.stderr)
         return 1
     stale = []
-    for page in sorted(page for page in DOCS.glob("*.md") if page.name not in ELSEWHERE):
+    for page in sorted(DOCS.glob("*.md")):
         text = page.read_text(encoding="utf-8")
         new = generated(text)
         if new != text:

@@ -1,4 +1,4 @@
-"""What is started once for all tests of the monitoring."""
+"""What is started once for the tests of a file, and stopped after them: traffic keeps a processor busy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from .pipeline import Pipeline
 
 
-@pytest.fixture(name="pipeline", scope="session")
+@pytest.fixture(name="pipeline", scope="module")
 def _pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """Traffic, collectors and Prometheus, with every series there."""
     with ExitStack() as held:

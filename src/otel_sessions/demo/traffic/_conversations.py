@@ -70,7 +70,7 @@ class _Conversation:
     async def _think(self) -> None:
         """What the user does between two messages."""
         if self._pace.has(IDLE):
-            await asyncio.sleep(self._pace.seconds(200))
+            await asyncio.sleep(self._pace.seconds(60))
         await self._pace.pause(self._chances, 9)
 
     async def _exchange(self, platform: str) -> bool:
