@@ -21,6 +21,8 @@ from otel_sessions.limits.policy import TOTAL
 from otel_sessions.security.redaction import redact
 
 DOCS: Final = Path(__file__).parent
+ELSEWHERE: Final = frozenset({"monitoring.md", "runbook.md"})
+"""The pages whose generated parts `python -m monitoring` writes."""
 
 _PART: Final = re.compile(r"(<!-- generated: (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -249,7 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"docs/generate.py and _semconv.py disagree about: {', '.join(names)}", file=sys.stderr)
         return 1
     stale = []
-    for page in sorted(DOCS.glob("*.md")):
+    for page in sorted(page for page in DOCS.glob("*.md") if page.name not in ELSEWHERE):
         text = page.read_text(encoding="utf-8")
         new = generated(text)
         if new != text:
