@@ -44,5 +44,5 @@ def share(part: str, whole: str) -> str:
 
 
 def quantile(q: float, buckets: str) -> str:
-    """A quantile of buckets."""
-    return f"histogram_quantile({q:g}, {buckets})"
+    """A quantile of buckets; nothing if nothing was observed, for one NaN makes every mean over time NaN."""
+    return f"histogram_quantile({q:g}, {buckets}) >= 0"

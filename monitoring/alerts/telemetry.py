@@ -15,6 +15,7 @@ _EXPORTER: Final = labelled("exporter")
 _DASHBOARD: Final[Dashboard] = "app-session-pipeline"
 # What is sent, and what counts it. Metrics are not: they are scraped.
 _SENT: Final = {"traces": Collector.SENT[0], "logs": Collector.SENT[2]}
+_SESSIONS: Final = f'job="{Prometheus.SESSIONS_JOB}"'
 _OURS: Final = f'job=~"{Prometheus.SESSIONS_JOB}|{Collector.JOB}"'
 
 
@@ -38,8 +39,8 @@ def _stuck(signal: str, sent: str) -> str:
 
 _EXPORT: Final = Entry(
     means="The collector does not get rid of what it has received. Error: nothing has been sent for five minutes "
-    "although something waits (it is sent again and again, and kept), or the backend refuses it for good (it is lost). "
-    "Critical: a queue is full, and what comes is lost.",
+    "although something waits (it is sent again and again, and kept). Critical: the backend refuses it for good, or a "
+    "queue is full; it is lost.",
     confirm=(
         f"{Collector.QUEUE_SIZE} / {Collector.QUEUE_CAPACITY}",
         f"rate({Collector.SENT[0]}[5m])",
@@ -97,15 +98,15 @@ ALERTS: Final = (
         subject="collector",
         expr=f"{Prometheus.UP}{{{_OURS}}} == 0",
         wait="2m",
-        summary="The collector cannot be scraped.",
+        summary="A collector cannot be scraped.",
         description=f"Prometheus does not reach {_INSTANCE} ({_JOB}).",
         unit="state",
         threshold="can be scraped",
         action="Start the collector, and read why it stopped.",
         dashboard=_DASHBOARD,
         entry=Entry(
-            means="The collector is down, or Prometheus does not reach it. Nothing is known of any session meanwhile; "
-            "applications drop what they cannot send.",
+            means="A collector is down, or Prometheus does not reach it. Nothing is known meanwhile of the sessions of "
+            "the applications that send to it; they drop what they cannot send.",
             confirm=(f"{Prometheus.UP}{{{_OURS}}}",),
             act=(
                 (
@@ -117,19 +118,40 @@ ALERTS: Final = (
         ),
     ),
     Alert(
+        name="TelemetryCollectorsDown",
+        component="telemetry",
+        severity="critical",
+        subject="collectors",
+        expr=f"max by (job) ({Prometheus.UP}{{{_SESSIONS}}}) == 0\n  or absent({Prometheus.UP}{{{_SESSIONS}}})",
+        wait="2m",
+        summary="No collector can be scraped: nothing is known of any session.",
+        description="Prometheus reaches none of the collectors, or has none to scrape as the job that rules ask for.",
+        unit="state",
+        threshold="one of them can be scraped",
+        action="Start the collector, and read why it stopped.",
+        dashboard=_DASHBOARD,
+        entry=Entry(
+            means="As [TelemetryCollectorDown](#telemetrycollectordown), of all there are; alerts on sessions are "
+            "silenced, since what was known last is no news. Or the job by which Prometheus scrapes them has another "
+            f"name than `{Prometheus.SESSIONS_JOB}`.",
+            confirm=(f"{Prometheus.UP}{{{_SESSIONS}}}",),
+            act=(
+                "Go on as for [TelemetryCollectorDown](#telemetrycollectordown).",
+                "If there is no such series, see whether the scrape job is there, and finds its targets.",
+            ),
+        ),
+    ),
+    Alert(
         name="TelemetryExportFailing",
         component="telemetry",
         severity="error",
         subject="export",
-        expr=_or(
-            *(_stuck(signal, sent) for signal, sent in _SENT.items()),
-            _grown(Collector.SEND_FAILED, "exporter"),
-        ),
+        expr=_or(*(_stuck(signal, sent) for signal, sent in _SENT.items())),
         wait="5m",
         summary="The collector does not get its data out.",
-        description=f"Items that {_EXPORTER} of {_INSTANCE} has waiting and does not send, or that were refused.",
+        description=f"Items that {_EXPORTER} of {_INSTANCE} has waiting and does not send.",
         unit="records",
-        threshold="none is refused, and what waits is sent",
+        threshold="what waits is sent",
         action="Read the collector's log: it says what the backend answers.",
         dashboard=_DASHBOARD,
         entry=_EXPORT,
@@ -139,13 +161,13 @@ ALERTS: Final = (
         component="telemetry",
         severity="critical",
         subject="export",
-        expr=_grown(Collector.ENQUEUE_FAILED, "exporter"),
+        expr=_grown((*Collector.SEND_FAILED, *Collector.ENQUEUE_FAILED), "exporter"),
         wait="0m",
-        summary="The collector loses data: a sending queue is full.",
-        description=f"Items that {_EXPORTER} of {_INSTANCE} could not queue in the last five minutes, and lost.",
+        summary="The collector loses data: a backend refuses it, or a sending queue is full.",
+        description=f"Items that {_EXPORTER} of {_INSTANCE} lost in the last five minutes.",
         unit="records",
         threshold="none is lost",
-        action="Bring the backend back, or enlarge the queue: what comes meanwhile is lost.",
+        action="Read the collector's log: it says what the backend answers, or that the queue is full.",
         dashboard=_DASHBOARD,
         entry=_EXPORT,
     ),
@@ -179,7 +201,7 @@ max by (job, instance, exporter) ({Collector.QUEUE_SIZE} / ({Collector.QUEUE_CAP
         severity="warning",
         subject="intake",
         expr=_grown(Collector.REFUSED, "receiver"),
-        wait="5m",
+        wait="0m",
         summary="The collector refuses what it is sent.",
         description=f"Items that {labelled('receiver')} of {_INSTANCE} refused in the last five minutes.",
         unit="records",
@@ -214,7 +236,7 @@ max by (job, instance, exporter) ({Collector.QUEUE_SIZE} / ({Collector.QUEUE_CAP
             confirm=(f"increase({Prometheus.RULE_FAILURES}[5m])",),
             act=(
                 "Read the error on Prometheus' page of rules (`/rules`), or in its log.",
-                "Rules loaded twice, or a threshold defined twice, make series that match several others.",
+                "Rules loaded twice make series that match several others.",
             ),
         ),
     ),
@@ -223,16 +245,19 @@ max by (job, instance, exporter) ({Collector.QUEUE_SIZE} / ({Collector.QUEUE_CAP
         component="telemetry",
         severity="error",
         subject="thresholds",
-        expr="\nor ".join(f"absent({each.series})" for each in at.THRESHOLDS),
+        expr=_or(
+            *(f"absent({each.series})" for each in at.THRESHOLDS),
+            f"count by (name) ({at.SERIES}) > 1",
+        ),
         wait="5m",
-        summary="A threshold is missing, and the alerts that compare with it are silent.",
-        description=f"There is no {at.SERIES} of the name {labelled('name')}",
+        summary="A threshold is missing or there twice, and the alerts that compare with it are silent.",
+        description=f"There is not exactly one {at.SERIES} of the name {labelled('name')}",
         unit="state",
-        threshold="is there",
-        action="Load thresholds.yaml beside the other rules.",
+        threshold="is there once",
+        action="Load thresholds.yaml beside the other rules, once.",
         dashboard=_DASHBOARD,
         entry=Entry(
-            means="Alerts compare with recorded constants. One that is missing makes its alerts silent.",
+            means="Alerts compare with recorded constants. One that is missing or there twice makes its alerts silent.",
             confirm=(f"count({at.SERIES})",),
             act=(
                 "See that `rules/thresholds.yaml` is among `rule_files`, and that your changes have kept all names.",

@@ -12,8 +12,8 @@ from .colours import CRITICAL, WARNING
 from .panels import Series, lines, number
 from .queries import resources as ask
 
-_FILE: Final = f"{{{{{File.PATH}}}}}"
-_PROCESS: Final = f"{{{{{Host.PROCESS_NAME}}}}} {{{{{Host.PROCESS_ID}}}}}"
+_FILE: Final = f"{{{{instance}}}} {{{{{File.PATH}}}}}"
+_PROCESS: Final = f"{{{{instance}}}} {{{{{Host.PROCESS_NAME}}}}} {{{{{Host.PROCESS_ID}}}}}"
 _NEARLY_FULL: Final = 0.9
 
 _SUMMARY: Final = Row(

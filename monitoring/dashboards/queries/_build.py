@@ -6,6 +6,7 @@ from typing import Final
 
 from otel_sessions import _semconv as sc
 
+from ...expressions import KNOWN_FOR
 from ...foreign import Prometheus
 from ...promql import label, labels, selector
 
@@ -40,7 +41,10 @@ def grown(series: str, *attributes: str, where: tuple[str, ...] = (JOB,), window
     minute before, for after a standstill of the monitoring everything would seem new.
     """
     chosen = of(series, *where)
-    new = f"({chosen} unless present_over_time({chosen}[10m] offset 1m)) and on () ({_BEFORE})"
+    # The first value it had in that minute: what it grew by since then is in `increase`.
+    new = (
+        f"(min_over_time({chosen}[1m]) unless present_over_time({chosen}[{KNOWN_FOR}] offset 1m)) and on () ({_BEFORE})"
+    )
     return (
         f"sum{_by(*attributes)} ("
         # Both may answer for one series, so they are told apart by a label until they are added up.
@@ -66,8 +70,8 @@ def share(part: str, whole: str) -> str:
 
 
 def quantile(rank: float, bucket: str, *attributes: str, where: tuple[str, ...] = (JOB,), window: str = WINDOW) -> str:
-    """What this share of all observations is at most."""
-    return f"histogram_quantile({rank}, {grown(bucket, 'le', *attributes, where=where, window=window)})"
+    """What this share of all observations is at most; nothing if there were none."""
+    return f"histogram_quantile({rank}, {grown(bucket, 'le', *attributes, where=where, window=window)}) >= 0"
 
 
 def top(expression: str, number: int = 10) -> str:

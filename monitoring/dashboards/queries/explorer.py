@@ -23,5 +23,6 @@ AROUND = (
 RECENT = f'{{ {_IS_SESSION} && span.{sc.TYPE} =~ "$type" && resource.service.name =~ "$service" }} | select({_SHOWN})'
 FAILED = f'{{ {_IS_SESSION} && span.{sc.STATUS} = "error" && resource.service.name =~ "$service" }} | select({_SHOWN})'
 
-LOGS = f'{{service_name=~"$service"}} | {label(sc.SESSION_ID)}="$session_id"'
+# Without an id nothing is shown: an empty one would be that of every record that has none.
+LOGS = f'{{service_name=~"$service"}} | {label(sc.SESSION_ID)}="$session_id" | {label(sc.SESSION_ID)}!=""'
 LOG_COUNTS = f"sum by (detected_level) (count_over_time({LOGS} [$__interval]))"

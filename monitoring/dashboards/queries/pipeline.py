@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from otel_sessions import _semconv as sc
 
+from ...expressions import increase
 from ...foreign import Collector, Prometheus
 from ...promql import label, name
 from ._build import RANGE, WINDOW, grown, of, or_zero
@@ -19,7 +20,8 @@ def _each(series: Iterable[str], *keep: str) -> tuple[str, ...]:
 
 
 def _lost(series: Iterable[str]) -> str:
-    return " + ".join(f"(sum (increase({one}[{RANGE}])) or vector(0))" for one in series)
+    """What several counters grew by in all; they come into being with the first failure."""
+    return " + ".join(f"({increase(one, RANGE, scraped=Collector.JOB)} or vector(0))" for one in series)
 
 
 PROCESSES = f"sum ({of(name(sc.UP))})"

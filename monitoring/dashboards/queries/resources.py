@@ -8,15 +8,16 @@ from ._build import WINDOW, top
 _HOST = 'instance=~"$host"'
 _SIZE = f"{File.SIZE}{{{_HOST}}}"
 _GROWTH = f"app_session:log_growth:ratio10m{{{_HOST}}}"
-_BUSY = f'1 - {Host.CPU}{{{_HOST}, state="idle"}}'
+# As in the alert: a processor that waits for a disk is not busy.
+_BUSY = f'(1 - sum by (instance) ({Host.CPU}{{{_HOST}, state=~"idle|wait"}}))'
 _USED = f'{Host.MEMORY}{{{_HOST}, state="used"}}'
 
 LOG_SIZE = f"sum ({_SIZE})"
 LOG_FILES = f"count ({_SIZE})"
 LOG_GROWTH = f"max ({_GROWTH})"
-LOG_SIZE_BY_FILE = top(f"max by ({File.PATH}) ({_SIZE})")
-LOG_GROWTH_BY_FILE = top(f"max by ({File.PATH}) ({_GROWTH})")
-LOG_WRITTEN = f"time() - max by ({File.PATH}) ({File.WRITTEN}{{{_HOST}}})"
+LOG_SIZE_BY_FILE = top(f"max by (instance, {File.PATH}) ({_SIZE})")
+LOG_GROWTH_BY_FILE = top(f"max by (instance, {File.PATH}) ({_GROWTH})")
+LOG_WRITTEN = f"time() - max by (instance, {File.PATH}) ({File.WRITTEN}{{{_HOST}}})"
 
 CPU = f"max ({_BUSY})"
 CPU_BY_HOST = f"max by (instance) ({_BUSY})"
@@ -27,6 +28,6 @@ DISK = f"max ({Host.FILESYSTEM}{{{_HOST}}})"
 DISK_BY_MOUNT = f"max by (instance, mountpoint) ({Host.FILESYSTEM}{{{_HOST}}})"
 DISK_FREE = f'min by (instance, mountpoint) ({Host.FILESYSTEM_USAGE}{{{_HOST}, state="free"}})'
 
-_PROCESS = f"{Host.PROCESS_NAME}, {Host.PROCESS_ID}"
+_PROCESS = f"instance, {Host.PROCESS_NAME}, {Host.PROCESS_ID}"
 PROCESS_CPU = top(f"sum by ({_PROCESS}) (rate({Host.PROCESS_CPU}{{{_HOST}}}[{WINDOW}]))")
 PROCESS_MEMORY = top(f"sum by ({_PROCESS}) ({Host.PROCESS_MEMORY}{{{_HOST}}})")

@@ -29,7 +29,7 @@ LOGGED_FINDINGS = (
     f' score={{{{.{label(sc.FINDING_SCORE)}}}}} session={{{{.{label(sc.SESSION_ID)}}}}} {{{{__line__}}}}"'
 )
 LOGGED_REFUSALS = (
-    f'{_STREAM} | {label(sc.LIMIT_AMOUNT)}!="" | line_format '
+    f'{_STREAM} | {label(sc.LIMIT_AMOUNT)}!="" | {label(sc.LIMIT_SHADOW)}="" | line_format '
     f'"{{{{.{label(sc.LIMIT_KIND)}}}}} {{{{.{label(sc.LIMIT_NAME)}}}}} used={{{{.{label(sc.LIMIT_USED)}}}}}'
     f' of {{{{.{label(sc.LIMIT_CAPACITY)}}}}} session={{{{.{label(sc.SESSION_ID)}}}}}"'
 )

@@ -11,8 +11,12 @@ from ._build import JOB, RANGE, SESSIONS, WINDOW, grown, of, or_zero, per_minute
 _ENDED = count(sc.DURATION)
 _FAILED = (*SESSIONS, f'{label(sc.STATUS)}="error"')
 _CRASHED = (*SESSIONS, f'{label(sc.END_REASON)}="crashed"')
-# An alert may be about all applications, and has no job then.
-_OURS = 'alertstate="firing", alertname=~"(Session|Telemetry).+", alertname!~".*Watchdog", job=~"$job|"'
+_FIRING = 'alertstate="firing", alertname=~"(Session|Telemetry).+", alertname!~".*Watchdog"'
+# Those of the chosen applications, and of what all of them need: the machine and the telemetry have jobs of their own.
+_OURS = (
+    f'{Prometheus.ALERTS}{{{_FIRING}, job=~"$job|"}} or '
+    f'{Prometheus.ALERTS}{{{_FIRING}, component=~"telemetry|resources"}}'
+)
 
 # Of a shared store one process reports what all hold, and the others 0; of stores in memory each reports its own. So
 # the sum is right for either.
@@ -35,8 +39,8 @@ DURATION_P95_BY_TYPE = quantile(0.95, bucket(sc.DURATION), sc.TYPE, where=SESSIO
 DURATIONS = grown(bucket(sc.DURATION), "le", where=SESSIONS, window=WINDOW)
 RESPONSE_P95 = quantile(0.95, bucket(sc.TURN_DURATION), where=SESSIONS, window=RANGE)
 
-FIRING = or_zero(f"count ({Prometheus.ALERTS}{{{_OURS}}})")
-ALERTS = f"max by (alertname, severity, component, job) ({Prometheus.ALERTS}{{{_OURS}}})"
+FIRING = or_zero(f"count ({_OURS})")
+ALERTS = f"max by (alertname, severity, component, job) ({_OURS})"
 ALERTS_EXPLAINED = (
     "label_join(label_join(label_join("
     f'{ALERTS}, "runbook", "", "alertname"), "threshold", "/", "alertname", "severity"),'
