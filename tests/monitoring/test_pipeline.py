@@ -64,6 +64,9 @@ BOARDS: Final = committed()
 
 T = TypeVar("T")
 
+# All of it has to start, and to have sent everything once.
+pytestmark = pytest.mark.timeout(400)
+
 
 def left(find: Callable[[], T], *, seconds: float = 30) -> T:
     """What is found to be missing, after some scrapes and evaluations if need be."""
