@@ -27,7 +27,7 @@ _SUMMARY: Final = Row(
             "95 % of the turns in the time shown were answered within this.",
             ask.RESPONSE_P95,
             "s",
-            [(thresholds.RESPONSE_P95, WARNING), (thresholds.RESPONSE_MEAN, CRITICAL)],
+            [(thresholds.RESPONSE_P95, WARNING)],
             none="no turns",
         ),
         number(
@@ -63,11 +63,14 @@ _RESPONSE: Final = Row(
         ),
         lines(
             "Response time",
-            "Half of the turns, 95 % and 99 % of them are answered within this.",
+            "Half of the turns, 95 % and 99 % of them are answered within this; their mean, and the slowest one. The "
+            "lines are those of p95, of the mean, and of the slowest.",
             [
                 Series(ask.P50, "p50"),
                 Series(ask.P95, "p95"),
                 Series(ask.P99, "p99"),
+                Series(ask.MEAN, "mean"),
+                Series(ask.SLOWEST, "slowest"),
             ],
             "s",
             thresholds=[

@@ -55,7 +55,7 @@ _HEALTH: Final = Row(
             "95 % of the turns in the time shown were answered within this.",
             ask.RESPONSE_P95,
             "s",
-            [(thresholds.RESPONSE_P95, WARNING), (thresholds.RESPONSE_MEAN, CRITICAL)],
+            [(thresholds.RESPONSE_P95, WARNING)],
             none="no turns",
             link=to("app-session-conversations"),
         ),

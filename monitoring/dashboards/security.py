@@ -24,7 +24,7 @@ _SUMMARY: Final = Row(
     panels=[
         number(
             "Findings",
-            "Suspicious activity found in the time shown.",
+            "Suspicious activity found in ten minutes: the most in the time shown.",
             ask.FINDINGS,
             "short",
             [(1, WARNING), (thresholds.FINDINGS, CRITICAL)],
@@ -40,7 +40,7 @@ _SUMMARY: Final = Row(
         ),
         number(
             "Refused requests",
-            "Requests in the time shown that were refused as unauthenticated (401) or forbidden (403).",
+            "Requests refused as unauthenticated (401) or forbidden (403) in ten minutes: the most in the time shown.",
             ask.FAILURES,
             "short",
             [(thresholds.ACCESS_FAILURES, WARNING)],
@@ -58,6 +58,7 @@ _FOUND: Final = Row(
             [Series(ask.FINDINGS_BY_KIND, _KIND)],
             "short",
             thresholds=[(thresholds.FINDINGS, CRITICAL)],
+            stacked=True,
         ),
         lines(
             "Findings by severity",
@@ -84,6 +85,7 @@ _REFUSED: Final = Row(
             [Series(ask.FAILURES_BY_REASON, f"{{{{{label(sc.ACCESS_FAILURE_REASON)}}}}}")],
             "short",
             thresholds=[(thresholds.ACCESS_FAILURES, WARNING)],
+            stacked=True,
         ),
         lines(
             "Refused requests by session type",
@@ -91,6 +93,7 @@ _REFUSED: Final = Row(
             [Series(ask.FAILURES_BY_TYPE, f"{{{{{label(sc.TYPE)}}}}}", exemplars=True)],
             "short",
             thresholds=[(thresholds.ACCESS_FAILURES, WARNING)],
+            stacked=True,
         ),
     ],
 )

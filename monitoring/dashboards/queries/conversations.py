@@ -17,7 +17,9 @@ _WHOLE = (*SESSIONS, f'{label(sc.GEN_AI_TOKEN_TYPE)}=~"input|output"')
 RESPONSE_P95 = quantile(0.95, _BUCKET, where=SESSIONS, window=RANGE)
 RESPONSE_MEAN = f"{grown(total(sc.TURN_DURATION), where=SESSIONS)} / ({grown(_TURNS, where=SESSIONS)} > 0)"
 RESPONSES = grown(_BUCKET, "le", where=SESSIONS, window=WINDOW)
-P50, P95, P99 = (f"histogram_quantile({rank}, {_RECENT})" for rank in (0.5, 0.95, 0.99))
+P50, P95, P99 = (f"histogram_quantile({rank}, {_RECENT}) >= 0" for rank in (0.5, 0.95, 0.99))
+MEAN = f"max ({of('app_session:turn_duration_seconds:mean_5m', *SESSIONS)})"
+SLOWEST = f"max ({of('app_session:turn_duration_seconds:max_5m', *SESSIONS)})"
 P95_BY_MODEL = quantile(0.95, _BUCKET, sc.GEN_AI_REQUEST_MODEL, where=_MODEL)
 
 TURNS = f"sum ({of('app_session:turns:increase5m', *SESSIONS)}) / 5"

@@ -5,15 +5,16 @@ from __future__ import annotations
 from otel_sessions import _semconv as sc
 
 from ...promql import label, name
-from ._build import ALERT_WINDOW, JOB, SESSIONS, grown, of, or_zero, top
+from ._build import ALERT_WINDOW, JOB, RANGE, SESSIONS, grown, of, or_zero, top
 
 _FINDINGS = name(sc.FINDINGS)
 _FAILURES = name(sc.ACCESS_FAILURES)
 
-FINDINGS = or_zero(grown(_FINDINGS))
+# What the alerts compare: the worst ten minutes of one application.
+FINDINGS = or_zero(f"max (max_over_time((sum by (job) ({of('app_session:findings:increase10m')}))[{RANGE}:1m]))")
 _SEVERE = (JOB, f'{label(sc.FINDING_SEVERITY)}="error"')
 FINDINGS_SEVERE = or_zero(grown(_FINDINGS, where=_SEVERE))
-FAILURES = or_zero(grown(_FAILURES, where=SESSIONS))
+FAILURES = or_zero(f"max (max_over_time((sum by (job) ({of('app_session:access_failures:increase10m')}))[{RANGE}:1m]))")
 
 FINDINGS_BY_KIND = f"sum by ({label(sc.FINDING_KIND)}) ({of('app_session:findings:increase10m')})"
 FINDINGS_BY_SEVERITY = grown(_FINDINGS, sc.FINDING_SEVERITY, window=ALERT_WINDOW)
