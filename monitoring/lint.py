@@ -37,10 +37,12 @@ _OWN: Final = frozenset(promql.SERIES) | {
 _MATCHERS: Final = (
     # What is selected, and by what: the rest has neither an application nor a machine.
     (lambda name: name in _OWN, 'job=~"$job"'),
-    (lambda name: name == foreign.Prometheus.ALERTS, 'job=~"$job|"'),
     (lambda name: name.startswith(("system_", "process_", "file_", "app_session:log_")), 'instance=~"$host"'),
     (lambda name: name.startswith("app_session:") and name != thresholds.SERIES, 'job=~"$job"'),
 )
+
+_ALERTS_OF: Final = ('job=~"$job|"', 'component=~"telemetry|resources"')
+"""Alerts are those of an application, or of what all of them need."""
 
 _ATTRIBUTES: Final = frozenset(value for value in vars(sc).values() if isinstance(value, str))
 _LABELS: Final = frozenset(map(promql.label, _ATTRIBUTES))
@@ -199,6 +201,8 @@ def _jobs(dashboard: Json) -> Iterator[str]:
             wanted = next((matcher for is_one, matcher in _MATCHERS if is_one(each.name)), "")
             if wanted and wanted not in each.matchers:
                 yield f"{target.panel!r} asks for {each.name} without {wanted}"
+            elif each.name == foreign.Prometheus.ALERTS and not any(one in each.matchers for one in _ALERTS_OF):
+                yield f"{target.panel!r} asks for {each.name} without one of {', '.join(_ALERTS_OF)}"
 
 
 def _thresholds(dashboard: Json) -> Iterator[str]:

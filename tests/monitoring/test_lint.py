@@ -73,7 +73,7 @@ FAULTS: list[tuple[str, str, Callable[[Board], None]]] = [
     ("windows", "increase over [1h]", _ask(f'increase({_STARTS}{{job=~"$job"}}[1h])')),
     ("jobs", f"{_STARTS} without job", _ask(f"rate({_STARTS}[$__range])")),
     ("jobs", f"{_STARTS} without job", _ask(f'rate({_STARTS}{{job="shop"}}[$__range])')),
-    ("jobs", "ALERTS without job", _ask("count (ALERTS)")),
+    ("jobs", "ALERTS without one of job", _ask("count (ALERTS)")),
     ("jobs", "system_memory_utilization_ratio without instance", _ask("max (system_memory_utilization_ratio)")),
     ("jobs", "app_session:starts:increase5m without job", _ask("app_session:starts:increase5m")),
     ("thresholds", 'draws name="error"', _ask('app_session:threshold{name="error"}')),

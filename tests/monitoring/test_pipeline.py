@@ -45,9 +45,10 @@ FAULTS_OF_THE_MACHINE: Final[Mapping[str, str]] = {
     "SessionHostCpuHigh": "ten minutes of busy processors",
     "SessionTelemetryMissing": "an application that is gone for minutes: test_alerting",
     "TelemetryCollectorDown": "a collector that is gone",
+    "TelemetryCollectorsDown": "all of them gone",
     "TelemetryRulesFailing": "rules that cannot be evaluated",
     "TelemetryThresholdsMissing": "thresholds that are not loaded",
-    "TelemetryRefused": "a collector without memory: test_collector",
+    "TelemetryRefused": "a collector without memory: test_collector_overload",
     "SessionCreationAnomalous": "a day of history of its own bands",
     "SessionResponseAnomalous": "the same",
 }
@@ -56,6 +57,7 @@ FAULTS_OF_THE_MACHINE: Final[Mapping[str, str]] = {
 TAKES_LONGER: Final[Mapping[str, str]] = {
     "SessionEngagementLow": "sessions that have been idle for long have to end first",
     "SessionLeasesSaturated": "a share of the decisions of ten minutes",
+    "SessionStoreFailing": "a share of the calls of five minutes, and they fail for moments",
     "SessionStorePendingHigh": "a store that is away for minutes",
 }
 """Alerts that the demo's faults make, in more time than a test has."""

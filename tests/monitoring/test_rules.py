@@ -19,7 +19,9 @@ from .rule_cases import CASES, Fired
 
 VERSIONS: Final = {2: "PROMTOOL", 3: "PROMTOOL3"}
 
-_MISSING: Final = Fired("error", {}, "true", "is there", "There is no app_session:threshold of the name ")
+_MISSING: Final = Fired(
+    "error", {}, "true", "is there once", "There is not exactly one app_session:threshold of the name "
+)
 
 
 def promtool(major: int, *arguments: str) -> str:

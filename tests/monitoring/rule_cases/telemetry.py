@@ -7,7 +7,8 @@ from typing import Final
 from .given import COLLECTOR, COLLECTORS, LIBRARY_UP, OF_TEMPO, OWN_UP, SHOP, TEMPO
 from .model import Case, Fired
 
-_WAITING: Final = "Items that otlp_grpc/tempo of collector:8888 has waiting and does not send, or that were refused."
+_WAITING: Final = "Items that otlp_grpc/tempo of collector:8888 has waiting and does not send."
+_LOST: Final = "Items that otlp_grpc/tempo of collector:8888 lost in the last five minutes."
 
 CASES: Final = (
     Case(
@@ -41,11 +42,27 @@ CASES: Final = (
         ),
     ),
     Case(
+        "TelemetryCollectorsDown",
+        {'up{job="app-sessions", instance="collector:9464"}': "1x10 0x90"},
+        "12m",
+        "13m",
+        (
+            Fired(
+                "critical",
+                {"job": "app-sessions"},
+                "true",
+                "one of them can be scraped",
+                "Prometheus reaches none of the collectors, or has none to scrape as the job that rules ask for.",
+            ),
+        ),
+    ),
+    Case(
         "TelemetryExportFailing",
-        {**OWN_UP, f"otelcol_exporter_send_failed_spans_total{{{TEMPO}}}": "_x19 40+40x90"},
-        "23m",
-        "24m",
-        (Fired("error", OF_TEMPO, "200 records", "none is refused, and what waits is sent", _WAITING),),
+        # Once, and never again.
+        {**OWN_UP, f"otelcol_exporter_send_failed_spans_total{{{TEMPO}}}": "_x19 40x90"},
+        "18m",
+        "19m",
+        (Fired("critical", OF_TEMPO, "40 records", "none is lost", _LOST),),
     ),
     Case(
         "TelemetryExportFailing",
@@ -56,22 +73,14 @@ CASES: Final = (
         },
         "4m",
         "5m",
-        (Fired("error", OF_TEMPO, "50 records", "none is refused, and what waits is sent", _WAITING),),
+        (Fired("error", OF_TEMPO, "50 records", "what waits is sent", _WAITING),),
     ),
     Case(
         "TelemetryExportFailing",
         {**OWN_UP, f"otelcol_exporter_enqueue_failed_spans_total{{{TEMPO}}}": "_x19 7x90"},
         "18m",
         "19m",
-        (
-            Fired(
-                "critical",
-                OF_TEMPO,
-                "7 records",
-                "none is lost",
-                "Items that otlp_grpc/tempo of collector:8888 could not queue in the last five minutes, and lost.",
-            ),
-        ),
+        (Fired("critical", OF_TEMPO, "7 records", "none is lost", _LOST),),
     ),
     Case(
         "TelemetryQueueFilling",
@@ -93,9 +102,12 @@ CASES: Final = (
     ),
     Case(
         "TelemetryRefused",
-        {f'otelcol_receiver_refused_spans_total{{{COLLECTORS}, receiver="otlp", transport="grpc"}}': "0+10x90"},
-        "5m",
-        "6m",
+        {
+            **OWN_UP,
+            f'otelcol_receiver_refused_spans_total{{{COLLECTORS}, receiver="otlp", transport="grpc"}}': "_x19 50x90",
+        },
+        "18m",
+        "19m",
         (
             Fired(
                 "warning",
