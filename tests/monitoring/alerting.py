@@ -43,6 +43,17 @@ def quicker_rules(groups: dict[str, Any]) -> dict[str, Any]:
     return groups
 
 
+def quicker_alertmanager(webhooks: str) -> dict[str, Any]:
+    """The configuration of Alertmanager with shorter waiting times, and webhooks at this address."""
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "prometheus/alertmanager.yaml").read_text(encoding="utf-8"))
+    for route in (loaded["route"], *loaded["route"]["routes"]):
+        route.update({key: _whole(route[key]) for key in route if key.endswith(("_wait", "_interval"))})
+    for receiver in loaded["receivers"]:
+        for webhook in receiver["webhook_configs"]:
+            webhook["url"] = f"{webhooks}/{receiver['name']}"
+    return loaded
+
+
 class Scraped:
     """An application's series, as a collector would show them."""
 
@@ -161,7 +172,7 @@ class Alerting:
         command = [need(variable), *arguments, f"--web.listen-address={address}", "--log.level=warn"]
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._directory)
         try:
-            until(lambda: process.poll() is not None or _is_ready(address), f"{variable} to be ready")
+            until(lambda: process.poll() is not None or is_ready(address), f"{variable} to be ready")
             assert process.poll() is None, Path(log.name).read_text(encoding="utf-8")
             yield
         finally:
@@ -181,13 +192,7 @@ class Alerting:
             {"static_configs": [{"targets": [f"127.0.0.1:{self._alertmanager_port}"]}]}
         ]
         self._dump("prometheus.yaml", prometheus)
-        alertmanager = yaml.safe_load((ROOT / "prometheus/alertmanager.yaml").read_text(encoding="utf-8"))
-        for route in (alertmanager["route"], *alertmanager["route"]["routes"]):
-            route.update({key: _whole(route[key]) for key in route if key.endswith(("_wait", "_interval"))})
-        for receiver in alertmanager["receivers"]:
-            for webhook in receiver["webhook_configs"]:
-                webhook["url"] = f"http://127.0.0.1:{self._told_port}/{receiver['name']}"
-        self._dump("alertmanager.yaml", alertmanager)
+        self._dump("alertmanager.yaml", quicker_alertmanager(f"http://127.0.0.1:{self._told_port}"))
 
     def _dump(self, name: str, content: Any) -> None:
         (self._directory / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
@@ -203,7 +208,8 @@ def _get(url: str) -> Any:
         return json.loads(answer.read())
 
 
-def _is_ready(address: str) -> bool:
+def is_ready(address: str) -> bool:
+    """Whether Prometheus or Alertmanager answers there."""
     try:
         with urllib.request.urlopen(f"http://{address}/-/ready", timeout=2) as answer:
             return bool(answer.status == 200)

@@ -21,6 +21,14 @@ from opentelemetry.proto.common.v1.common_pb2 import (
     KeyValue,
     KeyValueList,
 )
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    Gauge,
+    Metric,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+)
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
@@ -123,3 +131,18 @@ def traces(spans: Iterable[Span]) -> ExportTraceServiceRequest:
     """One request with these spans."""
     scoped = ScopeSpans(scope=InstrumentationScope(name="tests"), spans=spans)
     return ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=resource(), scope_spans=[scoped])])
+
+
+def logs(*bodies: str) -> ExportLogsServiceRequest:
+    """One request with a log record for each body."""
+    records = [LogRecord(time_unix_nano=time.time_ns(), body=value(body)) for body in bodies]
+    return ExportLogsServiceRequest(
+        resource_logs=[ResourceLogs(resource=resource(), scope_logs=[ScopeLogs(log_records=records)])]
+    )
+
+
+def gauge(name: str, reading: float) -> ExportMetricsServiceRequest:
+    """One request with a metric that has one point."""
+    point = NumberDataPoint(time_unix_nano=time.time_ns(), as_double=reading)
+    scoped = ScopeMetrics(metrics=[Metric(name=name, gauge=Gauge(data_points=[point]))])
+    return ExportMetricsServiceRequest(resource_metrics=[ResourceMetrics(resource=resource(), scope_metrics=[scoped])])

@@ -1,8 +1,11 @@
 """All of it at work: the demo's traffic, collectors, Prometheus of two generations, and a past.
 
 Two programs make traffic: one as it should be but for what its users do, and one with slow answers, idle users and a
-failing store. Each has a collector of its own. The first one's backends are a third collector; the second one's are
-away, so that its queue fills. Both are scraped.
+failing store. Each has a collector of its own. The first one's backends are a third collector. Of the second one's, one
+is away, so that its queue fills, and one refuses for good. A collector without memory refuses what it is sent. All but
+the backend are scraped.
+
+A third Prometheus has thresholds that a healthy machine is beyond, and shares of long times begin at.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from monitoring import foreign
 from monitoring.promql import SERIES
 
 from ..redis_server import free_port, until
+from . import otlp
 from .binaries import need
 from .collector import Collector
 from .prometheus_server import PrometheusServer
@@ -38,13 +43,35 @@ _REMEMBERED: Final = (
 )
 _DAY: Final = 86_400
 
-_SMALL_QUEUE: Final = (
-    "{exporters: {otlp_http/backend: {sending_queue: {queue_size: 100, batch: {min_size: 50, max_size: 50}}}}}"
-)
+# A small queue, and a second backend that answers everything with 404.
+_TROUBLE: Final = """
+{{exporters: {{
+   otlp_http/backend: {{sending_queue: {{queue_size: 100, batch: {{min_size: 50, max_size: 50}}}}}},
+   otlp_http/mistaken: {{endpoint: {backend}/not-here}}}},
+ service: {{pipelines: {{
+   traces/out: {{exporters: [otlp_http/backend, otlp_http/mistaken]}},
+   logs/out: {{exporters: [otlp_http/backend, otlp_http/mistaken]}}}}}}}}
+"""
+
+# What a collector needs for itself is more.
+_NO_MEMORY: Final = {"MEMORY_LIMIT_MIB": "2", "MEMORY_SPIKE_MIB": "1"}
+
+# Those of the machine, and of what takes more minutes than a test has.
+SENSITIVE: Final = {
+    "cpu_ratio": 0,
+    "memory_ratio": 0,
+    "engagement_ratio": 1.1,
+    "lease_ratio": 0,
+    "store_failure_ratio": 0,
+    "store_pending": 0,
+}
 
 
 class Pipeline:
-    """From the applications to Prometheus. `servers` are two Prometheus, the newer one first."""
+    """From the applications to Prometheus.
+
+    `servers` are two Prometheus, the newer one first; `sensitive` is a third, with other thresholds.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -58,10 +85,13 @@ class Pipeline:
             LOKI_ENDPOINT=self.backend.endpoint,
             LOG_FILES=f"{self.logs}/*.log",
         )
+        away = f"http://127.0.0.1:{free_port()}"
         self.troubled = Collector(
-            directory=directory / "troubled", extra=_SMALL_QUEUE, OTLP_BACKEND=f"http://127.0.0.1:{free_port()}"
+            directory=directory / "troubled", extra=_TROUBLE.format(backend=self.backend.endpoint), OTLP_BACKEND=away
         )
+        self.overloaded = Collector(directory=directory / "overloaded", OTLP_BACKEND=away, **_NO_MEMORY)
         self.servers = [self._server(program) for program in ("PROMETHEUS3", "PROMETHEUS")]
+        self.sensitive = self._server("PROMETHEUS3", **SENSITIVE)
 
     @property
     def newest(self) -> PrometheusServer:
@@ -70,13 +100,13 @@ class Pipeline:
 
     def run(self, held: ExitStack) -> None:
         """Start everything, wait until every series has arrived, and give Prometheus a past."""
-        for collector in (self.backend, self.collector, self.troubled):
+        for collector in (self.backend, self.collector, self.troubled, self.overloaded):
             held.enter_context(collector)
         self._traffic(held, "shop", self.collector, "--speed=30", *_faults(*_USERS_FAULTS))
         self._traffic(held, "troubled", self.troubled, "--speed=30", *_faults("slow", "idle", "store"))
-        for server in self.servers:
+        for server in (*self.servers, self.sensitive):
             held.enter_context(server)
-        until(lambda: not self.missing(SERIES), seconds=150)
+        until(lambda: self._refused() and not self.missing(SERIES | foreign.SERIES), seconds=150)
         # Rules that are made of other rules, and what is counted in a window, take a few scrapes more.
         until(lambda: not self.missing(_REMEMBERED), seconds=30)
         for server in self.servers:
@@ -87,15 +117,21 @@ class Pipeline:
         held = set.intersection(*(server.names() for server in self.servers))
         return set(names) - held
 
-    def _server(self, program: str) -> PrometheusServer:
-        collectors = (self.collector, self.troubled)
+    def _refused(self) -> bool:
+        """Send the one without memory something of each kind; whether it took none of it."""
+        requests = (otlp.traces([otlp.session_span()]), otlp.logs("a line"), otlp.gauge("a.gauge", 1))
+        return {otlp.send(self.overloaded.endpoint, request) for request in requests} == {503}
+
+    def _server(self, program: str, **thresholds: float) -> PrometheusServer:
+        collectors = (self.collector, self.troubled, self.overloaded)
         return PrometheusServer(
-            self.directory / program.lower(),
+            self.directory / (program.lower() + "-sensitive" * bool(thresholds)),
             {
                 "app-sessions": [f"127.0.0.1:{each.ports['PROMETHEUS_ENDPOINT']}" for each in collectors],
                 "otel-collector": [f"127.0.0.1:{each.ports['TELEMETRY']}" for each in collectors],
             },
             program=program,
+            thresholds=thresholds,
             scrape_interval="2s",
             scrape_timeout="2s",
             evaluation_interval="2s",
@@ -145,14 +181,14 @@ def _faults(*names: str) -> list[str]:
 
 
 def _days_before(series: Iterable[dict[str, Any]], now: float) -> Iterator[str]:
-    """A day and a week ago, for two hours and a half each: much more of every other series, little of the rest.
+    """A week ago, and the last day but for its last hour: much more of every other series, little of the rest.
 
-    So that there is a drop and a spike, and something that is slower than it was.
+    So that there is a drop and a spike, and something that is slower, or more, than it was.
     """
     for number, each in enumerate(series):
         was = float(each["value"][1]) * (100 if number % 2 else 0.1) or 1
-        for day in (7, 1):
-            for minute in range(-120, 30):
+        for day, until_minute in ((7, 30), (1, 23 * 60)):
+            for minute in range(-120, until_minute):
                 yield _sample(each["metric"], was, now - day * _DAY + minute * 60)
 
 

@@ -31,6 +31,9 @@ class PrometheusServer:
         targets: what takes the place of the targets in the file, by job; jobs without one are left out.
         alertmanager: the address of one, without which alerts go nowhere.
         program: the variable that names the program.
+        rules: the files of rules that are loaded, by name; all of the configuration's if not said. A path that is
+            absolute is another one.
+        thresholds: what takes the place of thresholds, by name, as a deployment would change them.
         settings: of the `global` section.
     """
 
@@ -41,10 +44,14 @@ class PrometheusServer:
         *,
         alertmanager: str | None = None,
         program: str = "PROMETHEUS3",
+        rules: Sequence[str] = (),
+        thresholds: Mapping[str, float] | None = None,
         **settings: str,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self._rules = rules
+        self._thresholds = thresholds or {}
         self.port = free_port()
         self.program = need(program)
         (directory / "prometheus.yaml").write_text(yaml.safe_dump(self._configuration(targets, alertmanager, settings)))
@@ -126,7 +133,7 @@ class PrometheusServer:
     ) -> dict[str, Any]:
         loaded: dict[str, Any] = yaml.safe_load(CONFIGURATION.read_text())
         loaded["global"] |= settings
-        loaded["rule_files"] = [str(CONFIGURATION.parent / path) for path in loaded["rule_files"]]
+        loaded["rule_files"] = [self._rule_file(path) for path in self._rules or loaded["rule_files"]]
         loaded["alerting"] = {
             "alertmanagers": [{"static_configs": [{"targets": [alertmanager] if alertmanager else []}]}]
         }
@@ -137,6 +144,19 @@ class PrometheusServer:
             if job["job_name"] in own
         ]
         return loaded
+
+    def _rule_file(self, path: str) -> str:
+        file = CONFIGURATION.parent / path
+        if file.name != "thresholds.yaml" or not self._thresholds:
+            return str(file)
+        loaded: dict[str, Any] = yaml.safe_load(file.read_text())
+        left = dict(self._thresholds)
+        for rule in loaded["groups"][0]["rules"]:
+            rule["expr"] = str(left.pop(rule["labels"]["name"], rule["expr"]))
+        assert not left, f"there are no such thresholds: {left}"
+        changed = self.directory / file.name
+        changed.write_text(yaml.safe_dump(loaded))
+        return str(changed)
 
     def _settled(self) -> bool:
         assert self.process is not None

@@ -13,11 +13,12 @@ from monitoring.dashboards.targets import Target, annotation_targets, interpolat
 from monitoring.promql import SERIES, bucket
 from monitoring.recordings import GROUPS
 from monitoring.selectors import Selector, selectors
+from monitoring.thresholds import Threshold
 
 from otel_sessions import _semconv as sc
 
 from .boards import committed
-from .pipeline import Pipeline
+from .pipeline import SENSITIVE, Pipeline
 from .prometheus_server import PrometheusServer
 
 VARIABLES: Final[Mapping[str, str]] = {
@@ -31,36 +32,19 @@ VARIABLES: Final[Mapping[str, str]] = {
 }
 """As Grafana would fill them in for a Prometheus that scrapes every two seconds."""
 
-NEVER_HERE: Final[Mapping[str, str]] = {
-    "otelcol_exporter_send_failed_spans_total": "a backend that refuses for good; one that is away is asked again",
-    "otelcol_exporter_send_failed_log_records_total": "the same",
-    "otelcol_receiver_refused_spans_total": "",
-    "otelcol_receiver_refused_log_records_total": "",
-    "otelcol_receiver_refused_metric_points_total": "",
+ELSEWHERE: Final[Mapping[str, str]] = {
+    "SessionTelemetryMissing": "test_alerting",
+    "TelemetryCollectorsDown": "test_broken",
+    "TelemetryCollectorDown": "test_broken",
+    "TelemetryRulesFailing": "test_broken",
+    "TelemetryThresholdsMissing": "test_broken",
 }
-"""Series that no fault of the demo makes, and what would."""
+"""Alerts on applications, collectors and rules that are not there, and the tests in which they are not."""
 
-FAULTS_OF_THE_MACHINE: Final[Mapping[str, str]] = {
-    "SessionHostMemoryHigh": "a machine whose memory is full",
-    "SessionHostCpuHigh": "ten minutes of busy processors",
-    "SessionTelemetryMissing": "an application that is gone for minutes: test_alerting",
-    "TelemetryCollectorDown": "a collector that is gone",
-    "TelemetryCollectorsDown": "all of them gone",
-    "TelemetryRulesFailing": "rules that cannot be evaluated",
-    "TelemetryThresholdsMissing": "thresholds that are not loaded",
-    "TelemetryRefused": "a collector without memory: test_collector_overload",
-    "SessionCreationAnomalous": "a day of history of its own bands",
-    "SessionResponseAnomalous": "the same",
+SENSITIVE_ALERTS: Final = {
+    alert.name for alert in EVERY if isinstance(alert.threshold, Threshold) and alert.threshold.name in SENSITIVE
 }
-"""Alerts that the demo's faults do not make; promtool has each of them fire in test_rules."""
-
-TAKES_LONGER: Final[Mapping[str, str]] = {
-    "SessionEngagementLow": "sessions that have been idle for long have to end first",
-    "SessionLeasesSaturated": "a share of the decisions of ten minutes",
-    "SessionStoreFailing": "a share of the calls of five minutes, and they fail for moments",
-    "SessionStorePendingHigh": "a store that is away for minutes",
-}
-"""Alerts that the demo's faults make, in more time than a test has."""
+"""Alerts on what a machine that is well, or a test of minutes, does not reach."""
 
 BOARDS: Final = committed()
 
@@ -108,7 +92,7 @@ class TestDashboards:
     @pytest.mark.parametrize("board", sorted(BOARDS))
     def test_panels(self, server: PrometheusServer, board: str) -> None:
         """Every query that a dashboard makes of Prometheus returns data."""
-        asked = [each for each in _of_prometheus(BOARDS[board]) if not _is_never_here(each)]
+        asked = list(_of_prometheus(BOARDS[board]))
         assert left(lambda: [(each.panel, each.expression) for each in asked if not _shows(server, each)]) == []
 
 
@@ -129,23 +113,23 @@ class TestRules:
 
     def test_alerts_ask_for_what_there_is(self, server: PrometheusServer) -> None:
         """Each series that an alert asks for exists, with the labels by which it asks."""
-        asked = {(alert.name, each) for alert in EVERY for each in selectors(alert.expr) if each.name not in NEVER_HERE}
+        asked = {(alert.name, each) for alert in EVERY for each in selectors(alert.expr)}
         assert left(lambda: [(name, each) for name, each in sorted(asked) if not _exists(server, each)]) == []
 
     def test_faults_are_noticed(self, server: PrometheusServer) -> None:
-        """The faults of the demo make the alerts that they are there for."""
-        expected = {alert.name for alert in EVERY} - FAULTS_OF_THE_MACHINE.keys() - TAKES_LONGER.keys()
+        """Faults of the demo, of backends and of collectors make the alerts that they are there for."""
+        expected = {alert.name for alert in EVERY} - ELSEWHERE.keys() - SENSITIVE_ALERTS
         assert left(lambda: expected - set(_noticed(server)), seconds=90) == set()
+
+    def test_changed_thresholds_are_what_is_compared_with(self, pipeline: Pipeline) -> None:
+        """With the thresholds of `SENSITIVE`, changed in their file, a machine that is well makes these alerts."""
+        assert left(lambda: SENSITIVE_ALERTS - set(_noticed(pipeline.sensitive)), seconds=60) == set()
 
 
 def _of_prometheus(board: Mapping[str, Any]) -> Iterator[Target]:
     for target in (*targets(board), *annotation_targets(board)):
         if target.kind == "prometheus":
             yield target
-
-
-def _is_never_here(target: Target) -> bool:
-    return any(each.name in NEVER_HERE for each in selectors(interpolate(target.expression)))
 
 
 def _shows(server: PrometheusServer, target: Target) -> bool:

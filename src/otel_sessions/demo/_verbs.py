@@ -7,14 +7,16 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
+from ._alerts import main as alerts
 from ._run import main
 from .traffic import main as traffic
 from .traffic import worker
 
-_USAGE = """usage: python -m otel_sessions.demo [traffic]
+_USAGE = """usage: python -m otel_sessions.demo [traffic | alerts]
 
 Without a verb: four programs run, and what they send over OTLP is decoded, shown and checked.
-traffic: an application with users, conversations and jobs runs until it is stopped; see traffic --help."""
+traffic: an application with users, conversations and jobs runs until it is stopped; see traffic --help.
+alerts: a webhook for Alertmanager prints what it is told until it is stopped; see alerts --help."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -25,6 +27,8 @@ def run(arguments: Sequence[str]) -> int:
     verb, *options = arguments
     if verb == "traffic":
         return traffic(options)
+    if verb == "alerts":
+        return alerts(options)
     if verb == "worker":
         return worker(options)
     if verb in {"-h", "--help"}:
