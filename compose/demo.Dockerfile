@@ -14,4 +14,5 @@ RUN pip install --no-cache-dir "$PACKAGE" uvicorn opentelemetry-instrumentation-
 USER demo
 WORKDIR /home/demo
 # SIGTERM makes it export what it holds, and end.
-ENTRYPOINT ["python", "-m", "otel_sessions.demo", "traffic"]
+ENTRYPOINT ["python", "-m", "otel_sessions.demo"]
+CMD ["traffic"]

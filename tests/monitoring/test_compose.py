@@ -189,10 +189,21 @@ class TestNames:
         read = set(re.findall(r"\$\{env:(\w+)", "".join(file.read_text(encoding="utf-8") for file in files)))
         assert set(service.told["environment"]) <= read
 
+    def test_alertmanager_reaches_the_webhook(self) -> None:
+        """The receivers' addresses are of the container that Alertmanager shares its network with, and of its port."""
+        told = yaml.safe_load((ROOT / "prometheus" / "alertmanager.yaml").read_text(encoding="utf-8"))
+        addresses = {
+            urlsplit(webhook["url"]).netloc for receiver in told["receivers"] for webhook in receiver["webhook_configs"]
+        }
+        webhook = compose("compose.yaml")["services"]["webhook"]
+        assert webhook["network_mode"] == "service:alertmanager"
+        assert {"localhost:9099"} == addresses
+        assert "http://127.0.0.1:9099/" in webhook["healthcheck"]["test"][-1]
+
     def test_the_demo_is_told_what_it_understands(self) -> None:
         """The command of the demo is one that it accepts."""
         for service in SERVICES:
-            if service.name == "demo":
+            if service.name in {"demo", "webhook"}:
                 words = service.told["command"].replace("${DEMO_ARGS:-}", "").split()
-                command = [sys.executable, "-m", "otel_sessions.demo", "traffic", *words, "--help"]
+                command = [sys.executable, "-m", "otel_sessions.demo", *words, "--help"]
                 assert subprocess.run(command, check=False, capture_output=True).returncode == 0
