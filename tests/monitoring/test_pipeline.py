@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeVar
@@ -17,6 +18,7 @@ from monitoring.thresholds import Threshold
 
 from otel_sessions import _semconv as sc
 
+from .binaries import ROOT
 from .boards import committed
 from .pipeline import SENSITIVE, Pipeline
 from .prometheus_server import PrometheusServer
@@ -47,6 +49,7 @@ SENSITIVE_ALERTS: Final = {
 """Alerts on what a machine that is well, or a test of minutes, does not reach."""
 
 BOARDS: Final = committed()
+README: Final = ROOT / "grafana" / "README.md"
 
 T = TypeVar("T")
 
@@ -94,6 +97,13 @@ class TestDashboards:
         """Every query that a dashboard makes of Prometheus returns data."""
         asked = list(_of_prometheus(BOARDS[board]))
         assert left(lambda: [(each.panel, each.expression) for each in asked if not _shows(server, each)]) == []
+
+    def test_documented_queries(self, server: PrometheusServer) -> None:
+        """What the page on dashboards of one's own says can be asked."""
+        section = README.read_text(encoding="utf-8").partition("## Dashboards of your own")[2].partition("\n## ")[0]
+        asked = re.findall(r"^\| [^|]+ \| `(.+)` \|$", section, re.MULTILINE)
+        assert len(asked) == 5
+        assert left(lambda: [each for each in asked if not server.query(interpolate(each, VARIABLES))]) == []
 
 
 class TestRules:
