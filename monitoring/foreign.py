@@ -86,7 +86,10 @@ class Prometheus:
     RULE_DURATION: Final = "prometheus_rule_group_last_duration_seconds"
 
 
-_LABELS: Final = {File.PATH, Host.PROCESS_NAME, Host.PROCESS_ID, Collector.JOB}
+# Of what stands above, what is a label or a job, and no series.
+_LABELS: Final = {
+    File.NAME, File.PATH, Host.PROCESS_NAME, Host.PROCESS_ID, Collector.JOB, Prometheus.SESSIONS_JOB,
+}  # fmt: skip
 
 
 def _names(*kinds: type) -> frozenset[str]:

@@ -14,15 +14,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from monitoring import foreign
 from monitoring.promql import SERIES
 
-from ..redis_server import free_port, until
+from ..redis_server import free_port
 from . import otlp
 from .binaries import need
 from .collector import Collector
@@ -42,6 +42,8 @@ _REMEMBERED: Final = (
     "app_session:turn_duration_seconds:p95_5m",
 )
 _DAY: Final = 86_400
+
+T = TypeVar("T")
 
 # A small queue, and a second backend that answers everything with 404.
 _TROUBLE: Final = """
@@ -65,6 +67,14 @@ SENSITIVE: Final = {
     "store_failure_ratio": 0,
     "store_pending": 0,
 }
+
+
+def left(find: Callable[[], T], *, seconds: float = 30) -> T:
+    """What is found to be missing, after some scrapes and evaluations if need be."""
+    deadline = time.monotonic() + seconds
+    while (found := find()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return found
 
 
 class Pipeline:
@@ -106,9 +116,10 @@ class Pipeline:
         self._traffic(held, "troubled", self.troubled, "--speed=30", *_faults("slow", "idle", "store"))
         for server in (*self.servers, self.sensitive):
             held.enter_context(server)
-        until(lambda: self._refused() and not self.missing(SERIES | foreign.SERIES), seconds=150)
+        # Again and again, so that what counts the refusals is seen to grow.
+        assert left(lambda: self._not_refused() | self.missing(SERIES | foreign.SERIES), seconds=150) == set()
         # Rules that are made of other rules, and what is counted in a window, take a few scrapes more.
-        until(lambda: not self.missing(_REMEMBERED), seconds=30)
+        assert left(lambda: self.missing(_REMEMBERED), seconds=30) == set()
         for server in self.servers:
             self._remember(server)
 
@@ -117,10 +128,10 @@ class Pipeline:
         held = set.intersection(*(server.names() for server in self.servers))
         return set(names) - held
 
-    def _refused(self) -> bool:
-        """Send the one without memory something of each kind; whether it took none of it."""
+    def _not_refused(self) -> set[str]:
+        """Send the one without memory something of each kind; which of it it took."""
         requests = (otlp.traces([otlp.session_span()]), otlp.logs("a line"), otlp.gauge("a.gauge", 1))
-        return {otlp.send(self.overloaded.endpoint, request) for request in requests} == {503}
+        return {type(each).__name__ for each in requests if otlp.send(self.overloaded.endpoint, each) != 503}
 
     def _server(self, program: str, **thresholds: float) -> PrometheusServer:
         collectors = (self.collector, self.troubled, self.overloaded)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import pytest
 from monitoring import thresholds
@@ -20,7 +19,7 @@ from otel_sessions import _semconv as sc
 
 from .binaries import ROOT
 from .boards import committed
-from .pipeline import SENSITIVE, Pipeline
+from .pipeline import SENSITIVE, Pipeline, left
 from .prometheus_server import PrometheusServer
 
 VARIABLES: Final[Mapping[str, str]] = {
@@ -51,18 +50,8 @@ SENSITIVE_ALERTS: Final = {
 BOARDS: Final = committed()
 README: Final = ROOT / "grafana" / "README.md"
 
-T = TypeVar("T")
-
 # All of it has to start, and to have sent everything once.
 pytestmark = pytest.mark.timeout(400)
-
-
-def left(find: Callable[[], T], *, seconds: float = 30) -> T:
-    """What is found to be missing, after some scrapes and evaluations if need be."""
-    deadline = time.monotonic() + seconds
-    while (found := find()) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    return found
 
 
 @pytest.fixture(name="server", params=["newest", "oldest"])
