@@ -31,6 +31,7 @@ class Host:
     PROCESSORS: Final = "system_cpu_logical_count"
     LOAD: Final = "system_cpu_load_average_1m"
     MEMORY: Final = "system_memory_utilization_ratio"
+    MEMORY_USAGE: Final = "system_memory_usage_bytes"
     FILESYSTEM: Final = "system_filesystem_utilization_ratio"
     FILESYSTEM_USAGE: Final = "system_filesystem_usage_bytes"
     PROCESS_CPU: Final = "process_cpu_time_seconds_total"
@@ -38,6 +39,7 @@ class Host:
     PROCESS_IO: Final = "process_disk_io_bytes_total"
     PROCESS_NAME: Final = "process_executable_name"
     PROCESS_ID: Final = "process_pid"
+    DEVICE: Final = "device"
 
 
 class Collector:
@@ -86,7 +88,7 @@ class Prometheus:
     RULE_DURATION: Final = "prometheus_rule_group_last_duration_seconds"
 
 
-_LABELS: Final = {File.PATH, Host.PROCESS_NAME, Host.PROCESS_ID, Collector.JOB}
+_LABELS: Final = {File.PATH, Host.PROCESS_NAME, Host.PROCESS_ID, Host.DEVICE, Collector.JOB}
 
 
 def _names(*kinds: type) -> frozenset[str]:

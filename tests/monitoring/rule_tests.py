@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote_plus
 
 import yaml
 from monitoring.alerts import EVERY, Alert
@@ -118,8 +119,20 @@ def _asked(alert: str, at: str, fired: list[dict[str, Any]]) -> dict[str, Any]:
     return {"eval_time": at, "alertname": alert, "exp_alerts": fired}
 
 
+def _chosen(rule: Alert, fired: Fired) -> str:
+    """What the link to the dashboard chooses there: the machine, the application, or nothing."""
+    if rule.component == "resources":
+        return f"?var-host={quote_plus(fired.labels['instance'])}"
+    return f"?var-job={quote_plus(fired.labels['job'])}" if rule.name.startswith("Session") else ""
+
+
 def _fired(alert: str, fired: Fired, major: int) -> dict[str, Any]:
     rule = rule_of(alert, fired.severity)
     value = fired.value if isinstance(fired.value, str) else fired.value[major - 2]
-    said = {"current_value": value, "threshold": fired.threshold, "description": fired.description}
+    said = {
+        "current_value": value,
+        "threshold": fired.threshold,
+        "description": fired.description,
+        "dashboard_url": f"http://localhost:3000/d/{rule.dashboard}{_chosen(rule, fired)}",
+    }
     return {"exp_labels": {**rule.labels, **fired.labels}, "exp_annotations": {**rule.annotations, **said}}

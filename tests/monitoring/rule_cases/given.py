@@ -24,6 +24,13 @@ TOKENS: Final = {
     "app_session_limit_scope": "user",
 }
 HOST: Final = {"job": "host", "instance": "box"}
+BOX: Final = 'job="host", instance="box"'
+DISK: Final = {**HOST, "device": "/dev/sda1"}
+# A host of 16 GB, a quarter of which is used.
+MEMORY: Final = {
+    f'system_memory_usage_bytes{{{BOX}, state="used"}}': "4000000000x90",
+    f'system_memory_utilization_ratio{{{BOX}, state="used"}}': "0.25x90",
+}
 COLLECTOR: Final = {"job": "otel-collector", "instance": "collector:8888"}
 COLLECTORS: Final = 'job="otel-collector", instance="collector:8888"'
 OWN_UP: Final = {f"up{{{COLLECTORS}}}": "1x90"}
@@ -86,3 +93,15 @@ def decided(kind: str, name: str, result: str, rate: int) -> dict[str, str]:
         f'app_session_limit_result="{result}", app_session_tier="free"'
     )
     return {f"{pq.name(sc.LIMIT_DECISIONS)}{{{labels}}}": f"0+{rate}x90"}
+
+
+def storage(
+    used: str, free: str, utilization: str, *, mode: str = "rw", kind: str = "ext4", mountpoint: str = "/"
+) -> dict[str, str]:
+    """A file system, with how its numbers go on."""
+    place = f'{BOX}, device="/dev/sda1", mode="{mode}", mountpoint="{mountpoint}", type="{kind}"'
+    return {
+        f'system_filesystem_usage_bytes{{{place}, state="used"}}': used,
+        f'system_filesystem_usage_bytes{{{place}, state="free"}}': free,
+        f"system_filesystem_utilization_ratio{{{place}}}": utilization,
+    }
