@@ -90,9 +90,7 @@ LOG_MIN_SIZE: Final = Threshold(
     "log_min_bytes", 100_000, "bytes", "Size of a log file below which growth says little; many are rotated at 1 MB."
 )
 MEMORY: Final = Threshold("memory_ratio", 0.9, "ratio", "Memory of the host that is used.")
-PROCESS_MEMORY: Final = Threshold(
-    "process_memory_ratio", 0.5, "ratio", "Memory of the host that one process holds."
-)
+PROCESS_MEMORY: Final = Threshold("process_memory_ratio", 0.5, "ratio", "Memory of the host that one process holds.")
 CPU: Final = Threshold("cpu_ratio", 0.9, "ratio", "Time that the host's processors are busy.")
 STORAGE: Final = Threshold("storage_ratio", 0.9, "ratio", "Storage of a file system that is used.")
 STORAGE_EXHAUSTION: Final = Threshold(
@@ -128,5 +126,6 @@ THRESHOLDS: Final = (
     RESPONSE_SINGLE, DEGRADATION, CREATION_DROP, CREATION_SPIKE, CREATION_MIN_RATE, ACTIVE, USER_SESSIONS,
     DURATION, BASELINE_MIN_SESSIONS, ENGAGEMENT, CRASH_FREE, QUOTA_WARNING, QUOTA_CRITICAL, EXHAUSTION, REFUSALS,
     MIN_DECISIONS, LEASES, LEASE_MIN_SLOTS, FINDINGS, ACCESS_FAILURES, LOG_GROWTH, LOG_MIN_SIZE, MEMORY, PROCESS_MEMORY,
-    CPU, STORAGE, STORAGE_EXHAUSTION, STORAGE_MIN_SIZE, STORE_FAILURES, STORE_MIN_CALLS, PENDING, DROPPED, ANOMALY_DEVIATIONS, ANOMALY_MARGIN, ANOMALY_MIN, QUEUE,
+    CPU, STORAGE, STORAGE_EXHAUSTION, STORAGE_MIN_SIZE, STORE_FAILURES, STORE_MIN_CALLS, PENDING, DROPPED,
+    ANOMALY_DEVIATIONS, ANOMALY_MARGIN, ANOMALY_MIN, QUEUE,
 )  # fmt: skip

@@ -148,8 +148,10 @@ ALERTS: Final = (
                 f'{Host.FILESYSTEM}{{instance="{{{{instance}}}}", {Host.DEVICE}="{{{{{Host.DEVICE}}}}}"}}',
             ),
             act=(
-                "The second query says where the device is mounted. Look there for what is largest: rotated logs, the "
-                "data of Prometheus, Tempo and Loki, the collector's queue, a store's file.",
+                (
+                    "The second query says where the device is mounted. Look there for what is largest: rotated logs, "
+                    "the data of Prometheus, Tempo and Loki, the collector's queue, a store's file."
+                ),
                 "Delete or move what is not needed; shorten the retention of what fills it.",
                 "If all of it is needed, enlarge the file system.",
             ),
