@@ -165,7 +165,7 @@ ALERTS: Final = (
         # A trend of hours that goes on, and no tooth of a saw: what is rotated comes back to what was free before.
         expr=f"""\
 ({_TIME_TO_FULL} < {at.STORAGE_EXHAUSTION.scalar})
-  and (predict_linear({_FREE}[1h], {at.STORAGE_EXHAUSTION.scalar}) < 0)
+  and (predict_linear({_FREE}[30m], {at.STORAGE_EXHAUSTION.scalar}) < 0)
   and ({_FREE} < min_over_time({_FREE}[7d] offset 1h))
   and present_over_time({_FREE}[10m] offset 6h)""",
         wait="30m",
@@ -176,7 +176,7 @@ ALERTS: Final = (
         action="Find what writes so much, and stop it or make room before it is full.",
         dashboard=_DASHBOARD,
         entry=Entry(
-            means="At the rate of the last six hours, and of the last one, a file system will be full within the time "
+            means="At the rate of the last six hours, and of the last half of one, a file system will be full within the time "
             "of the threshold. It says so only where there is less free than at any time of the week until an hour "
             "ago, so that files that are written and rotated away again do not count, once they have been rotated; "
             "and only after six hours of history.",

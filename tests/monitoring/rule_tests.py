@@ -58,6 +58,15 @@ def without_thresholds(missing: Fired, names: Sequence[str]) -> str:
     return _file([RULES / file for file in FILES[1:]], "1m", {}, asked)
 
 
+def twice(said: Fired, name: str) -> str:
+    """A test of rules of which a threshold is there a second time, in a file with a label of its own."""
+    alert = "TelemetryThresholdsMissing"
+    copy = {f'app_session:threshold{{name="{name}", source="a copy"}}': "1x30"}
+    fired = Fired(said.severity, {"name": name}, said.value, said.threshold, said.description + name)
+    asked = [_asked(alert, "4m", []), _asked(alert, "5m", [_fired(alert, fired, 2)])]
+    return _file([RULES / file for file in FILES], "1m", copy, asked)
+
+
 def rule_of(name: str, severity: str) -> Alert:
     """The rule of that name and severity."""
     (found,) = (each for each in EVERY if (each.name, each.severity) == (name, severity))

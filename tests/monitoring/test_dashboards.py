@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 from monitoring import dashboards, lint, promql
 from monitoring.alerts import EVERY, anomalies
-from monitoring.dashboards.queries._build import grown
 from monitoring.dashboards.targets import Json, Target, annotation_targets, interpolate, panels, targets
 from monitoring.recordings import GROUPS, RECORDED
 from monitoring.selectors import Selector, selectors
@@ -173,6 +171,24 @@ def test_panels_are_on_the_dashboard_that_alerts_lead_to() -> None:
 
 
 @pytest.mark.parametrize(
+    ("expression", "unit", "begun"),
+    [
+        ("max (app_session:turn_duration_seconds:p95_5m)", "s", {("response_p95_seconds", 2)}),
+        ("max (app_session:turn_duration_seconds:mean_5m)", "s", {("response_mean_seconds", 10)}),
+        ("app_session:turn_duration_seconds:p95_5m / b", "suffix: times", {("degradation", 1.5)}),
+        # What an alert merely needs enough of is not what it compares.
+        ("sum (app_session:turns:increase5m)", "short", set()),
+        ("max (app_session_turn_duration_seconds_bucket)", "s", set()),
+    ],
+)
+def test_alert_of_a_panel_is_found(expression: str, unit: str, begun: set[tuple[str, float]]) -> None:
+    """Which alert a panel belongs to depends on the series and on the unit."""
+    panel = {"targets": [{"expr": expression}], "fieldConfig": {"defaults": {"unit": unit}}}
+
+    assert begun == _begun(panel)
+
+
+@pytest.mark.parametrize(
     ("name", "series", "shown"),
     [
         ("overview.json", "starts", "app_session:starts:increase5m"),
@@ -243,45 +259,3 @@ class TestTargets:
         """A variable without a value does not stay as it is."""
         with pytest.raises(KeyError, match="job"):
             interpolate("$job", {})
-
-
-@pytest.mark.parametrize("promtool", VERSIONS)
-def test_growth_counts_what_a_new_counter_begins_with(promtool: str, tmp_path: Path) -> None:
-    """A counter that comes into being counts with its first value; after a standstill of the scrapes nothing does."""
-
-    def expression(series: str) -> str:
-        return interpolate(grown(series, where=()), {"job": ".+", "__range": "10m"})
-
-    def expect(series: str, minute: int, *values: float) -> dict[str, Any]:
-        samples = [{"labels": "{}", "value": value} for value in values]
-        return {"expr": expression(series), "eval_time": f"{minute}m30s", "exp_samples": samples}
-
-    up = 'up{job="app-sessions"}'
-    held = [
-        # Scraped from the beginning; the counter of a batch job comes with its final value, and goes.
-        (
-            {up: "1x40", 'job_total{job="a"}': "_x9 5x5 stale _x20"},
-            [expect("job_total", 12, 5), expect("job_total", 25)],
-        ),
-        # One that was there all the time grows by what it grows.
-        ({up: "1x40", 'run_total{job="a"}': "100+1x40"}, [expect("run_total", 25, 10)]),
-        # Nothing was scraped for a while: what is there afterwards is not new.
-        ({up: "1x5 stale _x20 1x20", 'run_total{job="a"}': "7x5 stale _x20 9x20"}, [expect("run_total", 30, 0)]),
-    ]
-    test = {
-        "evaluation_interval": "1m",
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": [{"series": name, "values": values} for name, values in series.items()],
-                "promql_expr_test": expected,
-            }
-            for series, expected in held
-        ],
-    }
-    file = tmp_path / "test.yaml"
-    file.write_text(json.dumps(test), encoding="utf-8")
-
-    done = subprocess.run([binaries.need(promtool), "test", "rules", file], capture_output=True, text=True, check=False)
-
-    assert done.returncode == 0, done.stdout + done.stderr

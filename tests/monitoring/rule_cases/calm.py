@@ -75,8 +75,8 @@ CALM: Final = (
         "files that are rotated away every day",
         "SessionStorageExhaustionPredicted",
         # From 50 GB to 10 GB and back.
-        storage("100e9x4400", "50e9-27777777x1439 50e9-27777777x1439 50e9-27777777x1439", "0.5x4400"),
-        ("30h", "36h", "44h", "47h55m", "48h", "54h", "60h", "71h55m"),
+        storage("100e9x2900", " ".join(["50e9-27777777x1439"] * 2), "0.5x2900"),
+        ("30h", "36h", "44h", "47h55m"),
         "5m",
     ),
     Calm(

@@ -71,20 +71,33 @@ def changing(before: int, minutes: int, after: int) -> str:
     return f"0+{before}x{minutes} {before * minutes + after}+{after}x200"
 
 
-def shifting(metric: sc.Metric, minutes: int, before: float, after: float, rate: int) -> dict[str, str]:
-    """A histogram whose observations fall below one bound first, then between it and another one."""
+def shifting(
+    metric: sc.Metric, minutes: int, before: float, after: float, rate: int, *, idle: tuple[int, int] = (0, 0)
+) -> dict[str, str]:
+    """A histogram whose observations fall below one bound first, then between it and another one.
+
+    While it is idle, from a minute on and for so many, there are none.
+    """
     found: dict[str, str] = {}
     for bound in [*(metric.buckets or ()), float("inf")]:
         le = "+Inf" if bound == float("inf") else f"{bound:g}"
         if bound < before:
             values = "0x2000"
         elif bound < after:
-            values = f"0+{rate}x{minutes} {rate * minutes}x200"
+            values = f"{_growing(rate, minutes, *idle)} {rate * (minutes - idle[1])}x200"
         else:
-            values = f"0+{rate}x{minutes + 200}"
+            values = _growing(rate, minutes + 200, *idle)
         found[f'{pq.bucket(metric)}{{{TYPED}, le="{le}"}}'] = values
-    found[f"{pq.count(metric)}{{{TYPED}}}"] = f"0+{rate}x{minutes + 200}"
+    found[f"{pq.count(metric)}{{{TYPED}}}"] = _growing(rate, minutes + 200, *idle)
     return found
+
+
+def _growing(rate: int, minutes: int, start: int, pause: int) -> str:
+    """A counter that grows for so many minutes, but for a pause."""
+    if not pause:
+        return f"0+{rate}x{minutes}"
+    after = minutes - start - pause
+    return f"0+{rate}x{start} {rate * start}x{pause - 1} {rate * (start + 1)}+{rate}x{after - 1}"
 
 
 def decided(kind: str, name: str, result: str, rate: int) -> dict[str, str]:
