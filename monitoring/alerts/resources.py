@@ -176,10 +176,10 @@ ALERTS: Final = (
         action="Find what writes so much, and stop it or make room before it is full.",
         dashboard=_DASHBOARD,
         entry=Entry(
-            means="At the rate of the last six hours, and of the last half of one, a file system will be full within the time "
-            "of the threshold. It says so only where there is less free than at any time of the week until an hour "
-            "ago, so that files that are written and rotated away again do not count, once they have been rotated; "
-            "and only after six hours of history.",
+            means="At the rate of the last six hours, and of the last half of one, a file system will be full within "
+            "the time of the threshold. It says so only where there is less free than at any time of the week until an "
+            "hour ago, so that files that are written and rotated away again do not count, once they have been "
+            "rotated; and only after six hours of history.",
             confirm=(
                 f'{_TIME_TO_FULL}{{instance="{{{{instance}}}}"}}',
                 f'predict_linear({_FREE}{{instance="{{{{instance}}}}"}}[6h], 86400)',
