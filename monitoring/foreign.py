@@ -31,6 +31,7 @@ class Host:
     PROCESSORS: Final = "system_cpu_logical_count"
     LOAD: Final = "system_cpu_load_average_1m"
     MEMORY: Final = "system_memory_utilization_ratio"
+    MEMORY_USAGE: Final = "system_memory_usage_bytes"
     FILESYSTEM: Final = "system_filesystem_utilization_ratio"
     FILESYSTEM_USAGE: Final = "system_filesystem_usage_bytes"
     PROCESS_CPU: Final = "process_cpu_time_seconds_total"
@@ -38,6 +39,7 @@ class Host:
     PROCESS_IO: Final = "process_disk_io_bytes_total"
     PROCESS_NAME: Final = "process_executable_name"
     PROCESS_ID: Final = "process_pid"
+    DEVICE: Final = "device"
 
 
 class Collector:
@@ -88,7 +90,7 @@ class Prometheus:
 
 # Of what stands above, what is a label or a job, and no series.
 _LABELS: Final = {
-    File.NAME, File.PATH, Host.PROCESS_NAME, Host.PROCESS_ID, Collector.JOB, Prometheus.SESSIONS_JOB,
+    File.NAME, File.PATH, Host.PROCESS_NAME, Host.PROCESS_ID, Host.DEVICE, Collector.JOB, Prometheus.SESSIONS_JOB,
 }  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def _group(component: str) -> dict[str, Any]:
 
 def _rule(alert: Alert) -> dict[str, Any]:
     return {
-        "uid": f"{alert.anchor}-{alert.severity}",
+        "uid": f"{alert.anchor.removeprefix('session')}-{alert.severity}",  # of 40 characters at most
         "title": f"{alert.name} ({alert.severity})",
         "condition": "threshold",
         "data": [

@@ -34,10 +34,11 @@ _OWN: Final = frozenset(promql.SERIES) | {
     foreign.Span.DURATION_BUCKET,
     foreign.Prometheus.TARGET_INFO,
 }
+_OF_HOSTS: Final = ("app_session:log_", "app_session:filesystem_", "app_session:process_")
 _MATCHERS: Final = (
     # What is selected, and by what: the rest has neither an application nor a machine.
     (lambda name: name in _OWN, 'job=~"$job"'),
-    (lambda name: name.startswith(("system_", "process_", "file_", "app_session:log_")), 'instance=~"$host"'),
+    (lambda name: name.startswith(("system_", "process_", "file_", *_OF_HOSTS)), 'instance=~"$host"'),
     (lambda name: name.startswith("app_session:") and name != thresholds.SERIES, 'job=~"$job"'),
 )
 
@@ -148,8 +149,8 @@ def _units(dashboard: Json) -> Iterator[str]:
 
 
 def _number(dashboard: Json) -> Iterator[str]:
-    """As many panels as one can take in."""
-    if (number := len(list(panels(dashboard)))) > MAX_PANELS:
+    """As many panels as one can take in; those of collapsed rows are not seen."""
+    if (number := sum(panel["type"] != "row" for panel in dashboard["panels"])) > MAX_PANELS:
         yield f"{number} panels, {MAX_PANELS} at most"
 
 

@@ -24,8 +24,8 @@ from otel_sessions import _semconv as sc
 
 from . import promql as pq
 from .expressions import increase, quantile, share, total
-from .foreign import File
-from .thresholds import LOG_MIN_SIZE
+from .foreign import File, Host
+from .thresholds import LOG_MIN_SIZE, STORAGE_MIN_SIZE
 
 TYPE: Final = pq.label(sc.TYPE)
 KIND: Final = pq.label(sc.FINDING_KIND)
@@ -36,6 +36,8 @@ QUOTA: Final = (*LIMIT, pq.label(sc.LIMIT_WINDOW), pq.label(sc.LIMIT_SCOPE))
 DECIDED: Final = (pq.label(sc.LIMIT_KIND), *LIMIT)
 RESULT: Final = pq.label(sc.LIMIT_RESULT)
 FILE: Final = ("instance", File.NAME, File.PATH)
+PROCESS: Final = ("instance", Host.PROCESS_NAME, Host.PROCESS_ID)
+FILESYSTEM: Final = ("instance", Host.DEVICE)
 
 ERROR_WINDOWS: Final = ("5m", "30m", "1h", "6h")
 
@@ -204,11 +206,46 @@ SECURITY: Final = (
 _FILE_SIZE: Final = f"max by ({', '.join((pq.JOB, *FILE))}) ({File.SIZE})"
 _FILE_SIZE_BEFORE: Final = f"max by ({', '.join((pq.JOB, *FILE))}) ({File.SIZE} offset 10m)"
 
+# What is mounted read-only is full by nature, and what is held in memory, or lies on top of another, is not storage.
+_STORAGE: Final = 'mode!="ro", type!~"tmpfs|devtmpfs|ramfs|overlay|squashfs|iso9660|erofs"'
+# A device that is mounted several times, as in containers, is one.
+_BY_DEVICE: Final = f"by ({', '.join((pq.JOB, *FILESYSTEM))})"
+_FREE: Final = "app_session:filesystem_free_bytes:min"
+_LARGE: Final = (
+    f"(sum by ({', '.join((pq.JOB, *FILESYSTEM))}, mountpoint)"
+    f' ({Host.FILESYSTEM_USAGE}{{{_STORAGE}, state=~"used|free"}}) >= {STORAGE_MIN_SIZE.scalar})'
+)
+_LONGEST: Final = 30 * 86_400
+
 RESOURCES: Final = (
     Recording(
         "app_session:log_growth:ratio10m",
         f"({_FILE_SIZE} - {_FILE_SIZE_BEFORE}) / ({_FILE_SIZE_BEFORE} > {LOG_MIN_SIZE.scalar})",
         "By how much a log file has grown in ten minutes, of what it was. One that was rotated has shrunk.",
+    ),
+    Recording(
+        "app_session:filesystem_utilization:ratio",
+        f"max {_BY_DEVICE} ({Host.FILESYSTEM}{{{_STORAGE}}})\n  and max {_BY_DEVICE} {_LARGE}",
+        "The share of a file system that is used; small ones and those without storage of their own are left out.",
+    ),
+    Recording(
+        _FREE,
+        f'min {_BY_DEVICE} ({Host.FILESYSTEM_USAGE}{{{_STORAGE}, state="free"}})\n  and max {_BY_DEVICE} {_LARGE}',
+        "What is free of it.",
+    ),
+    Recording(
+        "app_session:filesystem_time_to_full_seconds:deriv6h",
+        # One that does not fill has all the time there is: less than a byte a second is no trend.
+        f"clamp_max({_FREE} / clamp_min(-deriv({_FREE}[6h]), 1), {_LONGEST})",
+        "When it will be full, at the rate of the last six hours: in 30 days at most.",
+    ),
+    Recording(
+        "app_session:process_memory:ratio",
+        f"sum by ({', '.join((pq.JOB, *PROCESS))}) ({Host.PROCESS_MEMORY})\n"
+        "  / on (job, instance) group_left ()\n"
+        # The states overlap, so that their sum is more than there is.
+        f'    max by (job, instance) ({Host.MEMORY_USAGE}{{state="used"}} / {Host.MEMORY}{{state="used"}})',
+        "The share of the host's memory that a process holds.",
     ),
 )
 

@@ -90,7 +90,15 @@ LOG_MIN_SIZE: Final = Threshold(
     "log_min_bytes", 100_000, "bytes", "Size of a log file below which growth says little; many are rotated at 1 MB."
 )
 MEMORY: Final = Threshold("memory_ratio", 0.9, "ratio", "Memory of the host that is used.")
+PROCESS_MEMORY: Final = Threshold("process_memory_ratio", 0.5, "ratio", "Memory of the host that one process holds.")
 CPU: Final = Threshold("cpu_ratio", 0.9, "ratio", "Time that the host's processors are busy.")
+STORAGE: Final = Threshold("storage_ratio", 0.9, "ratio", "Storage of a file system that is used.")
+STORAGE_EXHAUSTION: Final = Threshold(
+    "storage_exhaustion_seconds", 24 * 3600, "seconds", "Time until a file system is full."
+)
+STORAGE_MIN_SIZE: Final = Threshold(
+    "storage_min_bytes", 1_000_000_000, "bytes", "Size of a file system below which its use says little."
+)
 STORE_FAILURES: Final = Threshold("store_failure_ratio", 0.01, "ratio", "Calls to the store that fail.")
 STORE_MIN_CALLS: Final = Threshold(
     "store_min_calls", 20, "calls", "Calls to the store in five minutes, below which a failure says little."
@@ -117,6 +125,7 @@ THRESHOLDS: Final = (
     ERROR_RATIO, ERROR_MIN_SESSIONS, SLO_OBJECTIVE, BURN_FAST, BURN_SLOW, MIN_TURNS, RESPONSE_P95, RESPONSE_MEAN,
     RESPONSE_SINGLE, DEGRADATION, CREATION_DROP, CREATION_SPIKE, CREATION_MIN_RATE, ACTIVE, USER_SESSIONS,
     DURATION, BASELINE_MIN_SESSIONS, ENGAGEMENT, CRASH_FREE, QUOTA_WARNING, QUOTA_CRITICAL, EXHAUSTION, REFUSALS,
-    MIN_DECISIONS, LEASES, LEASE_MIN_SLOTS, FINDINGS, ACCESS_FAILURES, LOG_GROWTH, LOG_MIN_SIZE, MEMORY, CPU,
-    STORE_FAILURES, STORE_MIN_CALLS, PENDING, DROPPED, ANOMALY_DEVIATIONS, ANOMALY_MARGIN, ANOMALY_MIN, QUEUE,
+    MIN_DECISIONS, LEASES, LEASE_MIN_SLOTS, FINDINGS, ACCESS_FAILURES, LOG_GROWTH, LOG_MIN_SIZE, MEMORY, PROCESS_MEMORY,
+    CPU, STORAGE, STORAGE_EXHAUSTION, STORAGE_MIN_SIZE, STORE_FAILURES, STORE_MIN_CALLS, PENDING, DROPPED,
+    ANOMALY_DEVIATIONS, ANOMALY_MARGIN, ANOMALY_MIN, QUEUE,
 )  # fmt: skip

@@ -79,13 +79,21 @@ class Alert:
             "threshold": self._threshold,
             "recommended_action": self.action,
             "runbook_url": f"{RUNBOOK}#{self.anchor}",
-            "dashboard_url": f"{GRAFANA}/{self.dashboard}",
+            "dashboard_url": f"{GRAFANA}/{self.dashboard}{self._chosen}",
         }
 
     @property
     def anchor(self) -> str:
         """Where its section of the runbook is."""
         return self.name.lower()
+
+    @property
+    def _chosen(self) -> str:
+        """What is chosen on the dashboard: the application that it is about, or the machine."""
+        if not self.name.startswith("Session"):
+            return ""  # The collector's and Prometheus' own jobs cannot be chosen.
+        variable, label = ("host", "instance") if self.component == "resources" else ("job", "job")
+        return f"?var-{variable}={{{{ $labels.{label} | urlquery }}}}"
 
     @property
     def _current_value(self) -> str:

@@ -267,7 +267,7 @@ ALERTS: Final = (
         unit="times",
         threshold=at.DURATION,
         action="See what sessions wait for: compare a long one's trace with one of last week.",
-        dashboard=_OPERATIONS,
+        dashboard=_OVERVIEW,
         entry=Entry(
             means="Half of the sessions last longer than usual, by the factor of the threshold. Silent until there is "
             "a day of history.",

@@ -27,7 +27,7 @@ ALERTS: Final = (
         unit="ratio",
         threshold=at.STORE_FAILURES,
         action="See whether the store can be reached from the application's hosts, and whether it is full.",
-        dashboard=_DASHBOARD,
+        dashboard="app-session-operations",
         entry=Entry(
             means="Calls to the store fail or take longer than its time limit. Sessions go on with what each process "
             "knows of them; quotas are decided as `limit_failure` says; what is counted waits, and a process that dies "

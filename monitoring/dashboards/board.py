@@ -105,7 +105,7 @@ def _alerts() -> build.AnnotationQuery:
         .expr(sessions.ALERTS)
         .step("60s")
         .title_format("{{alertname}}")
-        .text_format("{{severity}} {{job}}")
+        .text_format("{{severity}} {{job}} {{which}}")
         .tag_keys("component")
     )
 

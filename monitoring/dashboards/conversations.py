@@ -24,16 +24,16 @@ _SUMMARY: Final = Row(
     panels=[
         number(
             "Response time, p95",
-            "95 % of the turns in the time shown were answered within this.",
-            ask.RESPONSE_P95,
+            "95 % of the turns of five minutes were answered within this, in the slowest application and type.",
+            ask.P95,
             "s",
             [(thresholds.RESPONSE_P95, WARNING)],
             none="no turns",
         ),
         number(
             "Response time, mean",
-            "From the user's message to the answer, on average, in the time shown.",
-            ask.RESPONSE_MEAN,
+            "From the user's message to the answer, on average of five minutes, in the slowest application and type.",
+            ask.MEAN,
             "s",
             [(thresholds.RESPONSE_MEAN, CRITICAL)],
             none="no turns",
@@ -63,8 +63,8 @@ _RESPONSE: Final = Row(
         ),
         lines(
             "Response time",
-            "Half of the turns, 95 % and 99 % of them are answered within this; their mean, and the slowest one. The "
-            "lines are those of p95, of the mean, and of the slowest.",
+            "Half of the turns, 95 % and 99 % of them are answered within this; their mean, and the slowest one: in "
+            "the application and the type where each is highest. The lines are those of p95, the mean and the slowest.",
             [
                 Series(ask.P50, "p50"),
                 Series(ask.P95, "p95"),
@@ -82,8 +82,32 @@ _RESPONSE: Final = Row(
     ],
 )
 
+_USUAL: Final = Row(
+    question="Is it as usual?",
+    panels=[
+        lines(
+            "Response time and what is usual",
+            "95 % of the turns were answered within this, the mean of 26 hours, and shaded what is usual by that and "
+            "by the same hour of the day and the week before: in the application and the type where each is highest. "
+            "Choose one of each to see them as the alert does. There is no band in the first day.",
+            [Series(ask.P95, "p95"), Series(ask.P95_MEAN, "mean of 26 hours")],
+            "s",
+            band=(Series(ask.P95_LOW, "usual at least"), Series(ask.P95_HIGH, "usual at most")),
+        ),
+        lines(
+            "Response time, in terms of that before",
+            "The response time (95 %), in terms of the same hour of the day and of the week before: where it grew "
+            "most. The line is that of the alert, which compares with the day before.",
+            [Series(ask.P95_SINCE_DAY, "a day before"), Series(ask.P95_SINCE_WEEK, "a week before")],
+            "suffix: times",
+            thresholds=[(thresholds.DEGRADATION, WARNING)],
+        ),
+    ],
+)
+
 _MODELS: Final = Row(
     question="Which model is used, and which is slow?",
+    collapsed=True,
     panels=[
         lines("Turns by model", "Answers given, per minute.", [Series(ask.TURNS_BY_MODEL, _MODEL)], "suffix: /min"),
         lines(
@@ -91,7 +115,6 @@ _MODELS: Final = Row(
             "95 % of a model's turns are answered within this.",
             [Series(ask.P95_BY_MODEL, _MODEL, exemplars=True)],
             "s",
-            thresholds=[(thresholds.RESPONSE_P95, WARNING)],
         ),
     ],
 )
@@ -108,7 +131,7 @@ _TALK: Final = Row(
         ),
         lines(
             "Engagement",
-            "Active time of all the time that durable sessions were open, on average of those that ended.",
+            "Active time of all the time that durable sessions were open, on average of those that ended in an hour.",
             [Series(ask.ENGAGEMENT, _TYPE)],
             "percentunit",
             thresholds=[(thresholds.ENGAGEMENT, WARNING)],
@@ -152,5 +175,5 @@ BOARD: Final = Board(
     uid="app-session-conversations",
     description="How fast answers come, how much is said, what the models consume and cost.",
     variables=[variables.prometheus(), variables.job(), variables.session_type()],
-    rows=[_SUMMARY, _RESPONSE, _MODELS, _TALK, _CONSUMPTION],
+    rows=[_SUMMARY, _RESPONSE, _USUAL, _TALK, _CONSUMPTION, _MODELS],
 )

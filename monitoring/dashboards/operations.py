@@ -10,7 +10,7 @@ from .. import thresholds
 from ..promql import label
 from . import variables
 from .board import STAT_HEIGHT, Board, Row
-from .colours import CRITICAL
+from .colours import CRITICAL, WARNING
 from .links import to
 from .panels import Series, lines, number, ranking
 from .queries import operations as ask
@@ -28,23 +28,51 @@ _SUMMARY: Final = Row(
             "Errors", "Errors in sessions in the time shown, handled ones included.", ask.ERRORS, "short", decimals=0
         ),
         number(
-            "Requests", "Requests made in sessions, per minute.", ask.REQUESTS, "suffix: /min", decimals=1, none="none"
+            "Error ratio",
+            "Of the sessions that ended in the five minutes before, the share that ended in an error, in the "
+            "application and the type where it is highest.",
+            ask.ERROR_RATIO,
+            "percentunit",
+            [(thresholds.ERROR_RATIO, CRITICAL)],
+            decimals=1,
+            none="none ended",
         ),
         number(
             "Failed operations",
             "Of the operations inside sessions in the time shown, the share that failed.",
             ask.CALLS_FAILED_SHARE,
             "percentunit",
-            [(thresholds.ERROR_RATIO, CRITICAL)],
             decimals=1,
         ),
         number(
             "Failed store calls",
-            "Of the calls to the store in the time shown, the share that failed.",
-            ask.STORE_FAILED_SHARE,
+            "Of the calls to a store in the five minutes before, the share that failed: the highest.",
+            ask.STORE_FAILED_HIGHEST,
             "percentunit",
             [(thresholds.STORE_FAILURES, CRITICAL)],
             decimals=2,
+        ),
+    ],
+)
+
+_OBJECTIVES: Final = Row(
+    question="Are the objectives kept?",
+    panels=[
+        lines(
+            "Use of the error budget",
+            "Errors over an hour and over six, in terms of what the objective allows: at 1 the budget of 30 days lasts "
+            "30 days. The upper line is that of the hour, the lower one that of six hours.",
+            [Series(ask.BURN_HOUR, "an hour"), Series(ask.BURN_SIX_HOURS, "six hours")],
+            "suffix: times",
+            thresholds=[(thresholds.BURN_FAST, CRITICAL), (thresholds.BURN_SLOW, WARNING)],
+        ),
+        lines(
+            "Crash-free sessions by type",
+            "Of the sessions that ended in the hour before, the share whose process did not die meanwhile.",
+            [Series(ask.CRASH_FREE_BY_TYPE, _TYPE)],
+            "percentunit",
+            thresholds=[(thresholds.CRASH_FREE, CRITICAL)],
+            top=1,
         ),
     ],
 )
@@ -127,7 +155,7 @@ _STORE: Final = Row(
         ),
         lines(
             "Failed store calls",
-            "Of the calls to a store, the share that failed.",
+            "Of the calls to a store in the five minutes before, the share that failed.",
             [Series(ask.STORE_FAILED, f"{{{{{label(sc.STORE)}}}}}")],
             "percentunit",
             thresholds=[(thresholds.STORE_FAILURES, CRITICAL)],
@@ -154,5 +182,5 @@ BOARD: Final = Board(
     uid="app-session-operations",
     description="What goes wrong in sessions and what is slow: errors, requests, the operations inside, the store.",
     variables=[variables.prometheus(), variables.job(), variables.session_type()],
-    rows=[_SUMMARY, _ERRORS, _DEMAND, _CALLS, _STORE, _SWITCHES],
+    rows=[_SUMMARY, _OBJECTIVES, _ERRORS, _DEMAND, _CALLS, _STORE, _SWITCHES],
 )

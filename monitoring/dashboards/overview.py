@@ -10,7 +10,7 @@ from .. import thresholds
 from ..promql import label
 from . import report, variables
 from .board import STAT_HEIGHT, Board, Row
-from .colours import CRITICAL, OK, WARNING
+from .colours import CRITICAL, NOTICE, OK, WARNING
 from .links import to
 from .panels import Series, distribution, lines, listing, number, ranking
 from .queries import sessions as ask
@@ -24,7 +24,7 @@ _HEALTH: Final = Row(
     panels=[
         number(
             "Active sessions",
-            "Sessions open now, as the store counts them.",
+            "Sessions open now, as the store counts them, of the application that has most.",
             ask.ACTIVE,
             "short",
             [(thresholds.ACTIVE, WARNING)],
@@ -32,7 +32,8 @@ _HEALTH: Final = Row(
         number("Started", "Sessions started, per minute.", ask.STARTS, "suffix: /min", decimals=1),
         number(
             "Error ratio",
-            "Of the sessions that ended in the time shown, the share that ended in an error.",
+            "Of the sessions that ended in the five minutes before, the share that ended in an error, in the "
+            "application and the type where it is highest.",
             ask.ERROR_RATIO,
             "percentunit",
             [(thresholds.ERROR_RATIO, CRITICAL)],
@@ -42,7 +43,8 @@ _HEALTH: Final = Row(
         ),
         number(
             "Crash-free sessions",
-            "Of the sessions that ended in the time shown, the share whose process did not die meanwhile.",
+            "Of the sessions that ended in the hour before, the share whose process did not die meanwhile, in the "
+            "application and the type where it is lowest.",
             ask.CRASH_FREE,
             "percentunit",
             [(thresholds.CRASH_FREE, OK)],
@@ -52,14 +54,14 @@ _HEALTH: Final = Row(
         ),
         number(
             "Response time, p95",
-            "95 % of the turns in the time shown were answered within this.",
+            "95 % of the turns of five minutes were answered within this, in the slowest application and type.",
             ask.RESPONSE_P95,
             "s",
             [(thresholds.RESPONSE_P95, WARNING)],
             none="no turns",
             link=to("app-session-conversations"),
         ),
-        number("Firing alerts", "Alerts that fire now, the watchdog apart.", ask.FIRING, "short", [(1, CRITICAL)]),
+        number("Firing alerts", "Alerts that fire now, the watchdog apart.", ask.FIRING, "short", some=CRITICAL),
     ],
 )
 
@@ -69,8 +71,8 @@ _ALERTS: Final = Row(
     panels=[
         listing(
             "Firing alerts",
-            "What fires, the threshold as it was delivered, and what to do first; the runbook has more. The value with "
-            "which it began to fire is in its notification.",
+            "What fires, and for which type, limit, store, file or machine; the threshold as it was delivered, and "
+            "what to do first; the runbook has more. The value with which it began to fire is in its notification.",
             [(Series(ask.ALERTS_EXPLAINED), "Value")],
             hidden=("Time", "Value"),
             named={
@@ -78,11 +80,12 @@ _ALERTS: Final = Row(
                 "severity": "Severity",
                 "component": "Component",
                 "job": "Application",
+                "which": "Which one",
                 "threshold": "Threshold",
                 "action": "Recommended action",
                 "runbook": "Runbook",
             },
-            order=("alertname", "severity", "component", "job", "threshold", "action", "runbook"),
+            order=("alertname", "severity", "component", "job", "which", "threshold", "action", "runbook"),
             overrides=report.COLUMNS,
         )
     ],
@@ -120,7 +123,7 @@ _OPEN: Final = Row(
     panels=[
         lines(
             "Active by type",
-            "Sessions open, as the store counts them.",
+            "Sessions open, as the store counts them. Choose one application: the line is for what one has in all.",
             [Series(ask.ACTIVE_BY_TYPE, _TYPE)],
             "short",
             thresholds=[(thresholds.ACTIVE, WARNING)],
@@ -151,26 +154,43 @@ _OPEN: Final = Row(
 
 _LIFETIME: Final = Row(
     question="How long do sessions live?",
+    collapsed=True,
     panels=[
         distribution(
             "Lifetimes",
             "How many of the sessions that ended lasted how long. The points are examples, and lead to their traces.",
             ask.DURATIONS,
             "s",
-        )
+        ),
+        lines(
+            "Median duration, in terms of the week before",
+            "The median of the sessions that ended in the hour before, in terms of the week before yesterday.",
+            [Series(ask.DURATION_SINCE_WEEK, _TYPE)],
+            "suffix: times",
+            thresholds=[(thresholds.DURATION, WARNING)],
+        ),
     ],
 )
 
 _USUAL: Final = Row(
-    question="Is it as it was yesterday?",
-    collapsed=True,
+    question="Is it as usual?",
     panels=[
         lines(
-            "Started within an hour",
-            "Sessions started in the hour before, today and a day earlier.",
-            [Series(ask.STARTED_HOURLY, "today")],
+            "Started, and what is usual",
+            "Sessions started in the five minutes before, the mean of 26 hours, and shaded what is usual by that and "
+            "by the same hour of the day and the week before. Choose one application and type to see them as the "
+            "alert does. There is no band in the first day.",
+            [Series(ask.STARTED, "started"), Series(ask.STARTED_MEAN, "mean of 26 hours")],
             "short",
-            limits=[Series(ask.STARTED_HOURLY_YESTERDAY, "a day earlier")],
+            band=(Series(ask.STARTED_LOW, "usual at least"), Series(ask.STARTED_HIGH, "usual at most")),
+        ),
+        lines(
+            "Started, in terms of that before",
+            "Sessions started in the hour before, in terms of the same hour of the day and of the week before. Between "
+            "the lines no alert fires; alerts compare with the day before.",
+            [Series(ask.STARTED_SINCE_DAY, "a day before"), Series(ask.STARTED_SINCE_WEEK, "a week before")],
+            "suffix: times",
+            thresholds=[(thresholds.CREATION_DROP, WARNING), (thresholds.CREATION_SPIKE, NOTICE)],
         ),
     ],
 )
@@ -179,5 +199,5 @@ BOARD: Final = Board(
     uid="app-session-overview",
     description="Whether sessions do well: how many there are, how they end, what is wrong and what to do about it.",
     variables=[variables.prometheus(), variables.job(), variables.session_type()],
-    rows=[_HEALTH, _ALERTS, _BY_TYPE, _OPEN, _LIFETIME, _USUAL],
+    rows=[_HEALTH, _ALERTS, _BY_TYPE, _USUAL, _OPEN, _LIFETIME],
 )

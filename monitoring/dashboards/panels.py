@@ -27,7 +27,7 @@ from .colours import CRITICAL, MEANINGS, NEUTRAL, OK, WARNING
 from .links import DataLink
 
 Panel = models.Panel
-Steps = Sequence[tuple[Threshold | float, str]]
+Steps = Sequence[tuple[Threshold, str]]
 
 _Visual = TypeVar("_Visual", stat.Panel, timeseries.Panel, bargauge.Panel)
 
@@ -42,11 +42,12 @@ class Series(NamedTuple):
     exemplars: bool = False
 
 
-def steps(*above: tuple[Threshold | float, str], below: str = OK) -> build.ThresholdsConfig:
-    """Colours by value: `below` until the first step."""
+def steps(above: Steps = (), *, below: str = OK, some: str = "") -> build.ThresholdsConfig:
+    """Colours by value: `below` until the first step, which is 1 if `some`, what is not 0, has a colour of its own."""
     found = [models.Threshold(value=None, color=below)]
-    for value, colour in above:
-        found.append(models.Threshold(value=value.value if isinstance(value, Threshold) else value, color=colour))
+    if some:
+        found.append(models.Threshold(value=1, color=some))
+    found += [models.Threshold(value=threshold.value, color=colour) for threshold, colour in above]
     return build.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(found)
 
 
@@ -67,12 +68,13 @@ def number(
     above: Steps = (),
     *,
     below: str = OK,
+    some: str = "",
     decimals: int | None = None,
     none: str = "none",
     legend: str = "",
     link: DataLink | None = None,
 ) -> Panel:
-    """One number, coloured by what it means; neutral if it means neither good nor bad."""
+    """One number, coloured from where the alert on it begins, or `some` if it counts; neutral if it means neither."""
     panel = (
         stat.Panel()
         .title(title)
@@ -80,7 +82,7 @@ def number(
         .datasource(sources.PROMETHEUS)
         .unit(unit)
         .no_value(none)
-        .thresholds(steps(*above, below=below if above else NEUTRAL))
+        .thresholds(steps(above, below=below if above or some else NEUTRAL, some=some))
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
         .color_mode(shapes.BigValueColorMode.VALUE)
         .graph_mode(shapes.BigValueGraphMode.NONE)
@@ -100,13 +102,18 @@ def lines(
     *,
     thresholds: Iterable[tuple[Threshold, str]] = (),
     limits: Sequence[Series] = (),
+    band: tuple[Series, Series] | None = None,
     stacked: bool = False,
     bars: bool = False,
     top: float | None = None,
     log: bool = False,
     link: DataLink | None = None,
 ) -> Panel:
-    """Values over time. Thresholds and limits are dashed; thresholds are the series that the alerts compare with."""
+    """Values over time.
+
+    Thresholds and limits are dashed; thresholds are the series that the alerts compare with. Between the series of a
+    band it is shaded.
+    """
     panel = (
         timeseries.Panel()
         .title(title)
@@ -136,6 +143,8 @@ def lines(
         panel.override_by_query(ref, _dashed(colour))
     for position, limit in enumerate(limits):
         panel.with_target(query(limit, f"L{position}")).override_by_query(f"L{position}", _dashed(WARNING))
+    if band is not None:
+        _shade(panel, *band)
     return _linked(_coloured(panel, series), link).build()
 
 
@@ -265,6 +274,13 @@ def _dashed(colour: str = CRITICAL) -> list[models.DynamicConfigValue]:
             "custom.showPoints": "never",
         }
     )
+
+
+def _shade(panel: timeseries.Panel, low: Series, high: Series) -> None:
+    quiet = {"color": _fixed(NEUTRAL), "custom.lineWidth": 0, "custom.showPoints": "never"}
+    panel.with_target(query(low, "BL")).override_by_query("BL", properties({**quiet, "custom.fillOpacity": 0}))
+    fill = {"custom.fillOpacity": 15, "custom.fillBelowTo": low.legend}
+    panel.with_target(query(high, "BH")).override_by_query("BH", properties({**quiet, **fill}))
 
 
 def _coloured(panel: _Visual, series: Sequence[Series]) -> _Visual:

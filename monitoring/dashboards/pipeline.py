@@ -21,14 +21,14 @@ _SUMMARY: Final = Row(
     question="Can the other dashboards be believed?",
     height=STAT_HEIGHT,
     panels=[
-        number("Processes", "Processes in which the library runs.", ask.PROCESSES, "short", [(1, OK)], below=CRITICAL),
-        number("Collectors", "Collectors that Prometheus reaches.", ask.COLLECTORS, "short", [(1, OK)], below=CRITICAL),
+        number("Processes", "Processes in which the library runs.", ask.PROCESSES, "short", some=OK, below=CRITICAL),
+        number("Collectors", "Collectors that Prometheus reaches.", ask.COLLECTORS, "short", some=OK, below=CRITICAL),
         number(
             "Refused",
             "Spans, metric points and log records that the collector refused in the time shown; senders try again.",
             ask.REFUSED_ALL,
             "short",
-            [(1, WARNING)],
+            some=WARNING,
             decimals=0,
         ),
         number(
@@ -36,7 +36,7 @@ _SUMMARY: Final = Row(
             "What a backend refused for good or a full queue had no room for, in the time shown.",
             ask.LOST,
             "short",
-            [(1, CRITICAL)],
+            some=CRITICAL,
             decimals=0,
         ),
         number(
@@ -52,7 +52,7 @@ _SUMMARY: Final = Row(
             "What the library had to drop in the time shown.",
             ask.DROPPED,
             "short",
-            [(1, WARNING)],
+            some=WARNING,
             decimals=0,
         ),
     ],
@@ -127,6 +127,7 @@ _LIBRARY: Final = Row(
             "What the library had to drop in the ten minutes before, and why.",
             [Series(ask.DROPPED_BY_REASON, f"{{{{{label(sc.DROP_REASON)}}}}}")],
             "short",
+            thresholds=[(thresholds.DROPPED, WARNING)],
         ),
         lines(
             "Waiting for the store",

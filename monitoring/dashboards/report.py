@@ -39,6 +39,7 @@ _SEVERITIES: Final = {"info": NEUTRAL, "warning": WARNING, "error": CRITICAL, "c
 COLUMNS: Final[list[tuple[str, dict[str, Any]]]] = [
     ("Severity", {"mappings": _colours(_SEVERITIES), "custom.cellOptions": {"type": "color-text"}, "custom.width": 90}),
     ("Component", {"custom.width": 120}),
+    ("Which one", {"custom.width": 200}),
     ("Threshold", {"mappings": _texts({_key(each): expected(each) for each in EVERY}), "custom.width": 160}),
     ("Recommended action", {"mappings": _texts({_key(each): each.action for each in EVERY})}),
     (

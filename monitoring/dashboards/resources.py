@@ -14,7 +14,7 @@ from .queries import resources as ask
 
 _FILE: Final = f"{{{{instance}}}} {{{{{File.PATH}}}}}"
 _PROCESS: Final = f"{{{{instance}}}} {{{{{Host.PROCESS_NAME}}}}} {{{{{Host.PROCESS_ID}}}}}"
-_NEARLY_FULL: Final = 0.9
+_DEVICE: Final = f"{{{{instance}}}} {{{{{Host.DEVICE}}}}}"
 
 _SUMMARY: Final = Row(
     question="Are there enough resources?",
@@ -30,7 +30,9 @@ _SUMMARY: Final = Row(
             [(thresholds.LOG_GROWTH, WARNING)],
             none="all small",
         ),
-        number("Storage", "The fullest file system.", ask.DISK, "percentunit", [(_NEARLY_FULL, CRITICAL)], decimals=0),
+        number(
+            "Storage", "The fullest file system.", ask.DISK, "percentunit", [(thresholds.STORAGE, CRITICAL)], decimals=0
+        ),
         number("Memory", "Memory in use.", ask.MEMORY, "percentunit", [(thresholds.MEMORY, CRITICAL)], decimals=0),
         number("Processors", "Processors busy.", ask.CPU, "percentunit", [(thresholds.CPU, CRITICAL)], decimals=0),
     ],
@@ -56,10 +58,19 @@ _STORAGE: Final = Row(
     panels=[
         lines(
             "Storage in use",
-            "The share of each file system that is used.",
-            [Series(ask.DISK_BY_MOUNT, "{{instance}} {{mountpoint}}")],
+            "The share of each file system that is used, small ones apart.",
+            [Series(ask.DISK_BY_DEVICE, _DEVICE)],
             "percentunit",
+            thresholds=[(thresholds.STORAGE, CRITICAL)],
             top=1,
+        ),
+        lines(
+            "Time until full",
+            "When each file system will be full, at the rate of the last six hours, or of what is known of them; 30 "
+            "days at most.",
+            [Series(ask.TIME_TO_FULL, _DEVICE)],
+            "s",
+            thresholds=[(thresholds.STORAGE_EXHAUSTION, WARNING)],
         ),
         lines(
             "Free storage",
@@ -107,6 +118,14 @@ _PROCESSES: Final = Row(
             "Processors' time per second: the ten busiest.",
             [Series(ask.PROCESS_CPU, _PROCESS)],
             "percentunit",
+        ),
+        lines(
+            "Share of memory by process",
+            "Resident memory, of all that the host has: the ten largest.",
+            [Series(ask.PROCESS_MEMORY_SHARE, _PROCESS)],
+            "percentunit",
+            thresholds=[(thresholds.PROCESS_MEMORY, WARNING)],
+            top=1,
         ),
         lines(
             "Memory by process", "Resident memory: the ten largest.", [Series(ask.PROCESS_MEMORY, _PROCESS)], "bytes"

@@ -27,7 +27,8 @@ _SUMMARY: Final = Row(
             "Suspicious activity found in ten minutes: the most in the time shown.",
             ask.FINDINGS,
             "short",
-            [(1, WARNING), (thresholds.FINDINGS, CRITICAL)],
+            [(thresholds.FINDINGS, CRITICAL)],
+            some=WARNING,
             decimals=0,
         ),
         number(
@@ -35,7 +36,7 @@ _SUMMARY: Final = Row(
             "Findings in the time shown that are at least 80 % sure.",
             ask.FINDINGS_SEVERE,
             "short",
-            [(1, CRITICAL)],
+            some=CRITICAL,
             decimals=0,
         ),
         number(
@@ -92,7 +93,6 @@ _REFUSED: Final = Row(
             "Requests refused in the ten minutes before.",
             [Series(ask.FAILURES_BY_TYPE, f"{{{{{label(sc.TYPE)}}}}}", exemplars=True)],
             "short",
-            thresholds=[(thresholds.ACCESS_FAILURES, WARNING)],
             stacked=True,
         ),
     ],

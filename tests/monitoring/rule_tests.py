@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote_plus
 
 import yaml
 from monitoring.alerts import EVERY, Alert
@@ -55,6 +56,15 @@ def without_thresholds(missing: Fired, names: Sequence[str]) -> str:
         fired.append(_fired(alert, said, 2))
     asked = [_asked(alert, "4m", []), _asked(alert, "5m", fired)]
     return _file([RULES / file for file in FILES[1:]], "1m", {}, asked)
+
+
+def twice(said: Fired, name: str) -> str:
+    """A test of rules of which a threshold is there a second time, in a file with a label of its own."""
+    alert = "TelemetryThresholdsMissing"
+    copy = {f'app_session:threshold{{name="{name}", source="a copy"}}': "1x30"}
+    fired = Fired(said.severity, {"name": name}, said.value, said.threshold, said.description + name)
+    asked = [_asked(alert, "4m", []), _asked(alert, "5m", [_fired(alert, fired, 2)])]
+    return _file([RULES / file for file in FILES], "1m", copy, asked)
 
 
 def rule_of(name: str, severity: str) -> Alert:
@@ -118,8 +128,20 @@ def _asked(alert: str, at: str, fired: list[dict[str, Any]]) -> dict[str, Any]:
     return {"eval_time": at, "alertname": alert, "exp_alerts": fired}
 
 
+def _chosen(rule: Alert, fired: Fired) -> str:
+    """What the link to the dashboard chooses there: the machine, the application, or nothing."""
+    if rule.component == "resources":
+        return f"?var-host={quote_plus(fired.labels['instance'])}"
+    return f"?var-job={quote_plus(fired.labels['job'])}" if rule.name.startswith("Session") else ""
+
+
 def _fired(alert: str, fired: Fired, major: int) -> dict[str, Any]:
     rule = rule_of(alert, fired.severity)
     value = fired.value if isinstance(fired.value, str) else fired.value[major - 2]
-    said = {"current_value": value, "threshold": fired.threshold, "description": fired.description}
+    said = {
+        "current_value": value,
+        "threshold": fired.threshold,
+        "description": fired.description,
+        "dashboard_url": f"http://localhost:3000/d/{rule.dashboard}{_chosen(rule, fired)}",
+    }
     return {"exp_labels": {**rule.labels, **fired.labels}, "exp_annotations": {**rule.annotations, **said}}

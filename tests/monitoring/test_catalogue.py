@@ -16,6 +16,7 @@ from monitoring.recordings import RECORDED
 from monitoring.thresholds import SERIES, THRESHOLDS
 
 from . import rule_tests
+from .boards import committed
 
 _KNOWN: Final = pq.SERIES | foreign.SERIES | RECORDED | anomalies.RECORDED | {SERIES}
 
@@ -89,9 +90,11 @@ class TestAnnotations:
         assert [heading.lower() for heading in headings].count(anchor) == 1
 
     def test_lead_to_a_dashboard(self, alert: alerts.Alert) -> None:
-        """Its dashboard is one of those that there are."""
-        uids = {"overview", "operations", "conversations", "limits", "security", "resources", "pipeline", "explorer"}
-        assert alert.annotations["dashboard_url"] in {f"http://localhost:3000/d/app-session-{uid}" for uid in uids}
+        """Its dashboard is one of those that there are, and has the variable that the link fills in."""
+        uid, _, query = alert.annotations["dashboard_url"].removeprefix("http://localhost:3000/d/").partition("?")
+        boards = {board["uid"]: board for board in committed().values()}
+        variables = {each["name"] for each in boards[uid]["templating"]["list"]}
+        assert set(re.findall(r"\bvar-(\w+)=", query)) <= variables
 
     def test_name_labels_that_it_has(self, alert: alerts.Alert) -> None:
         """A label in a text is one that the case of the alert shows, so that no text has a gap."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 import pytest
 from monitoring import dashboards, lint, promql
-from monitoring.dashboards.queries._build import grown
-from monitoring.dashboards.targets import Target, annotation_targets, interpolate, panels, targets
+from monitoring.alerts import EVERY, anomalies
+from monitoring.dashboards.targets import Json, Target, annotation_targets, interpolate, panels, targets
 from monitoring.recordings import GROUPS, RECORDED
-from monitoring.selectors import selectors
-from monitoring.thresholds import THRESHOLDS
+from monitoring.selectors import Selector, selectors
+from monitoring.thresholds import THRESHOLDS, Threshold
 
 from otel_sessions import _semconv as sc
 
@@ -22,11 +21,12 @@ from . import binaries
 from .boards import FOLDER, committed, sound
 
 VERSIONS = ["PROMTOOL", "PROMTOOL3"]
+_NONE = Selector("", "")
 
 
 def test_nothing_is_wrong() -> None:
     """No dashboard has anything that Grafana would show wrongly, or silently not at all."""
-    assert [] == [*map(str, lint.check(committed(), RECORDED))]
+    assert [] == [*map(str, lint.check(committed(), RECORDED | anomalies.RECORDED))]
 
 
 @pytest.mark.parametrize("promtool", VERSIONS)
@@ -97,18 +97,121 @@ def test_every_metric_is_shown() -> None:
     assert [] == [metric.name for metric in sc.METRICS if not seen.intersection(promql.series(metric))]
 
 
-def test_colours_begin_where_alerts_do() -> None:
-    """A number changes its colour at the threshold of an alert, or as soon as it is not 0."""
-    alerts = {each.value for each in THRESHOLDS}
-    found = {
-        (panel["title"], step["value"])
-        for board in committed().values()
-        for panel in panels(board)
-        for step in panel.get("fieldConfig", {}).get("defaults", {}).get("thresholds", {}).get("steps", [])
-        if step["value"] not in {None, 1, *alerts}
+UNITS = {"ratio": "percentunit", "seconds": "s", "times": "suffix: times", "bytes": "bytes"}
+"""The units in which panels show what thresholds are in; what is counted has none."""
+
+
+def _compared() -> set[tuple[str, Threshold]]:
+    """The series that alerts compare, each with its threshold: an expression asks first for what it compares."""
+    return {
+        (next(selectors(each.expr)).name, each.threshold) for each in EVERY if isinstance(each.threshold, Threshold)
     }
 
-    assert found == set()
+
+def _defaults(panel: Json) -> Json:
+    """How a panel shows its values; one that shows text has nothing to say."""
+    found: Json = panel.get("fieldConfig", {}).get("defaults", {})
+    return found
+
+
+def _begun(panel: Json) -> set[tuple[str, float]]:
+    """What alerts begin with that the panel could show: the names and the values of their thresholds."""
+    asked = {each.name for target in panel.get("targets", []) for each in selectors(target.get("expr", ""))}
+    unit = _defaults(panel).get("unit")
+    fitting = (limit for name, limit in _compared() if name in asked and UNITS.get(limit.unit, "short") == unit)
+    return {(each.name, each.value) for each in fitting}
+
+
+def _lines(panel: Json) -> set[str]:
+    """The thresholds that are drawn, by name."""
+    by_series = {each.series: each.name for each in THRESHOLDS}
+    return {by_series[target["expr"]] for target in panel.get("targets", []) if target.get("expr") in by_series}
+
+
+def _every_panel() -> list[Json]:
+    return [panel for board in committed().values() for panel in panels(board)]
+
+
+def test_colours_begin_where_alerts_do() -> None:
+    """A number changes its colour where the alert on this very number begins; a count, as soon as it is not 0."""
+    wrong = []
+    for panel in _every_panel():
+        defaults = _defaults(panel)
+        usual = {None, 1} if defaults.get("unit") == "short" else {None}
+        begun = {value for _, value in _begun(panel)}
+        steps = defaults.get("thresholds", {}).get("steps", [])
+        wrong += [(panel["title"], step["value"]) for step in steps if step["value"] not in usual | begun]
+
+    assert wrong == []
+
+
+def test_lines_are_those_of_alerts_on_what_is_drawn() -> None:
+    """A dashed line is the threshold of an alert on what the panel draws, in the unit in which it draws it."""
+    wrong = {panel["title"]: left for panel in _every_panel() if (left := _lines(panel) - dict(_begun(panel)).keys())}
+
+    assert wrong == {}
+
+
+def test_every_alert_can_be_seen_coming() -> None:
+    """For each alert with a threshold there is a panel that draws it together with what is compared with it."""
+    drawn = {name for panel in _every_panel() for name in _lines(panel) & dict(_begun(panel)).keys()}
+
+    assert drawn == {threshold.name for _, threshold in _compared()}
+
+
+def test_panels_are_on_the_dashboard_that_alerts_lead_to() -> None:
+    """Whoever follows the link of an alert finds there what it compares, drawn or as a number."""
+    shown = {
+        board["uid"]: {each.name for target in targets(board) for each in selectors(target.expression)}
+        for board in committed().values()
+    }
+    lost = [each.name for each in EVERY if next(selectors(each.expr), _NONE).name not in shown[each.dashboard] | {""}]
+
+    assert lost == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "unit", "begun"),
+    [
+        ("max (app_session:turn_duration_seconds:p95_5m)", "s", {("response_p95_seconds", 2)}),
+        ("max (app_session:turn_duration_seconds:mean_5m)", "s", {("response_mean_seconds", 10)}),
+        ("app_session:turn_duration_seconds:p95_5m / b", "suffix: times", {("degradation", 1.5)}),
+        # What an alert merely needs enough of is not what it compares.
+        ("sum (app_session:turns:increase5m)", "short", set()),
+        ("max (app_session_turn_duration_seconds_bucket)", "s", set()),
+    ],
+)
+def test_alert_of_a_panel_is_found(expression: str, unit: str, begun: set[tuple[str, float]]) -> None:
+    """Which alert a panel belongs to depends on the series and on the unit."""
+    panel = {"targets": [{"expr": expression}], "fieldConfig": {"defaults": {"unit": unit}}}
+
+    assert begun == _begun(panel)
+
+
+@pytest.mark.parametrize(
+    ("name", "series", "shown"),
+    [
+        ("overview.json", "starts", "app_session:starts:increase5m"),
+        ("conversations.json", "turn_duration_seconds", "app_session:turn_duration_seconds:p95_5m"),
+    ],
+)
+def test_bands_are_shaded(name: str, series: str, shown: str) -> None:
+    """What is compared with the usual is drawn with its mean, between the lowest and the highest that is usual."""
+    asks = {f"app_session:{series}:{part}" for part in ("usual_low", "usual_high", "mean26h")} | {shown}
+    [panel] = (
+        each
+        for each in panels(committed()[name])
+        if asks == {one.name for target in each["targets"] for one in selectors(target["expr"])}
+    )
+    legends = {target["refId"]: target["legendFormat"] for target in panel["targets"]}
+    filled = [
+        (override["matcher"]["options"], each["value"])
+        for override in panel["fieldConfig"]["overrides"]
+        for each in override["properties"]
+        if each["id"] == "custom.fillBelowTo"
+    ]
+
+    assert filled == [("BH", legends["BL"])]
 
 
 @pytest.mark.parametrize("name", [path.name for path in sorted(FOLDER.glob("*.json"))])
@@ -156,45 +259,3 @@ class TestTargets:
         """A variable without a value does not stay as it is."""
         with pytest.raises(KeyError, match="job"):
             interpolate("$job", {})
-
-
-@pytest.mark.parametrize("promtool", VERSIONS)
-def test_growth_counts_what_a_new_counter_begins_with(promtool: str, tmp_path: Path) -> None:
-    """A counter that comes into being counts with its first value; after a standstill of the scrapes nothing does."""
-
-    def expression(series: str) -> str:
-        return interpolate(grown(series, where=()), {"job": ".+", "__range": "10m"})
-
-    def expect(series: str, minute: int, *values: float) -> dict[str, Any]:
-        samples = [{"labels": "{}", "value": value} for value in values]
-        return {"expr": expression(series), "eval_time": f"{minute}m30s", "exp_samples": samples}
-
-    up = 'up{job="app-sessions"}'
-    held = [
-        # Scraped from the beginning; the counter of a batch job comes with its final value, and goes.
-        (
-            {up: "1x40", 'job_total{job="a"}': "_x9 5x5 stale _x20"},
-            [expect("job_total", 12, 5), expect("job_total", 25)],
-        ),
-        # One that was there all the time grows by what it grows.
-        ({up: "1x40", 'run_total{job="a"}': "100+1x40"}, [expect("run_total", 25, 10)]),
-        # Nothing was scraped for a while: what is there afterwards is not new.
-        ({up: "1x5 stale _x20 1x20", 'run_total{job="a"}': "7x5 stale _x20 9x20"}, [expect("run_total", 30, 0)]),
-    ]
-    test = {
-        "evaluation_interval": "1m",
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": [{"series": name, "values": values} for name, values in series.items()],
-                "promql_expr_test": expected,
-            }
-            for series, expected in held
-        ],
-    }
-    file = tmp_path / "test.yaml"
-    file.write_text(json.dumps(test), encoding="utf-8")
-
-    done = subprocess.run([binaries.need(promtool), "test", "rules", file], capture_output=True, text=True, check=False)
-
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -9,7 +9,7 @@ import pytest
 from monitoring import lint
 from monitoring.selectors import Selector, selectors
 
-from .boards import panel, row, sound
+from .boards import panel, sound
 
 Board = dict[str, Any]
 
@@ -61,7 +61,7 @@ FAULTS: list[tuple[str, str, Callable[[Board], None]]] = [
     (
         "number",
         "17 panels",
-        lambda board: board["panels"].append(row(9, 10, *(panel(20 + n, 0, 0) for n in range(13)))),
+        lambda board: board["panels"].extend(panel(20 + n, 0, 0) for n in range(15)),
     ),
     ("inputs", "__inputs", _set("__inputs", to=[])),
     ("sources", "'prometheus'", _set("panels", 1, "datasource", to="prometheus")),

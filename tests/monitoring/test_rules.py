@@ -54,6 +54,12 @@ class TestPromtool:
         file.write_text(rule_tests.without_thresholds(_MISSING, [each.name for each in THRESHOLDS]))
         promtool(major, "test", "rules", str(file))
 
+    def test_a_threshold_that_is_there_twice_is_said(self, major: int, tmp_path: Path) -> None:
+        """It is named, because alerts cannot say which of the two they compare with, and are silent."""
+        file = tmp_path / "rules.test.yaml"
+        file.write_text(rule_tests.twice(_MISSING, "error_ratio"))
+        promtool(major, "test", "rules", str(file))
+
 
 class TestCases:
     def test_each_alert_has_one(self) -> None:

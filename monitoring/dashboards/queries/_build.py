@@ -33,6 +33,16 @@ def recorded(series: str, *where: str) -> str:
     return f"sum ({of(series, *where)})"
 
 
+def highest(series: str, *attributes: str, where: tuple[str, ...] = (JOB,)) -> str:
+    """Where it is highest: the alert on it fires for each application and type by itself."""
+    return f"max{_by(*attributes)} ({of(series, *where)})"
+
+
+def lowest(series: str, *attributes: str, where: tuple[str, ...] = (JOB,)) -> str:
+    """Where it is lowest."""
+    return f"min{_by(*attributes)} ({of(series, *where)})"
+
+
 def grown(series: str, *attributes: str, where: tuple[str, ...] = (JOB,), window: str = RANGE) -> str:
     """How much a counter grew in a window; in the time that is shown, if none is said.
 

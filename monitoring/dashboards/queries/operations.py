@@ -6,13 +6,34 @@ from otel_sessions import _semconv as sc
 
 from ...foreign import Span
 from ...promql import bucket, count, label, name
-from ._build import JOB, RANGE, SESSIONS, WINDOW, grown, of, or_zero, per_minute, per_second, quantile, share, top
+from ...thresholds import SLO_OBJECTIVE
+from ._build import (
+    RANGE,
+    SESSIONS,
+    WINDOW,
+    grown,
+    highest,
+    lowest,
+    of,
+    or_zero,
+    per_minute,
+    per_second,
+    quantile,
+    share,
+    top,
+)
+
+ERROR_RATIO = highest("app_session:ended_errors:ratio5m", where=SESSIONS)
+CRASH_FREE_BY_TYPE = lowest("app_session:crash_free:ratio1h", sc.TYPE, where=SESSIONS)
+_BUDGET = f"(1 - {SLO_OBJECTIVE.scalar})"
+BURN_HOUR, BURN_SIX_HOURS = (
+    f"{highest(f'app_session:ended_errors:ratio{window}', where=SESSIONS)} / {_BUDGET}" for window in ("1h", "6h")
+)
 
 ERRORS = or_zero(grown(name(sc.ERRORS), where=SESSIONS))
 ERRORS_BY_TYPE = per_minute(name(sc.ERRORS), sc.ERROR_TYPE, where=SESSIONS)
 ERRORS_RANKED = f"{top(grown(name(sc.ERRORS), sc.ERROR_TYPE, sc.TYPE, where=SESSIONS))} > 0"
 
-REQUESTS = per_minute(name(sc.REQUESTS), where=SESSIONS)
 REQUESTS_BY_TYPE = per_minute(name(sc.REQUESTS), sc.TYPE, where=SESSIONS)
 EVENTS_BY_NAME = per_minute(name(sc.EVENTS), sc.EVENT_NAME, where=SESSIONS)
 
@@ -34,11 +55,10 @@ CALLS_P95 = top(
 )
 
 _STORE = count(sc.STORE_OPERATION_DURATION)
-_STORE_FAILED = (JOB, f'{label(sc.ERROR_TYPE)}!=""')
 STORE_CALLS = per_second(_STORE, sc.STORE_OPERATION)
 STORE_P99 = quantile(0.99, bucket(sc.STORE_OPERATION_DURATION), sc.STORE_OPERATION)
-STORE_FAILED = f"max by ({label(sc.STORE)}) ({of('app_session:store_failures:ratio5m')})"
-STORE_FAILED_SHARE = share(grown(_STORE, where=_STORE_FAILED), grown(_STORE))
+STORE_FAILED = highest("app_session:store_failures:ratio5m", sc.STORE)
+STORE_FAILED_HIGHEST = highest("app_session:store_failures:ratio5m")
 
 SWITCHES = f"{grown(count(sc.PLATFORM_SWITCH_DURATION), sc.PLATFORM_FROM, sc.PLATFORM_TO)} > 0"
 SWITCH_P95 = quantile(0.95, bucket(sc.PLATFORM_SWITCH_DURATION), sc.PLATFORM_FROM, sc.PLATFORM_TO)

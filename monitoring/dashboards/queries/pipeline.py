@@ -24,8 +24,8 @@ def _lost(series: Iterable[str]) -> str:
     return " + ".join(f"({increase(one, RANGE, scraped=Collector.JOB)} or vector(0))" for one in series)
 
 
-PROCESSES = f"sum ({of(name(sc.UP))})"
-PROCESSES_BY_JOB = f"sum by (job) ({of(name(sc.UP))})"
+PROCESSES = f"sum ({of('app_session:up:sum')})"
+PROCESSES_BY_JOB = f"sum by (job) ({of('app_session:up:sum')})"
 COLLECTORS = f'sum ({Prometheus.UP}{{job="{Collector.JOB}"}})'
 LOST = _lost((*Collector.SEND_FAILED, *Collector.ENQUEUE_FAILED))
 REFUSED_ALL = _lost(Collector.REFUSED)

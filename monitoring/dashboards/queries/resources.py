@@ -10,6 +10,8 @@ _SIZE = f"{File.SIZE}{{{_HOST}}}"
 _GROWTH = f"app_session:log_growth:ratio10m{{{_HOST}}}"
 # As in the alert: a processor that waits for a disk is not busy.
 _BUSY = f'(1 - sum by (instance) ({Host.CPU}{{{_HOST}, state=~"idle|wait"}}))'
+_FULL = f"app_session:filesystem_utilization:ratio{{{_HOST}}}"
+_TIME_TO_FULL = f"app_session:filesystem_time_to_full_seconds:deriv6h{{{_HOST}}}"
 _USED = f'{Host.MEMORY}{{{_HOST}, state="used"}}'
 
 LOG_SIZE = f"sum ({_SIZE})"
@@ -24,10 +26,12 @@ CPU_BY_HOST = f"max by (instance) ({_BUSY})"
 LOAD = f"max by (instance) ({Host.LOAD}{{{_HOST}}} / on (job, instance) {Host.PROCESSORS}{{{_HOST}}})"
 MEMORY = f"max ({_USED})"
 MEMORY_BY_HOST = f"max by (instance) ({_USED})"
-DISK = f"max ({Host.FILESYSTEM}{{{_HOST}}})"
-DISK_BY_MOUNT = f"max by (instance, mountpoint) ({Host.FILESYSTEM}{{{_HOST}}})"
+DISK = f"max ({_FULL})"
+DISK_BY_DEVICE = f"max by (instance, {Host.DEVICE}) ({_FULL})"
+TIME_TO_FULL = f"min by (instance, {Host.DEVICE}) ({_TIME_TO_FULL})"
 DISK_FREE = f'min by (instance, mountpoint) ({Host.FILESYSTEM_USAGE}{{{_HOST}, state="free"}})'
 
 _PROCESS = f"instance, {Host.PROCESS_NAME}, {Host.PROCESS_ID}"
 PROCESS_CPU = top(f"sum by ({_PROCESS}) (rate({Host.PROCESS_CPU}{{{_HOST}}}[{WINDOW}]))")
+PROCESS_MEMORY_SHARE = top(f"max by ({_PROCESS}) (app_session:process_memory:ratio{{{_HOST}}})")
 PROCESS_MEMORY = top(f"sum by ({_PROCESS}) ({Host.PROCESS_MEMORY}{{{_HOST}}})")

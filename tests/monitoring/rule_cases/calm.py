@@ -8,7 +8,7 @@ from monitoring import promql as pq
 
 from otel_sessions import _semconv as sc
 
-from .given import LIBRARY_UP, TYPED, WEB, decided, ended
+from .given import LIBRARY_UP, TYPED, WEB, decided, ended, storage
 from .model import Calm
 
 CALM: Final = (
@@ -62,5 +62,42 @@ CALM: Final = (
         "SessionRefusalsHigh",
         {**decided("rate", "upload", "allowed", 10), **decided("rate", "upload", "shadow_rejected", 20)},
         ("15m", "30m"),
+    ),
+    Calm(
+        "a file system that is mounted read-only",
+        "SessionHostStorageHigh",
+        storage("99e9x90", "0x90", "1x90", mode="ro"),
+        ("10m", "30m"),
+    ),
+    Calm("memory", "SessionHostStorageHigh", storage("99e9x90", "1e9x90", "0.99x90", kind="tmpfs"), ("10m", "30m")),
+    Calm("a small file system", "SessionHostStorageHigh", storage("9e8x90", "1e7x90", "0.99x90"), ("10m", "30m")),
+    Calm(
+        "files that are rotated away every day",
+        "SessionStorageExhaustionPredicted",
+        # From 50 GB to 10 GB and back.
+        storage("100e9x2900", " ".join(["50e9-27777777x1439"] * 2), "0.5x2900"),
+        ("30h", "36h", "44h", "47h55m"),
+        "5m",
+    ),
+    Calm(
+        "files that are rotated away every hour",
+        "SessionStorageExhaustionPredicted",
+        storage("100e9x800", " ".join(["20e9-200000000x59"] * 12), "0.5x800"),
+        ("1h", "6h", "6h30m", "8h55m", "9h", "11h55m"),
+        "5m",
+    ),
+    Calm(
+        "a large file that is written once",
+        "SessionStorageExhaustionPredicted",
+        storage("100e9x800", "50e9x419 50e9-1000000000x20 30e9x300", "0.5x800"),
+        ("7h20m", "7h30m", "8h", "8h10m", "8h15m", "9h", "12h"),
+        "5m",
+    ),
+    Calm(
+        "too little history to predict",
+        "SessionStorageExhaustionPredicted",
+        storage("100e9x300", "20e9-6e7x300", "0.5x300"),
+        ("5m", "1h", "3h", "5h"),
+        "5m",
     ),
 )

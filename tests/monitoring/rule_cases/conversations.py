@@ -11,6 +11,14 @@ from otel_sessions import _semconv as sc
 from .given import CHAT, DAY, TYPED, observed, shifting
 from .model import Case, Fired
 
+_DEGRADED: Final = Fired(
+    "warning",
+    CHAT,
+    "2 times",
+    "1.5 times",
+    "Response time (95 %) in chat sessions of shop/web, in terms of the same hour yesterday.",
+)
+
 CASES: Final = (
     Case(
         "SessionResponseSlow",
@@ -52,20 +60,14 @@ CASES: Final = (
             ),
         ),
     ),
+    Case("SessionResponseDegraded", shifting(sc.TURN_DURATION, DAY, 1, 2, 30), "25h15m", "25h20m", (_DEGRADED,), "5m"),
     Case(
         "SessionResponseDegraded",
-        shifting(sc.TURN_DURATION, DAY, 1, 2, 30),
+        # Nobody asked anything for half of the hour that it is compared with.
+        shifting(sc.TURN_DURATION, DAY, 1, 2, 30, idle=(30, 30)),
         "25h15m",
         "25h20m",
-        (
-            Fired(
-                "warning",
-                CHAT,
-                "2 times",
-                "1.5 times",
-                "Response time (95 %) in chat sessions of shop/web, in terms of the same hour yesterday.",
-            ),
-        ),
+        (_DEGRADED,),
         "5m",
     ),
     Case(

@@ -24,6 +24,13 @@ TOKENS: Final = {
     "app_session_limit_scope": "user",
 }
 HOST: Final = {"job": "host", "instance": "box"}
+BOX: Final = 'job="host", instance="box"'
+DISK: Final = {**HOST, "device": "/dev/sda1"}
+# A host of 16 GB, a quarter of which is used.
+MEMORY: Final = {
+    f'system_memory_usage_bytes{{{BOX}, state="used"}}': "4000000000x90",
+    f'system_memory_utilization_ratio{{{BOX}, state="used"}}': "0.25x90",
+}
 COLLECTOR: Final = {"job": "otel-collector", "instance": "collector:8888"}
 COLLECTORS: Final = 'job="otel-collector", instance="collector:8888"'
 OWN_UP: Final = {f"up{{{COLLECTORS}}}": "1x90"}
@@ -64,20 +71,33 @@ def changing(before: int, minutes: int, after: int) -> str:
     return f"0+{before}x{minutes} {before * minutes + after}+{after}x200"
 
 
-def shifting(metric: sc.Metric, minutes: int, before: float, after: float, rate: int) -> dict[str, str]:
-    """A histogram whose observations fall below one bound first, then between it and another one."""
+def shifting(
+    metric: sc.Metric, minutes: int, before: float, after: float, rate: int, *, idle: tuple[int, int] = (0, 0)
+) -> dict[str, str]:
+    """A histogram whose observations fall below one bound first, then between it and another one.
+
+    While it is idle, from a minute on and for so many, there are none.
+    """
     found: dict[str, str] = {}
     for bound in [*(metric.buckets or ()), float("inf")]:
         le = "+Inf" if bound == float("inf") else f"{bound:g}"
         if bound < before:
             values = "0x2000"
         elif bound < after:
-            values = f"0+{rate}x{minutes} {rate * minutes}x200"
+            values = f"{_growing(rate, minutes, *idle)} {rate * (minutes - idle[1])}x200"
         else:
-            values = f"0+{rate}x{minutes + 200}"
+            values = _growing(rate, minutes + 200, *idle)
         found[f'{pq.bucket(metric)}{{{TYPED}, le="{le}"}}'] = values
-    found[f"{pq.count(metric)}{{{TYPED}}}"] = f"0+{rate}x{minutes + 200}"
+    found[f"{pq.count(metric)}{{{TYPED}}}"] = _growing(rate, minutes + 200, *idle)
     return found
+
+
+def _growing(rate: int, minutes: int, start: int, pause: int) -> str:
+    """A counter that grows for so many minutes, but for a pause."""
+    if not pause:
+        return f"0+{rate}x{minutes}"
+    after = minutes - start - pause
+    return f"0+{rate}x{start} {rate * start}x{pause - 1} {rate * (start + 1)}+{rate}x{after - 1}"
 
 
 def decided(kind: str, name: str, result: str, rate: int) -> dict[str, str]:
@@ -86,3 +106,15 @@ def decided(kind: str, name: str, result: str, rate: int) -> dict[str, str]:
         f'app_session_limit_result="{result}", app_session_tier="free"'
     )
     return {f"{pq.name(sc.LIMIT_DECISIONS)}{{{labels}}}": f"0+{rate}x90"}
+
+
+def storage(
+    used: str, free: str, utilization: str, *, mode: str = "rw", kind: str = "ext4", mountpoint: str = "/"
+) -> dict[str, str]:
+    """A file system, with how its numbers go on."""
+    place = f'{BOX}, device="/dev/sda1", mode="{mode}", mountpoint="{mountpoint}", type="{kind}"'
+    return {
+        f'system_filesystem_usage_bytes{{{place}, state="used"}}': used,
+        f'system_filesystem_usage_bytes{{{place}, state="free"}}': free,
+        f"system_filesystem_utilization_ratio{{{place}}}": utilization,
+    }

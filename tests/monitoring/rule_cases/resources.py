@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from .given import HOST
+from .given import BOX, DISK, HOST, MEMORY, storage
 from .model import Case, Fired
 
 _FILE: Final = {**HOST, "file_name": "sync.log", "file_path": "/var/log/sync.log"}
+_NEARLY_FULL: Final = storage("91e9x90", "9e9x90", "0.91x90")
 
 CASES: Final = (
     Case(
@@ -38,5 +39,49 @@ CASES: Final = (
         "9m",
         "10m",
         (Fired("warning", HOST, "97%", "90%", "The share of time that the processors of box are busy."),),
+    ),
+    Case(
+        "SessionProcessMemoryHigh",
+        {
+            **MEMORY,
+            f'process_memory_usage_bytes{{{BOX}, process_executable_name="python3", process_pid="7"}}': "9000000000x90",
+            f'process_memory_usage_bytes{{{BOX}, process_executable_name="python3", process_pid="8"}}': "7000000000x90",
+        },
+        "9m",
+        "10m",
+        (
+            Fired(
+                "warning",
+                {**HOST, "process_executable_name": "python3", "process_pid": "7"},
+                "56.25%",
+                "50%",
+                "Of the memory of box, python3 7 holds this share.",
+            ),
+        ),
+    ),
+    Case(
+        "SessionHostStorageHigh",
+        # Mounted twice, as in a container.
+        {**_NEARLY_FULL, **storage("91e9x90", "9e9x90", "0.91x90", mountpoint="/etc/hosts")},
+        "9m",
+        "10m",
+        (Fired("error", DISK, "91%", "90%", "The share of /dev/sda1 on box that is used."),),
+    ),
+    Case(
+        "SessionStorageExhaustionPredicted",
+        # 3.6 GB an hour, of 50 GB.
+        storage("50e9+6e7x500", "50e9-6e7x500", "0.5+0.0006x500"),
+        "6h25m",
+        "6h30m",
+        (
+            Fired(
+                "warning",
+                DISK,
+                "7h 23m 20s",
+                "1d 0h 0m 0s",
+                "Time until /dev/sda1 on box is full, at the rate of the last six hours.",
+            ),
+        ),
+        "5m",
     ),
 )

@@ -11,6 +11,14 @@ from otel_sessions import _semconv as sc
 from .given import CHAT, DAY, LONG, SHOP, TYPED, WEB, changing, ended, shifting
 from .model import Case, Fired
 
+_LONGER: Final = Fired(
+    "info",
+    CHAT,
+    "9 times",
+    "2 times",
+    "The median duration of chat sessions of shop/web, in terms of the week before yesterday.",
+)
+
 CASES: Final = (
     Case(
         "SessionErrorRateHigh",
@@ -124,20 +132,14 @@ CASES: Final = (
         "5m",
         (Fired("warning", SHOP, "6 sessions", "5 sessions", "Sessions that one user of shop/web has open."),),
     ),
+    Case("SessionDurationAnomalous", shifting(sc.DURATION, LONG, 30, 300, 1), "27h", "27h5m", (_LONGER,), "5m"),
     Case(
         "SessionDurationAnomalous",
-        shifting(sc.DURATION, LONG, 30, 300, 1),
+        # No session ended for two hours of the day that it is compared with.
+        shifting(sc.DURATION, LONG, 30, 300, 1, idle=(30, 120)),
         "27h",
         "27h5m",
-        (
-            Fired(
-                "info",
-                CHAT,
-                "9 times",
-                "2 times",
-                "The median duration of chat sessions of shop/web, in terms of the week before yesterday.",
-            ),
-        ),
+        (_LONGER,),
         "5m",
     ),
 )
