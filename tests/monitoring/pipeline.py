@@ -62,6 +62,8 @@ _NO_MEMORY: Final = {"MEMORY_LIMIT_MIB": "2", "MEMORY_SPIKE_MIB": "1"}
 SENSITIVE: Final = {
     "cpu_ratio": 0,
     "memory_ratio": 0,
+    "process_memory_ratio": 0,
+    "storage_ratio": 0,
     "engagement_ratio": 1.1,
     "lease_ratio": 0,
     "store_failure_ratio": 0,
@@ -174,6 +176,7 @@ class Pipeline:
         history = [
             *(line for name in _REMEMBERED for line in _days_before(server.query(name), now)),
             *_minutes_before(server.query("file_size_bytes"), now, value=200_000),
+            *_filling(server.query("app_session:filesystem_free_bytes:min"), now),
             *_minutes_before(server.query("target_info"), now, service_version="an earlier one"),
         ]
         server.stop()
@@ -208,6 +211,14 @@ def _minutes_before(series: Iterable[dict[str, Any]], now: float, *, value: floa
     for each in series:
         for second in range(-900, -180, 15):
             yield _sample(each["metric"] | labels, value, now + second)
+
+
+def _filling(series: Iterable[dict[str, Any]], now: float) -> Iterator[str]:
+    """Eight hours in which storage has been used up as fast as lets what is free last for six."""
+    for each in series:
+        free = float(each["value"][1])
+        for second in range(-8 * 3600, -180, 60):
+            yield _sample(each["metric"], free * (1 - second / (6 * 3600)), now + second)
 
 
 def _sample(metric: dict[str, str], value: float, moment: float) -> str:
