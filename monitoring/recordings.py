@@ -201,14 +201,31 @@ SECURITY: Final = (
     ),
 )
 
-_FILE_SIZE: Final = f"max by ({', '.join((pq.JOB, *FILE))}) ({File.SIZE})"
-_FILE_SIZE_BEFORE: Final = f"max by ({', '.join((pq.JOB, *FILE))}) ({File.SIZE} offset 10m)"
+# What rotation puts after a log's name: a number or a date, and what compresses it.
+_ROTATED: Final = r"(.+?)(?:[.-][0-9][0-9_.:T-]*)?(?:[.](?:gz|bz2|xz|zst))?"
+
+
+def _log_size(when: str = "") -> str:
+    """The size of each log: of the file that is written, and of those that rotation made of it."""
+    each = f"max by ({pq.JOB}, instance, {File.PATH}) ({File.SIZE}{when})"
+    return f'sum by ({pq.JOB}, instance, log) (label_replace({each}, "log", "$1", "{File.PATH}", "{_ROTATED}"))'
+
+
+def _named_as_file(by_log: str) -> str:
+    """With the labels that the file has to which the log is written."""
+    path = f'label_replace({by_log}, "{File.PATH}", "$1", "log", "(.*)")'
+    name = f'label_replace({path}, "{File.NAME}", "$1", "log", ".*?([^/]+)")'
+    return f"max by ({', '.join((pq.JOB, *FILE))}) ({name})"
+
+
+_LOG_SIZE: Final = _log_size()
+_LOG_SIZE_BEFORE: Final = _log_size(" offset 10m")
 
 RESOURCES: Final = (
     Recording(
         "app_session:log_growth:ratio10m",
-        f"({_FILE_SIZE} - {_FILE_SIZE_BEFORE}) / ({_FILE_SIZE_BEFORE} > {LOG_MIN_SIZE.scalar})",
-        "By how much a log file has grown in ten minutes, of what it was. One that was rotated has shrunk.",
+        _named_as_file(f"({_LOG_SIZE} - {_LOG_SIZE_BEFORE}) / ({_LOG_SIZE_BEFORE} > {LOG_MIN_SIZE.scalar})"),
+        "By how much a log has grown in ten minutes, of what it was, with the files that rotation made of it.",
     ),
 )
 
