@@ -202,7 +202,9 @@ SECURITY: Final = (
 )
 
 # What rotation puts after a log's name: a number or a date, and what compresses it.
-_ROTATED: Final = r"(.+?)(?:[.-][0-9][0-9_.:T-]*)?(?:[.](?:gz|bz2|xz|zst))?"
+_NUMBER: Final = "[.][0-9]+"
+_DATE: Final = "[.-][0-9]{4}-?[0-9]{2}-?[0-9]{2}[0-9_.:T-]*"
+_ROTATED: Final = f"(.+?)(?:{_NUMBER}|{_DATE})?(?:[.](?:gz|bz2|xz|zst|zip))?"
 
 
 def _log_size(when: str = "") -> str:
