@@ -21,6 +21,7 @@ from opentelemetry.proto.common.v1.common_pb2 import (
     KeyValue,
     KeyValueList,
 )
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
@@ -123,3 +124,11 @@ def traces(spans: Iterable[Span]) -> ExportTraceServiceRequest:
     """One request with these spans."""
     scoped = ScopeSpans(scope=InstrumentationScope(name="tests"), spans=spans)
     return ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=resource(), scope_spans=[scoped])])
+
+
+def logs(*bodies: str) -> ExportLogsServiceRequest:
+    """One request with log records of these texts."""
+    scoped = ScopeLogs(
+        scope=InstrumentationScope(name="tests"), log_records=[LogRecord(body=value(body)) for body in bodies]
+    )
+    return ExportLogsServiceRequest(resource_logs=[ResourceLogs(resource=resource(), scope_logs=[scoped])])
