@@ -78,15 +78,18 @@ class TestSeveralProcesses:
         until(lambda: self._sizes(host, "process-") == files)
 
     def test_rotated_by_copying_every_line_arrives_once_and_the_copy_counts(self, host: Host) -> None:
-        """As logrotate does it with `copytruncate`: the copy is not read again."""
-        path = host.write("copied.log", "".join(f"before the copy {n}\n" for n in range(50)))
-        host.wait("before the copy 49")
-        copy = shutil.copy(path, path.with_name("copied.log.1"))
+        """As logrotate does it with `copytruncate`: what was read is not read again, what was not is, from the copy."""
+        lines = [f"before the copy {number}" for number in range(100)]
+        path = host.write("copied.log", "".join(f"{line}\n" for line in lines[:50]))
+        host.wait(lines[49])
+        host.write("copied.log", "".join(f"{line}\n" for line in lines[50:]))
+        copy = Path(shutil.copy(path, path.with_name("copied.log.1")))
         os.truncate(path, 0)
         host.write("copied.log", "after the copy\n")
-        host.wait("after the copy")
-        until(lambda: self._sizes(host, "copied.") == {str(copy): Path(copy).stat().st_size, str(path): 15})
-        assert max(Counter(body for body in host.bodies() if "the copy" in body).values()) == 1
+        host.wait(*lines, "after the copy")
+        until(lambda: self._sizes(host, "copied.") == {str(copy): copy.stat().st_size, str(path): 15})
+        found = [body for body in host.bodies() if "the copy" in body]
+        assert Counter(found) == Counter([*lines, "after the copy"])
 
     def test_a_compressed_file_counts_and_is_not_read(self, host: Host) -> None:
         """Its bytes on disk, not what is in it."""
