@@ -203,8 +203,32 @@ SECURITY: Final = (
     ),
 )
 
-_FILE_SIZE: Final = f"max by ({', '.join((pq.JOB, *FILE))}) ({File.SIZE})"
-_FILE_SIZE_BEFORE: Final = f"max by ({', '.join((pq.JOB, *FILE))}) ({File.SIZE} offset 10m)"
+# What rotation puts after a log's name: a number or a date, and what compresses it.
+_NUMBER: Final = "[.][0-9]+"
+_DATE: Final = "[.-][0-9]{4}-?[0-9]{2}-?[0-9]{2}[0-9_.:T-]*"
+_ROTATED: Final = f"(.+?)(?:{_NUMBER}|{_DATE})?(?:[.](?:gz|bz2|xz|zst|zip))?"
+
+
+_LOG: Final = "app_session:log_size_bytes:sum"
+
+
+def _log_sizes() -> str:
+    """The files added up by log, with the labels of the file to which the log is written."""
+    # The log's name is put beside the path first: in its place, it would make several series the same.
+    each = f"max by ({pq.JOB}, instance, {File.PATH}) ({File.SIZE})"
+    return f"""\
+sum by ({", ".join((pq.JOB, *FILE))}) (
+  label_replace(
+    label_replace(
+      sum by ({pq.JOB}, instance, log) (
+        label_replace({each}, "log", "$1", "{File.PATH}", "{_ROTATED}")
+      ),
+      "{File.PATH}", "$1", "log", "(.*)"
+    ),
+    "{File.NAME}", "$1", "log", ".*?([^/]+)"
+  )
+)"""
+
 
 # What is mounted read-only is full by nature, and what is held in memory, or lies on top of another, is not storage.
 _STORAGE: Final = 'mode!="ro", type!~"tmpfs|devtmpfs|ramfs|overlay|squashfs|iso9660|erofs"'
@@ -219,9 +243,12 @@ _LONGEST: Final = 30 * 86_400
 
 RESOURCES: Final = (
     Recording(
+        _LOG, _log_sizes(), "The size of each log: of the file that is written, and of what rotation made of it."
+    ),
+    Recording(
         "app_session:log_growth:ratio10m",
-        f"({_FILE_SIZE} - {_FILE_SIZE_BEFORE}) / ({_FILE_SIZE_BEFORE} > {LOG_MIN_SIZE.scalar})",
-        "By how much a log file has grown in ten minutes, of what it was. One that was rotated has shrunk.",
+        f"({_LOG} - {_LOG} offset 10m) / ({_LOG} offset 10m > {LOG_MIN_SIZE.scalar})",
+        "By how much a log has grown in ten minutes, of what it was, with the files that rotation made of it.",
     ),
     Recording(
         "app_session:filesystem_utilization:ratio",

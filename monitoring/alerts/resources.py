@@ -32,11 +32,13 @@ ALERTS: Final = (
         dashboard=_DASHBOARD,
         entry=Entry(
             means="A log file has grown within ten minutes by more than the threshold's share of its size. Something "
-            "repeats itself, or the level of logging was raised. Small files are left out, and a file that was rotated "
-            "has shrunk.",
+            "repeats itself, or the level of logging was raised. Small files are left out. Files that rotation made "
+            "are part of the log. Once rotation deletes as much as is written, a log does not grow any more: see how "
+            "many bytes a second are written.",
             confirm=(
                 "app_session:log_growth:ratio10m",
-                f'{File.SIZE}{{{File.PATH}="{{{{{File.PATH}}}}}"}}',
+                f'{File.SIZE}{{{File.PATH}=~"{{{{{File.PATH}}}}}.*"}}',
+                f'rate({File.SIZE}{{{File.PATH}="{{{{{File.PATH}}}}}"}}[5m])',
             ),
             act=(
                 "Read the end of the file, or ask the log store for the most frequent message.",

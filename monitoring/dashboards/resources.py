@@ -21,10 +21,16 @@ _SUMMARY: Final = Row(
     height=STAT_HEIGHT,
     panels=[
         number("Size of logs", "All log files together.", ask.LOG_SIZE, "bytes"),
-        number("Log files", "Log files that are watched.", ask.LOG_FILES, "short", decimals=0),
+        number(
+            "Log files",
+            "Files that are watched, those that rotation made among them.",
+            ask.LOG_FILES,
+            "short",
+            decimals=0,
+        ),
         number(
             "Fastest log growth",
-            "Growth of the log file that grew most in the last ten minutes, of those above the least size.",
+            "Growth of the log that grew most in the last ten minutes, of those above the least size.",
             ask.LOG_GROWTH,
             "percentunit",
             [(thresholds.LOG_GROWTH, WARNING)],
@@ -41,15 +47,27 @@ _SUMMARY: Final = Row(
 _LOGS: Final = Row(
     question="Do logs grow as they should?",
     panels=[
-        lines("Size by file", "The ten largest log files.", [Series(ask.LOG_SIZE_BY_FILE, _FILE)], "bytes"),
         lines(
-            "Growth by file",
-            "Growth in the ten minutes before, of log files above the least size: the ten highest.",
-            [Series(ask.LOG_GROWTH_BY_FILE, _FILE)],
+            "Size by log",
+            "The ten largest logs, with the files that rotation made of them.",
+            [Series(ask.LOG_SIZES, _FILE)],
+            "bytes",
+        ),
+        lines(
+            "Growth by log",
+            "Growth in the ten minutes before, of logs above the least size: the ten highest. One whose oldest file is "
+            "deleted as the newest is filled does not grow, however much is written.",
+            [Series(ask.LOG_GROWTHS, _FILE)],
             "percentunit",
             thresholds=[(thresholds.LOG_GROWTH, WARNING)],
         ),
-        lines("Time since last written", "Age of each log file.", [Series(ask.LOG_WRITTEN, _FILE)], "s"),
+        lines(
+            "Written by file",
+            "What is written to each file in a second: the ten to which most is. Rotation does not hide it.",
+            [Series(ask.LOG_WRITTEN, _FILE)],
+            "Bps",
+        ),
+        lines("Time since last written", "Age of each log file.", [Series(ask.LOG_AGE, _FILE)], "s"),
     ],
 )
 

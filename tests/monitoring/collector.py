@@ -9,7 +9,7 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -35,10 +35,13 @@ class Collector:
         overlays: the overlays, by name.
         directory: where it writes; made if it is not there.
         extra: YAML that is merged after the overlays.
+        within: a command that runs the one after it.
         variables: what the configurations ask the environment for.
     """
 
-    def __init__(self, *overlays: str, directory: Path, extra: str = "", **variables: str) -> None:
+    def __init__(
+        self, *overlays: str, directory: Path, extra: str = "", within: Sequence[str] = (), **variables: str
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.ports = {
@@ -52,6 +55,7 @@ class Collector:
             )
         }
         self.command = [need("OTELCOL"), *arguments(*overlays), *([f"--config=yaml:{extra}"] if extra else [])]
+        self.within = list(within)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("OTEL_")},
             **{name: f"127.0.0.1:{port}" for name, port in self.ports.items() if name.endswith("_ENDPOINT")},
@@ -77,7 +81,7 @@ class Collector:
         """Start it, and wait until it is healthy."""
         with (self.directory / "collector.log").open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, env=self.environment, cwd=self.directory, stdout=log, stderr=log
+                [*self.within, *self.command], env=self.environment, cwd=self.directory, stdout=log, stderr=log
             )
         until(self._settled)
         assert self.healthy(), f"the collector did not start:\n{self.log[-4000:]}"

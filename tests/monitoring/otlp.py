@@ -134,11 +134,11 @@ def traces(spans: Iterable[Span]) -> ExportTraceServiceRequest:
 
 
 def logs(*bodies: str) -> ExportLogsServiceRequest:
-    """One request with a log record for each body."""
-    records = [LogRecord(time_unix_nano=time.time_ns(), body=value(body)) for body in bodies]
-    return ExportLogsServiceRequest(
-        resource_logs=[ResourceLogs(resource=resource(), scope_logs=[ScopeLogs(log_records=records)])]
+    """One request with log records of these texts."""
+    scoped = ScopeLogs(
+        scope=InstrumentationScope(name="tests"), log_records=[LogRecord(body=value(body)) for body in bodies]
     )
+    return ExportLogsServiceRequest(resource_logs=[ResourceLogs(resource=resource(), scope_logs=[scoped])])
 
 
 def gauge(name: str, reading: float) -> ExportMetricsServiceRequest:

@@ -95,7 +95,7 @@ class Pipeline:
             directory=directory / "collector",
             TEMPO_ENDPOINT=f"127.0.0.1:{self.backend.ports['OTLP_GRPC_ENDPOINT']}",
             LOKI_ENDPOINT=self.backend.endpoint,
-            LOG_FILES=f"{self.logs}/*.log",
+            LOG_FILES=f"{self.logs}/*.log*",
         )
         away = f"http://127.0.0.1:{free_port()}"
         self.troubled = Collector(
@@ -175,7 +175,7 @@ class Pipeline:
         now = time.time()
         history = [
             *(line for name in _REMEMBERED for line in _days_before(server.query(name), now)),
-            *_minutes_before(server.query("file_size_bytes"), now, value=200_000),
+            *_minutes_before(server.query("app_session:log_size_bytes:sum"), now, value=200_000),
             *_filling(server.query("app_session:filesystem_free_bytes:min"), now),
             *_minutes_before(server.query("target_info"), now, service_version="an earlier one"),
         ]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
 import subprocess
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from . import otlp
 from .collector import CONFIGURATIONS, Collector
+from .tls import Authority
 
 README: Final = (CONFIGURATIONS / "README.md").read_text()
 COMBINATIONS: Final = [
@@ -26,21 +25,11 @@ OVERLAYS: Final = sorted(
 _PRIVACY: Final = ["transform/expose", "redaction", "transform/restore"]
 
 
-@pytest.fixture(scope="session", name="certificate")
+@pytest.fixture(scope="module", name="certificate")
 def _certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A certificate for this machine that signs itself, and what auth.yaml asks for."""
-    directory = tmp_path_factory.mktemp("certificate")
-    files = {"OTLP_CERT_FILE": str(directory / "cert.pem"), "OTLP_KEY_FILE": str(directory / "key.pem")}
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-nodes", "-days", "1", "-subj", "/CN=localhost"),
-            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-out", files["OTLP_CERT_FILE"], "-keyout", files["OTLP_KEY_FILE"]),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return {**files, "OTLP_TOKEN": "token-of-tests"}
+    """What auth.yaml asks for."""
+    own = Authority(tmp_path_factory.mktemp("authority")).sign("collector")
+    return {"OTLP_CERT_FILE": str(own.certificate), "OTLP_KEY_FILE": str(own.key), "OTLP_TOKEN": "token-of-tests"}
 
 
 def variables(combination: tuple[str, ...], certificate: dict[str, str]) -> dict[str, str]:
@@ -85,8 +74,8 @@ class TestCombinations:
         self, combination: tuple[str, ...], certificate: dict[str, str], tmp_path: Path
     ) -> None:
         """In the merged configuration; what sends gets everything from what takes in."""
-        pipelines = merged(Collector(*combination[1:], directory=tmp_path, **variables(combination, certificate)))
-        for name, pipeline in pipelines.items():
+        collector = Collector(*combination[1:], directory=tmp_path, **variables(combination, certificate))
+        for name, pipeline in merged(collector)["service"]["pipelines"].items():
             taken_in = [
                 receiver for receiver in pipeline["receivers"] if not receiver.startswith(("forward/", "span_metrics"))
             ]
@@ -96,6 +85,18 @@ class TestCombinations:
                 assert pipeline["processors"][0] == "memory_limiter"
                 assert pipeline["processors"][-3:] == _PRIVACY
                 assert [to for to in pipeline["exporters"] if not to.startswith(("forward/", "span_metrics"))] == []
+
+    def test_what_is_sent_is_on_disk_and_tried_again_without_end(self, tmp_path: Path) -> None:
+        """By every exporter that sends over the network; and log files are read without end, too."""
+        found = merged(Collector("backends", "host", directory=tmp_path))
+        sending = {name: each for name, each in found["exporters"].items() if name.startswith("otlp")}
+        assert set(sending) == {"otlp_http/backend", "otlp_grpc/tempo", "otlp_http/loki"}
+        for exporter in sending.values():
+            queue, retry = exporter["sending_queue"], exporter["retry_on_failure"]
+            assert (queue["storage"], queue["block_on_overflow"]) == ("file_storage/queue", False)
+            assert (retry["enabled"], retry["max_elapsed_time"]) == (True, 0)
+        retry = found["receivers"]["file_log"]["retry_on_failure"]
+        assert (retry["enabled"], retry["max_elapsed_time"]) == (True, 0)
 
     def test_every_variable_is_documented_and_every_documented_one_is_read(self) -> None:
         """With its default, where it has one."""
@@ -112,30 +113,6 @@ class TestCombinations:
         for overlay in ("collector", *OVERLAYS):
             text = (CONFIGURATIONS / f"{overlay}.yaml").read_text()
             assert "0.0.0.0" not in re.sub(r"#.*", "", text)
-
-
-class TestAuthentication:
-    def test_only_who_has_the_token_may_send(self, certificate: dict[str, str], tmp_path: Path) -> None:
-        """Over TLS; without it, with another token, and in the clear nothing is taken."""
-        trusted = ssl.create_default_context(cafile=certificate["OTLP_CERT_FILE"])
-        with Collector("local", "auth", directory=tmp_path, **certificate) as collector:
-            secure = collector.endpoint.replace("http:", "https:")
-            request = otlp.traces([otlp.session_span()])
-            right, wrong = ({"Authorization": f"Bearer {token}"} for token in ("token-of-tests", "another"))
-            assert otlp.send(secure, request, headers=right, context=trusted) == 200
-            assert otlp.send(secure, request, headers=wrong, context=trusted) == 401
-            assert otlp.send(secure, request, context=trusted) == 401
-            assert otlp.send(collector.endpoint, request, headers=right) == 400
-
-    @pytest.mark.parametrize("missing", ["OTLP_TOKEN", "OTLP_CERT_FILE"])
-    def test_without_token_or_certificate_it_does_not_start(
-        self, certificate: dict[str, str], tmp_path: Path, missing: str
-    ) -> None:
-        """An open door would be worse than a closed one."""
-        given = {name: value for name, value in certificate.items() if name != missing}
-        collector = Collector("local", "auth", directory=tmp_path, **given)
-        with pytest.raises(AssertionError, match="the collector did not start"):
-            collector.start()
 
 
 class TestManifest:
@@ -162,8 +139,8 @@ def _components(overlay: str) -> str:
     return (CONFIGURATIONS / f"{overlay}.yaml").read_text().partition("\nservice:")[0]
 
 
-def merged(collector: Collector) -> dict[str, dict[str, Any]]:
-    """The pipelines as the collector merged them."""
+def merged(collector: Collector) -> dict[str, Any]:
+    """The configuration as the collector merged it."""
     found = subprocess.run(
         [collector.command[0], "print-config", "--format=json", *collector.command[1:]],
         env=collector.environment,
@@ -172,5 +149,5 @@ def merged(collector: Collector) -> dict[str, dict[str, Any]]:
         check=False,
     )
     assert found.returncode == 0, found.stderr
-    pipelines: dict[str, dict[str, Any]] = json.loads(found.stdout)["service"]["pipelines"]
-    return pipelines
+    configuration: dict[str, Any] = json.loads(found.stdout)
+    return configuration

@@ -4,56 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from otel_sessions.testing import OTLPReceiver
 
 from ..redis_server import until
-from .collector import Collector, matching
-
-
-class Host:
-    """A collector that reads a directory of log files."""
-
-    def __init__(self, directory: Path, backend: OTLPReceiver) -> None:
-        self.logs = directory / "logs"
-        self.logs.mkdir()
-        self.backend = backend
-        self.collector = Collector(
-            "host",
-            directory=directory,
-            OTLP_BACKEND=backend.endpoint,
-            LOG_FILES=str(self.logs / "*.log"),
-            LOG_POLL_INTERVAL="50ms",
-            HOST_NAME="web-1",
-        )
-
-    def write(self, name: str, data: str | bytes) -> Path:
-        path = self.logs / name
-        with path.open("ab") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-        return path
-
-    def wait(self, *lines: str) -> None:
-        """Until all of these have been received as bodies."""
-        self.backend.wait_for(lambda: set(lines) <= set(self.bodies()))
-
-    def bodies(self) -> list[str]:
-        return [log.body for log in self.backend.logs]
-
-    def size(self, path: Path) -> float | None:
-        found = list(matching(self.collector.metrics(), "file_size_bytes", f'file_path="{path}"', 'job="host"'))
-        return found[0][1] if found else None
+from .collector import matching
+from .host import Host
 
 
 @pytest.fixture(scope="module", name="host")
 def _host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    with OTLPReceiver() as backend:
-        host = Host(tmp_path_factory.mktemp("host"), backend)
-        with host.collector:
-            yield host
+    with OTLPReceiver() as backend, Host(tmp_path_factory.mktemp("host"), backend) as host:
+        yield host
 
 
 class TestLogFiles:

@@ -17,9 +17,11 @@ _USED = f'{Host.MEMORY}{{{_HOST}, state="used"}}'
 LOG_SIZE = f"sum ({_SIZE})"
 LOG_FILES = f"count ({_SIZE})"
 LOG_GROWTH = f"max ({_GROWTH})"
-LOG_SIZE_BY_FILE = top(f"max by (instance, {File.PATH}) ({_SIZE})")
-LOG_GROWTH_BY_FILE = top(f"max by (instance, {File.PATH}) ({_GROWTH})")
-LOG_WRITTEN = f"time() - max by (instance, {File.PATH}) ({File.WRITTEN}{{{_HOST}}})"
+LOG_SIZES = top(f"max by (instance, {File.PATH}) (app_session:log_size_bytes:sum{{{_HOST}}})")
+LOG_GROWTHS = top(f"max by (instance, {File.PATH}) ({_GROWTH})")
+# A size falls when its file is rotated, as a counter does when its process begins anew.
+LOG_WRITTEN = top(f"max by (instance, {File.PATH}) (rate({_SIZE}[{WINDOW}]))")
+LOG_AGE = f"time() - max by (instance, {File.PATH}) ({File.WRITTEN}{{{_HOST}}})"
 
 CPU = f"max ({_BUSY})"
 CPU_BY_HOST = f"max by (instance) ({_BUSY})"

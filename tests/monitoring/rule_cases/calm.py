@@ -42,6 +42,26 @@ CALM: Final = (
         ("20m", "25m", "30m", "36m"),
     ),
     Calm(
+        "a rotated file that appears",
+        "SessionLogGrowthHigh",
+        {
+            'file_size_bytes{job="host", instance="box", file_path="/v/a.log"}': "1000000x19 0+5000x60",
+            'file_size_bytes{job="host", instance="box", file_path="/v/a.log.1"}': "_x20 1000000x60",
+        },
+        ("19m", "20m", "25m", "29m", "30m", "36m"),
+    ),
+    Calm(
+        "a small rotated file in whose place comes a large one",
+        "SessionLogGrowthHigh",
+        {
+            'file_size_bytes{job="host", instance="box", file_path="/v/a.log"}': "5000000x19 0+5000x60",
+            'file_size_bytes{job="host", instance="box", file_path="/v/a.log.1"}': "400000x19 5000000x60",
+            'file_size_bytes{job="host", instance="box", file_path="/v/a.log.2.gz"}': "_x20 40000x60",
+            'file_size_bytes{job="host", instance="box", file_path="/v/a.log-20260101.gz"}': "90000x79",
+        },
+        ("19m", "20m", "25m", "29m", "30m", "36m"),
+    ),
+    Calm(
         "a steady day, and the first of them",
         "SessionCreationAnomalous",
         {f"{pq.name(sc.STARTS)}{{{TYPED}}}": "0+20x1700"},

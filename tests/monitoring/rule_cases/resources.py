@@ -22,6 +22,21 @@ CASES: Final = (
         "20m",
         (Fired("warning", _FILE, "64.51%", "50%", "/var/log/sync.log on box has grown by this share in ten minutes."),),
     ),
+    # Rotation has begun meanwhile: the file that is written is small, and yet the log has grown.
+    Case(
+        "SessionLogGrowthHigh",
+        {
+            'file_size_bytes{job="host", instance="box", file_name="sync.log", file_path="/var/log/sync.log"}': (
+                "1000000x19 645100x90"
+            ),
+            'file_size_bytes{job="host", instance="box", file_name="sync.log.1", file_path="/var/log/sync.log.1"}': (
+                "_x20 1000000x90"
+            ),
+        },
+        "19m",
+        "20m",
+        (Fired("warning", _FILE, "64.51%", "50%", "/var/log/sync.log on box has grown by this share in ten minutes."),),
+    ),
     Case(
         "SessionHostMemoryHigh",
         {'system_memory_utilization_ratio{job="host", instance="box", state="used"}': "0.95x90"},
