@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -84,10 +86,18 @@ class TestFileStatistics:
         assert not list(matching(host.collector.metrics(), "file_size_b"))
 
 
+@pytest.fixture(name="python")
+def _python() -> Iterator[int]:
+    """The id of a process that is called as those that are watched; this one may be called pytest."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process.pid
+        process.kill()
+
+
 class TestHostMetrics:
-    def test_machine_and_processes_are_told_apart(self, host: Host) -> None:
+    def test_machine_and_processes_are_told_apart(self, host: Host, python: int) -> None:
         """The series that panels and alerts use, with the labels that they use."""
-        own = f'process_pid="{os.getpid()}"'
+        own = f'process_pid="{python}"'
         until(lambda: any(matching(host.collector.metrics(), "process_memory_usage_bytes", own)))
         metrics = host.collector.metrics()
         labels = 'job="host"', 'instance="web-1"'
