@@ -20,8 +20,16 @@ SPANS = f"{{ span.{sc.SESSION_ID} = {_ID} }} | select(span.{sc.SESSION_ID}, stat
 AROUND = (
     f"{{ (span.{sc.PARENT_ID} = {_ID} || span.{sc.SESSION_PREVIOUS_ID} = {_ID}) && {_IS_SESSION} }} | select({_SHOWN})"
 )
-RECENT = f'{{ {_IS_SESSION} && span.{sc.TYPE} =~ "$type" && resource.service.name =~ "$service" }} | select({_SHOWN})'
-FAILED = f'{{ {_IS_SESSION} && span.{sc.STATUS} = "error" && resource.service.name =~ "$service" }} | select({_SHOWN})'
+# Without the hint Tempo answers with the first that it finds.
+_LATEST = "with (most_recent=true)"
+RECENT = (
+    f'{{ {_IS_SESSION} && span.{sc.TYPE} =~ "$type" && resource.service.name =~ "$service" }}'
+    f" | select({_SHOWN}) {_LATEST}"
+)
+FAILED = (
+    f'{{ {_IS_SESSION} && span.{sc.STATUS} = "error" && resource.service.name =~ "$service" }}'
+    f" | select({_SHOWN}) {_LATEST}"
+)
 
 # Without an id nothing is shown: an empty one would be that of every record that has none.
 LOGS = f'{{service_name=~"$service"}} | {label(sc.SESSION_ID)}="$session_id" | {label(sc.SESSION_ID)}!=""'
