@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ._counting.buckets import Admission, Bucket, Charge, Level, Pace, Standing
 from ._models import (
@@ -18,6 +18,8 @@ from ._models import (
     Topology,
     Totals,
 )
+from ._tally import Kind, Tally
+from ._wanted import Place, Wanted
 
 __all__ = [
     "Admission",
@@ -29,18 +31,24 @@ __all__ = [
     "Clock",
     "EndReason",
     "Event",
+    "HistoryStore",
+    "HourTally",
+    "Kind",
     "Level",
     "LimitStore",
     "Pace",
+    "Place",
     "Role",
     "SessionRecord",
     "SharedStore",
     "Standing",
     "Status",
     "Store",
+    "Tally",
     "Topology",
     "Totals",
     "UserStore",
+    "Wanted",
 ]
 
 
@@ -168,6 +176,41 @@ class UserStore(Store, Protocol):
         Args:
             besides: active sessions that the store does not know, by user; none if it is shared.
         """
+
+
+class HourTally(NamedTuple):
+    """What the sessions of one kind add up to that ended within one hour."""
+
+    hour: int
+    """Since the epoch, UTC."""
+    kind: Kind
+    tally: Tally
+
+
+@runtime_checkable
+class HistoryStore(Store, Protocol):
+    """A store that can be asked about all that has ended in it; without it there are no reports.
+
+    Records are there for as long as ended sessions are remembered, sums for as long or longer. Parts of sessions are none.
+    """
+
+    def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
+        """The ended sessions that are wanted, the latest end first: at most `limit`, those that stand behind `before`.
+
+        Their events, and the single uses of all but the last ones, may have been dropped.
+        """
+
+    def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
+        """What ended in these hours, the last one not included, in no order; a session is in it as soon as it has ended."""
+
+    def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
+        """The pseudonyms of those most of whose sessions ended in these days since the epoch, and how many did.
+
+        The last day is not included. The most come first; of equals the first by the pseudonym.
+        """
+
+    def users(self, since_day: int, until_day: int) -> int:
+        """How many users' sessions ended in these days."""
 
 
 @runtime_checkable

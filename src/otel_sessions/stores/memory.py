@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
+from ..typing import HourTally, Place, Wanted
+from ._hours import Hours
 from ._kept_uses import KeptUses
 from ._memory_limits import MemoryLimits
 from ._packed import pack, unpack
@@ -55,6 +57,7 @@ class MemoryStore:
         self.has_forgotten = False
         """Whether a session that has ended is not in the history any more."""
         self._uses = KeptUses()
+        self._hours = Hours()
         self._last_by_key: dict[str, str] = {}
 
     def create(self, beginning: Beginning) -> SessionRecord | None:
@@ -140,6 +143,8 @@ class MemoryStore:
 
     def due(self, now_ns: int) -> Iterator[SessionRecord]:
         """The active sessions whose idle timeout or maximum duration has passed at `now_ns`."""
+        with self._lock:
+            self._hours.settle(now_ns)
         while bucket := self._next_sessions(now_ns // _TICK_NS):
             with self._lock:
                 expired = [record for session_id in bucket if (record := self._look(session_id, now_ns))]
@@ -168,6 +173,35 @@ class MemoryStore:
         with self._lock:
             past = [record for record in self._ended.values() if record.beginning.part is None]
             return [self._uses.give(r) for r in heapq.nlargest(limit, past, key=lambda record: record.ended_ns or 0)]
+
+    def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
+        """The sessions of the history that are wanted and stand behind `before`, at most `limit`, the latest end first."""
+        with self._lock:
+            past = list(self._ended.values())
+        fitting = (
+            record
+            for record in past
+            if record.beginning.part is None and (before is None or Place.of(record) < before) and wanted.fits(record)
+        )
+        found = heapq.nlargest(limit, fitting, key=Place.of)
+        with self._lock:
+            return [self._uses.give(record) for record in found]
+
+    def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
+        """What ended in these hours, of the last 30 days."""
+        with self._lock:
+            return self._hours.tallies(since_hour, until_hour)
+
+    def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
+        """Those most of whose sessions ended in these days."""
+        with self._lock:
+            found = self._hours.by_user(since_day, until_day)
+        return heapq.nsmallest(limit, found.items(), key=lambda each: (-each[1], each[0]))
+
+    def users(self, since_day: int, until_day: int) -> int:
+        """How many users' sessions ended in these days."""
+        with self._lock:
+            return len(self._hours.by_user(since_day, until_day))
 
     def secret(self) -> bytes:
         """32 random bytes, made when the store was."""
@@ -201,6 +235,7 @@ class MemoryStore:
             del self._counts[kind]
 
     def _remember(self, record: SessionRecord) -> None:
+        self._hours.add(record)
         if self._history_size == 0:
             self.has_forgotten |= record.beginning.part is None
             return

@@ -14,8 +14,11 @@ from urllib.parse import parse_qsl, unquote
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
 from ..exceptions import ConfigurationError
+from ..typing import HourTally, Place, Wanted
 from . import _database
+from . import _history_rows as history
 from . import _rows as rows
+from . import _tally_rows as sums
 from ._database import Database, Synchronous
 from ._schema import NEVER
 from ._sqlite_limits import SQLiteLimits
@@ -173,6 +176,22 @@ class SQLiteStore:
             found |= {each.record.id: each.record for each in page if each.record.beginning.part is None}
         return heapq.nlargest(limit, found.values(), key=lambda record: record.ended_ns or 0)
 
+    def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
+        """The ended sessions that are wanted and stand behind `before`, at most `limit`, the latest end first."""
+        return self._apart.look(history.select, wanted, limit, before)
+
+    def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
+        """What ended in these hours, as long as it is remembered."""
+        return self._apart.look(history.tallies, since_hour, until_hour)
+
+    def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
+        """Those most of whose sessions ended in these days."""
+        return self._apart.look(history.most_frequent_users, since_day, until_day, limit)
+
+    def users(self, since_day: int, until_day: int) -> int:
+        """How many users' sessions ended in these days."""
+        return self._apart.look(history.users, since_day, until_day)
+
     # -- processes ----------------------------------------------------------------------------------------------------
 
     def owe(self, record: SessionRecord, owner: str) -> bool:
@@ -205,6 +224,7 @@ class SQLiteStore:
         forgotten = 0
         while batch := self._database.write(rows.purge, before_ns, _BATCH):
             forgotten += batch
+        self._database.write(sums.forget, before_ns)
         return forgotten
 
     def _forget_old(self, now_ns: int) -> None:
@@ -213,6 +233,7 @@ class SQLiteStore:
             return
         for _ in range(_BATCHES):
             if self._database.write(rows.purge, now_ns - self._retention_ns, _BATCH) < _BATCH:
+                self._database.write(sums.forget, now_ns - self._retention_ns)
                 self._purged_ns = now_ns
                 return
 

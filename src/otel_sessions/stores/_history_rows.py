@@ -1,0 +1,147 @@
+"""What the SQLite store is asked about ended sessions; each function sees the tables at one moment."""
+
+from __future__ import annotations
+
+import heapq
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from .._models import SessionRecord
+from .._tally import Kind, Tally, hour_of
+from ..typing import HourTally, Place, Wanted
+from . import _rows as rows
+from ._codec import decode, encode
+from ._hours import day_of
+from ._sql_values import from_sql, sql_text, whole
+
+_PAGE: Final = 500
+
+_ENDED: Final = f"{rows.SELECT} INDEXED BY session_ended WHERE ended_ns IS NOT NULL AND owner IS NULL"
+
+
+def select(cursor: sqlite3.Cursor, wanted: Wanted, limit: int, before: Place | None) -> list[SessionRecord]:
+    """The ended sessions that are wanted and stand behind `before`: at most `limit`, the latest end first."""
+    owed = (record for record in rows.unexported(cursor) if before is None or Place.of(record) < before)
+    found = heapq.nlargest(limit, filter(_session(wanted), owed), key=Place.of)
+    for record in _exported(cursor, wanted, before):
+        if len(found) >= limit and Place.of(record) < Place.of(found[limit - 1]):
+            break
+        if _session(wanted)(record):
+            found = heapq.nlargest(limit, [*found, record], key=Place.of)
+    return found
+
+
+def _session(wanted: Wanted) -> Callable[[SessionRecord], bool]:
+    return lambda record: record.beginning.part is None and wanted.fits(record)
+
+
+def _exported(cursor: sqlite3.Cursor, wanted: Wanted, before: Place | None) -> Iterator[SessionRecord]:
+    """Those that are owed by nobody, as far as columns tell whether they are wanted; the latest first."""
+    conditions, values = _conditions(wanted)
+    place: tuple[int, str | bytes | None] | None = None if before is None else (before.ended_ns, sql_text(before[1]))
+    while True:
+        behind = "" if place is None else " AND (ended_ns < ?1 OR (ended_ns = ?1 AND id < ?2))"
+        page = cursor.execute(
+            f"{_ENDED}{behind}{conditions} ORDER BY ended_ns DESC, id DESC LIMIT {_PAGE}",
+            (*(place or (None, None)), *values),
+        ).fetchall()
+        yield from map(rows.record_of, page)
+        if len(page) < _PAGE:
+            return
+        place = page[-1][6], page[-1][0]
+
+
+def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
+    """What stands in the index. The first two parameters are those of the place."""
+    columns: dict[str, Any] = {
+        "ended_ns >= ": None if wanted.since_ns is None else whole(wanted.since_ns),
+        "ended_ns < ": None if wanted.until_ns is None else whole(wanted.until_ns),
+        "status = ": wanted.status,
+        "reason = ": wanted.reason,
+        "user = ": sql_text(wanted.user),
+    }
+    given = {condition: value for condition, value in columns.items() if value is not None}
+    text = "".join(f" AND {condition}?{number}" for number, condition in enumerate(given, 3))
+    values = list(given.values())
+    if wanted.type is not None:
+        # The kind is the type and the tier, as JSON.
+        if wanted.tier is not None:
+            text += f" AND kind = ?{len(values) + 3}"
+            values.append(encode((wanted.type, wanted.tier)))
+        else:
+            start = encode((wanted.type,))[:-1] + ","
+            text += f" AND kind >= ?{len(values) + 3} AND kind < ?{len(values) + 4}"
+            values += [start, start[:-1] + chr(ord(",") + 1)]
+    elif wanted.tier is not None:
+        text += f" AND kind LIKE ?{len(values) + 3} ESCAPE '^'"
+        values.append("%," + re.sub("([%_^])", r"^\1", encode(wanted.tier)) + "]")
+    for name, value in (wanted.attributes or {}).items():
+        if isinstance(value, str):
+            # What is not in the text is not in the record, which is looked at only if it is.
+            text += f" AND (instr(beginning, ?{len(values) + 3}) OR instr(totals, ?{len(values) + 3}))"
+            values.append(encode({name: value})[1:-1])
+    return text, values
+
+
+def tallies(cursor: sqlite3.Cursor, since_hour: int, until_hour: int) -> list[HourTally]:
+    """What ended in these hours, with those sessions whose export is owed."""
+    held = cursor.execute("SELECT hour, kind, sums FROM tally WHERE hour >= ? AND hour < ?", (since_hour, until_hour))
+    found = [HourTally(hour, Kind._make(decode(kind)), Tally.from_dict(decode(sums))) for hour, kind, sums in held]
+    return found + [
+        HourTally(hour, Kind.of(record), Tally.of(record))
+        for record, hour in _owed(cursor)
+        if since_hour <= hour < until_hour
+    ]
+
+
+def most_frequent_users(cursor: sqlite3.Cursor, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
+    """Those most of whose sessions ended in these days."""
+    owed = _owed_by_user(cursor, since_day, until_day)
+    # Whoever is among the most with what is owed was, without it, among so many more.
+    held = cursor.execute(
+        "SELECT user, sum(sessions) AS total FROM user_day WHERE day >= ? AND day < ? "
+        "GROUP BY user ORDER BY total DESC, user LIMIT ?",
+        (since_day, until_day, limit),
+    ).fetchall()
+    found = Counter({from_sql(user): total for user, total in held})
+    for user in owed:
+        if user not in found:
+            (found[user],) = cursor.execute(
+                "SELECT coalesce(sum(sessions), 0) FROM user_day WHERE user = ? AND day >= ? AND day < ?",
+                (sql_text(user), since_day, until_day),
+            ).fetchone()
+    found.update(owed)
+    return heapq.nsmallest(limit, found.items(), key=lambda each: (-each[1], each[0]))
+
+
+def users(cursor: sqlite3.Cursor, since_day: int, until_day: int) -> int:
+    """How many users' sessions ended in these days."""
+    (known,) = cursor.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM user_day WHERE day >= ? AND day < ? GROUP BY user)",
+        (since_day, until_day),
+    ).fetchone()
+    more = 0
+    for user in _owed_by_user(cursor, since_day, until_day):
+        held = cursor.execute(
+            "SELECT 1 FROM user_day WHERE user = ? AND day >= ? AND day < ?", (sql_text(user), since_day, until_day)
+        ).fetchone()
+        more += held is None
+    return int(known) + more
+
+
+def _owed(cursor: sqlite3.Cursor) -> Iterator[tuple[SessionRecord, int]]:
+    """The ended sessions whose export is owed, with the hour in which they ended."""
+    for record in rows.unexported(cursor):
+        if record.beginning.part is None:
+            yield record, hour_of(record.ended_ns or 0)
+
+
+def _owed_by_user(cursor: sqlite3.Cursor, since_day: int, until_day: int) -> Counter[str]:
+    return Counter(
+        record.user
+        for record, hour in _owed(cursor)
+        if record.user is not None and since_day <= day_of(hour) < until_day
+    )
