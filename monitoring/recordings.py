@@ -23,8 +23,8 @@ from typing import Final, NamedTuple
 from otel_sessions import _semconv as sc
 
 from . import promql as pq
-from .expressions import increase, quantile, share, total
-from .foreign import File, Host
+from .expressions import COLLECTOR, increase, quantile, share, total, watched
+from .foreign import File, Host, Prometheus
 from .thresholds import LOG_MIN_SIZE, STORAGE_MIN_SIZE
 
 TYPE: Final = pq.label(sc.TYPE)
@@ -57,8 +57,32 @@ class Group(NamedTuple):
     recordings: tuple[Recording, ...]
 
 
+_UP: Final = pq.name(sc.UP)
+_SCRAPED: Final = f'{Prometheus.UP}{{job="{Prometheus.SESSIONS_JOB}"}}'
+_REMEMBERED: Final = "1d"
+"""For how long a process is remembered that is away: it is not new when it returns."""
+
+
+def _watched(window: str) -> Recording:
+    begun = f"""\
+group by ({pq.JOB}, instance) ({_UP} offset {window})
+  or
+    (
+      group by ({pq.JOB}, instance) (last_over_time({_UP}[{window}]))
+        unless on ({pq.JOB}, instance) present_over_time({_UP}[{_REMEMBERED}] offset {window})
+        and on () ({_SCRAPED} offset {window} == 1)
+        unless on () ({_SCRAPED} == 1 unless {_SCRAPED} offset {window} == 1)
+    )"""
+    about = "Processes that reported when the window began; or are new, and all collectors were scraped then."
+    return Recording(watched(window), begun, about)
+
+
+PROCESSES: Final = tuple(map(_watched, ("1m", "5m", "10m", *ERROR_WINDOWS[1:])))
+
+
 def _by_job(function: str, metric: sc.Metric, *by: str) -> str:
-    return f"{function} by ({', '.join((pq.JOB, *by))}) ({pq.name(metric)})"
+    # Who has sent to another collector until lately is not there twice.
+    return f"{function} by ({', '.join((pq.JOB, *by))}) (max without ({COLLECTOR}) ({pq.name(metric)}))"
 
 
 def _errors(window: str) -> tuple[Recording, ...]:
@@ -312,6 +336,8 @@ TELEMETRY: Final = (
 )
 
 GROUPS: Final = (
+    # First: others ask for it.
+    Group("app-session-processes", PROCESSES),
     Group("app-session-errors", tuple(each for window in ERROR_WINDOWS for each in _errors(window))),
     Group("app-session-sessions", SESSIONS),
     Group("app-session-conversations", CONVERSATIONS),

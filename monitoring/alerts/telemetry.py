@@ -25,7 +25,7 @@ def _or(*arms: str) -> str:
 
 def _grown(series: tuple[str, ...], *by: str) -> str:
     """What several counters of the collector grew by; some do not exist before they have something to count."""
-    return _or(*(f"({increase(each, '5m', 'job', 'instance', *by, scraped=Collector.JOB)} > 0)" for each in series))
+    return _or(*(f"({increase(each, '5m', 'job', 'instance', *by, own=True)} > 0)" for each in series))
 
 
 def _stuck(signal: str, sent: str) -> str:
