@@ -60,7 +60,7 @@ class Group(NamedTuple):
 _UP: Final = pq.name(sc.UP)
 _SCRAPED: Final = f'{Prometheus.UP}{{job="{Prometheus.SESSIONS_JOB}"}}'
 _REMEMBERED: Final = "1d"
-"""For how long a process is remembered that is away: it is not new when it returns."""
+"""For how long a process is remembered that has gone without saying that it ends: it is not new when it returns."""
 
 
 def _watched(window: str) -> Recording:
@@ -69,7 +69,7 @@ group by ({pq.JOB}, instance) ({_UP} offset {window})
   or
     (
       group by ({pq.JOB}, instance) (last_over_time({_UP}[{window}]))
-        unless on ({pq.JOB}, instance) present_over_time({_UP}[{_REMEMBERED}] offset {window})
+        unless on ({pq.JOB}, instance) last_over_time({_UP}[{_REMEMBERED}] offset {window}) > 0
         and on () ({_SCRAPED} offset {window} == 1)
         unless on () ({_SCRAPED} == 1 unless {_SCRAPED} offset {window} == 1)
     )"""

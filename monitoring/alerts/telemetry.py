@@ -214,7 +214,8 @@ max by (job, instance, exporter) ({Collector.QUEUE_SIZE} / ({Collector.QUEUE_CAP
             confirm=(f"rate({Collector.REFUSED[0]}[5m])", Collector.MEMORY),
             act=(
                 "If a queue fills, begin with [TelemetryQueueFilling](#telemetryqueuefilling): queues in memory count.",
-                "Else give it more memory and raise the limit of `memory_limiter`, or run a second one.",
+                "Else give it more memory and raise the limit of `memory_limiter`.",
+                "Or let some of the applications send to a second one: each of them to one alone.",
             ),
         ),
     ),
