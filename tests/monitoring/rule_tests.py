@@ -14,7 +14,7 @@ from monitoring.alerts import EVERY, Alert
 from .rule_cases import CALM, CASES, Calm, Case, Fired
 
 RULES: Final = Path(__file__).parents[2] / "prometheus" / "rules"
-FILES: Final = ("thresholds.yaml", "recording.yaml", "anomalies.yaml", "alerts.yaml")
+FILES: Final = ("thresholds.yaml", "recording.yaml", "bands.yaml", "alerts.yaml", "anomalies.yaml")
 
 _SCRAPED: Final = 'up{job="app-sessions", instance="collector:9464"}'
 _RECORDED: Final = re.compile(r'app_session:threshold\{name="\w+"\}|app_session:[\w:]+')
