@@ -268,7 +268,7 @@ RESOURCES: Final = (
     ),
     Recording(
         "app_session:process_memory:ratio",
-        f"sum by ({', '.join((pq.JOB, *PROCESS))}) ({Host.PROCESS_MEMORY})\n"
+        f"max by ({', '.join((pq.JOB, *PROCESS))}) ({Host.PROCESS_MEMORY})\n"
         "  / on (job, instance) group_left ()\n"
         # The states overlap, so that their sum is more than there is.
         f'    max by (job, instance) ({Host.MEMORY_USAGE}{{state="used"}} / {Host.MEMORY}{{state="used"}})',

@@ -16,6 +16,10 @@ _FREE: Final = "app_session:filesystem_free_bytes:min"
 _UTILIZATION: Final = "app_session:filesystem_utilization:ratio"
 _TIME_TO_FULL: Final = "app_session:filesystem_time_to_full_seconds:deriv6h"
 
+# Waiting for disks is no work of the processor. What is reported twice, with labels that scrapes have added, is not
+# added up.
+_BUSY: Final = f'1 - min by (job, instance) (sum without (state) ({Host.CPU}{{state=~"idle|wait"}}))'
+
 ALERTS: Final = (
     Alert(
         name="SessionLogGrowthHigh",
@@ -78,8 +82,7 @@ ALERTS: Final = (
         component="resources",
         severity="warning",
         subject="cpu",
-        # Waiting for disks is no work of the processor.
-        expr=f'1 - sum by (job, instance) ({Host.CPU}{{state=~"idle|wait"}}) > {at.CPU.scalar}',
+        expr=f"{_BUSY} > {at.CPU.scalar}",
         wait="10m",
         summary="The host's processors are busy.",
         description=f"The share of time that the processors of {_INSTANCE} are busy.",
@@ -90,7 +93,7 @@ ALERTS: Final = (
         entry=Entry(
             means="The processors of the host have hardly been idle for ten minutes; what is to be done waits.",
             confirm=(
-                f'1 - sum by (job, instance) ({Host.CPU}{{state=~"idle|wait"}})',
+                _BUSY,
                 f"topk(5, sum by (process_pid, {Host.PROCESS_NAME}) (rate({Host.PROCESS_CPU}[5m])))",
             ),
             act=(

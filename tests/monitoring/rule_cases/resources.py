@@ -55,6 +55,17 @@ CASES: Final = (
         "10m",
         (Fired("warning", HOST, "97%", "90%", "The share of time that the processors of box are busy."),),
     ),
+    # Reported twice: by two collectors, whose scrapes have a label of their own.
+    Case(
+        "SessionHostCpuHigh",
+        {
+            f'system_cpu_utilization_ratio{{{BOX}, collector="a", state="idle"}}': "0.03x90",
+            f'system_cpu_utilization_ratio{{{BOX}, collector="b", state="idle"}}': "0.9x90",
+        },
+        "9m",
+        "10m",
+        (Fired("warning", HOST, "97%", "90%", "The share of time that the processors of box are busy."),),
+    ),
     Case(
         "SessionProcessMemoryHigh",
         {
@@ -71,6 +82,30 @@ CASES: Final = (
                 "56.25%",
                 "50%",
                 "Of the memory of box, python3 7 holds this share.",
+            ),
+        ),
+    ),
+    # Reported twice: by two collectors, whose scrapes have a label of their own.
+    Case(
+        "SessionProcessMemoryHigh",
+        {
+            series.replace("}", f', collector="{collector}"}}'): values
+            for collector in ("a", "b")
+            for series, values in {
+                **MEMORY,
+                f'process_memory_usage_bytes{{{BOX}, process_pid="7"}}': "9000000000x90",
+                f'process_memory_usage_bytes{{{BOX}, process_pid="8"}}': "7000000000x90",
+            }.items()
+        },
+        "9m",
+        "10m",
+        (
+            Fired(
+                "warning",
+                {**HOST, "process_pid": "7"},
+                "56.25%",
+                "50%",
+                "Of the memory of box,  7 holds this share.",
             ),
         ),
     ),
