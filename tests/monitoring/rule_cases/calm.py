@@ -62,6 +62,15 @@ CALM: Final = (
         ("19m", "20m", "25m", "29m", "30m", "36m"),
     ),
     Calm(
+        "another process, with a log of its own beside a small one",
+        "SessionLogGrowthHigh",
+        {
+            'file_size_bytes{job="host", instance="box", file_path="/v/api.log.12345"}': "1000000x90",
+            'file_size_bytes{job="host", instance="box", file_path="/v/api.log.8000"}': "_x20 5000000x70",
+        },
+        ("20m", "25m", "29m", "36m"),
+    ),
+    Calm(
         "a steady day, and the first of them",
         "SessionCreationAnomalous",
         {f"{pq.name(sc.STARTS)}{{{TYPED}}}": "0+20x1700"},
