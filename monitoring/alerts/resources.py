@@ -16,6 +16,12 @@ _FREE: Final = "app_session:filesystem_free_bytes:min"
 _UTILIZATION: Final = "app_session:filesystem_utilization:ratio"
 _TIME_TO_FULL: Final = "app_session:filesystem_time_to_full_seconds:deriv6h"
 
+
+def _left(where: str = "") -> str:
+    """What will be free at the end of the threshold's time, at the rate of the last half hour."""
+    return f"predict_linear({_FREE}{where}[30m], {at.STORAGE_EXHAUSTION.scalar})"
+
+
 # Waiting for disks is no work of the processor. What is reported twice, with labels that scrapes have added, is not
 # added up.
 _BUSY: Final = f'1 - min by (job, instance) (sum without (state) ({Host.CPU}{{state=~"idle|wait"}}))'
@@ -170,7 +176,7 @@ ALERTS: Final = (
         # A trend of hours that goes on, and no tooth of a saw: what is rotated comes back to what was free before.
         expr=f"""\
 ({_TIME_TO_FULL} < {at.STORAGE_EXHAUSTION.scalar})
-  and (predict_linear({_FREE}[30m], {at.STORAGE_EXHAUSTION.scalar}) < 0)
+  and ({_left()} < 0)
   and ({_FREE} < min_over_time({_FREE}[7d] offset 1h))
   and present_over_time({_FREE}[10m] offset 6h)""",
         wait="30m",
@@ -187,7 +193,7 @@ ALERTS: Final = (
             "rotated; and only after six hours of history.",
             confirm=(
                 f'{_TIME_TO_FULL}{{instance="{{{{instance}}}}"}}',
-                f'predict_linear({_FREE}{{instance="{{{{instance}}}}"}}[6h], 86400)',
+                _left('{instance="{{instance}}"}'),
                 "topk(5, app_session:log_growth:ratio10m)",
             ),
             act=(
