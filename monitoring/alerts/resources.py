@@ -33,7 +33,8 @@ ALERTS: Final = (
         severity="warning",
         subject="log_growth",
         expr=f"app_session:log_growth:ratio10m > {at.LOG_GROWTH.scalar}",
-        wait="0m",
+        # Longer than the collector shows what is gone: a log that was renamed, and not begun anew, is there twice then.
+        wait="6m",
         summary="A log file grows fast.",
         description=f"{labelled(File.PATH)} on {_INSTANCE} has grown by this share in ten minutes.",
         unit="ratio",
@@ -43,8 +44,9 @@ ALERTS: Final = (
         entry=Entry(
             means="A log file has grown within ten minutes by more than the threshold's share of its size. Something "
             "repeats itself, or the level of logging was raised. Small files are left out. Files that rotation made "
-            "are part of the log. Once rotation deletes as much as is written, a log does not grow any more: see how "
-            "many bytes a second are written.",
+            "are part of the log; the alert waits for as long as one that was renamed may count under both names. Once "
+            "rotation deletes as much as is written, a log does not grow any more: see how many bytes a second are "
+            "written.",
             confirm=(
                 "app_session:log_growth:ratio10m",
                 f'{File.SIZE}{{{File.PATH}=~"{{{{{File.PATH}}}}}.*"}}',

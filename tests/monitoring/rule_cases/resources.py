@@ -18,8 +18,8 @@ CASES: Final = (
                 "1000000x19 1645100x90"
             ),
         },
-        "19m",
-        "20m",
+        "25m",
+        "26m",
         (Fired("warning", _FILE, "64.51%", "50%", "/var/log/sync.log on box has grown by this share in ten minutes."),),
     ),
     # Rotation has begun meanwhile: the file that is written is small, and yet the log has grown.
@@ -33,8 +33,8 @@ CASES: Final = (
                 "_x20 1000000x90"
             ),
         },
-        "19m",
-        "20m",
+        "25m",
+        "26m",
         (Fired("warning", _FILE, "64.51%", "50%", "/var/log/sync.log on box has grown by this share in ten minutes."),),
     ),
     Case(
