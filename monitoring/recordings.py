@@ -227,10 +227,13 @@ SECURITY: Final = (
     ),
 )
 
-# What rotation puts after a log's name: a number or a date, and what compresses it.
-_NUMBER: Final = "[.][0-9]+"
-_DATE: Final = "[.-][0-9]{4}-?[0-9]{2}-?[0-9]{2}[0-9_.:T-]*"
-_ROTATED: Final = f"(.+?)(?:{_NUMBER}|{_DATE})?(?:[.](?:gz|bz2|xz|zst|zip))?"
+# A longer number is no rotation, but a process or a port.
+_NUMBER: Final = "[.][0-9]{1,3}"
+_DATE: Final = "[.-][0-9]{4}-?[0-9]{2}-?[0-9]{2}[0-9_.:TZ+-]*"
+ROTATION: Final = f"(?:{_NUMBER}|{_DATE})"
+"""What rotation puts after a log's name, as a regular expression; `collector-config/host.yaml` takes it off as well."""
+ROTATED: Final = f"(.+?){ROTATION}?(?:[.](?:gz|bz2|xz|zst|zip))?"
+"""A log's name, with that or without, compressed or not."""
 
 
 _LOG: Final = "app_session:log_size_bytes:sum"
@@ -245,7 +248,7 @@ sum by ({", ".join((pq.JOB, *FILE))}) (
   label_replace(
     label_replace(
       sum by ({pq.JOB}, instance, log) (
-        label_replace({each}, "log", "$1", "{File.PATH}", "{_ROTATED}")
+        label_replace({each}, "log", "$1", "{File.PATH}", "{ROTATED}")
       ),
       "{File.PATH}", "$1", "log", "(.*)"
     ),
@@ -292,7 +295,7 @@ RESOURCES: Final = (
     ),
     Recording(
         "app_session:process_memory:ratio",
-        f"sum by ({', '.join((pq.JOB, *PROCESS))}) ({Host.PROCESS_MEMORY})\n"
+        f"max by ({', '.join((pq.JOB, *PROCESS))}) ({Host.PROCESS_MEMORY})\n"
         "  / on (job, instance) group_left ()\n"
         # The states overlap, so that their sum is more than there is.
         f'    max by (job, instance) ({Host.MEMORY_USAGE}{{state="used"}} / {Host.MEMORY}{{state="used"}})',

@@ -17,7 +17,7 @@ from otel_sessions import _semconv as sc
 from .rule_cases import CALM, CASES, Calm, Case, Fired
 
 RULES: Final = Path(__file__).parents[2] / "prometheus" / "rules"
-FILES: Final = ("thresholds.yaml", "recording.yaml", "anomalies.yaml", "alerts.yaml")
+FILES: Final = ("thresholds.yaml", "recording.yaml", "bands.yaml", "alerts.yaml", "anomalies.yaml")
 
 _SCRAPED: Final = 'up{job="app-sessions", instance="collector:9464"}'
 _PROCESS: Final = re.compile(r'(?<=\{)job="[^"]+", instance="[^"]+"')

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from monitoring.dashboards.queries import sessions
+from monitoring.dashboards.queries import resources, sessions
 from monitoring.dashboards.queries._build import grown
 from monitoring.dashboards.targets import interpolate
 
@@ -142,6 +142,27 @@ class TestAlerts:
         labels = {label for case in CASES for fired in case.fired for label in fired.labels}
 
         assert labels - {"job", "file_name"} <= set(sessions.DISTINGUISHING)
+
+
+class TestHosts:
+    """How busy machines are."""
+
+    def test_one_that_is_reported_twice_is_as_busy_as_it_is(self, promtool: str, tmp_path: Path) -> None:
+        """By two collectors, whose scrapes have a label of their own: panels have one line, and add nothing up."""
+        held = {
+            f'{name}{{job="host", instance="box", collector="{collector}"{state}}}': f"{value}x5"
+            for collector, idle, load in (("a", 0.25, 6), ("b", 0.75, 2))
+            for name, state, value in (
+                ("system_cpu_load_average_1m", "", load),
+                ("system_cpu_logical_count", "", 4),
+                ("system_cpu_utilization_ratio", ', state="idle"', idle),
+            )
+        }
+        asked = [
+            expect(interpolate(query, {"host": "box"}), "2m", {'{instance="box"}': value})
+            for query, value in ((resources.LOAD, 1.5), (resources.CPU_BY_HOST, 0.75))
+        ]
+        answers(promtool, tmp_path, (held, asked))
 
 
 def _labels(**labels: str) -> str:

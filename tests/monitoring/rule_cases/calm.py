@@ -124,6 +124,25 @@ CALM: Final = (
         ("19m", "20m", "25m", "29m", "30m", "36m"),
     ),
     Calm(
+        # The collector shows what is gone for five minutes; logrotate's `nocreate`, and `delay=True` in Python.
+        "a renamed file that is not written anew at once",
+        "SessionLogGrowthHigh",
+        {
+            'file_size_bytes{job="host", instance="box", file_path="/v/a.log"}': "1000000x24 stale _x10 0+5000x50",
+            'file_size_bytes{job="host", instance="box", file_path="/v/a.log.1"}': "_x20 1000000x69",
+        },
+        ("19m", "20m", "22m", "24m", "25m", "26m", "27m", "30m", "36m", "60m"),
+    ),
+    Calm(
+        "another process, with a log of its own beside a small one",
+        "SessionLogGrowthHigh",
+        {
+            'file_size_bytes{job="host", instance="box", file_path="/v/api.log.12345"}': "1000000x90",
+            'file_size_bytes{job="host", instance="box", file_path="/v/api.log.8000"}': "_x20 5000000x70",
+        },
+        ("20m", "25m", "29m", "36m"),
+    ),
+    Calm(
         "a steady day, and the first of them",
         "SessionCreationAnomalous",
         {f"{pq.name(sc.STARTS)}{{{TYPED}}}": "0+20x1700"},
