@@ -11,12 +11,18 @@ from ._failure import Failure
 
 PARTS: Final = ("collector-config", "prometheus", "grafana", "compose")
 _FILES: Final[Mapping[str, tuple[str, ...]]] = {
-    "collector-config": ("collector-config",),
-    "prometheus": ("prometheus",),
-    "grafana": ("grafana",),
-    "compose": ("compose", "compose.yaml", "compose.lgtm.yaml"),
+    "collector-config": ("collector-config/*.yaml", "collector-config/*.md", "collector-config/go.*"),
+    "prometheus": ("prometheus/*.yaml", "prometheus/rules/*.yaml"),
+    "grafana": (
+        "grafana/*.md",
+        "grafana/dashboards/*.json",
+        "grafana/provisioning/*/*.yaml",
+        "grafana/provisioning/*/*.md",
+        "grafana/alerting/*.yaml",
+    ),
+    "compose": ("compose.yaml", "compose.lgtm.yaml", "compose/*.yaml", "compose/demo.Dockerfile*"),
 }
-"""What belongs to each part: folders and files."""
+"""What belongs to each part; who runs a collector or a Prometheus in these folders leaves other files there."""
 
 _PACKAGE: Final = Path(__file__).parents[1]
 _INSTALLED: Final = _PACKAGE / "_assets"
@@ -58,10 +64,14 @@ def assets(parts: Iterable[str] = PARTS, links: Links | None = None) -> Iterator
     """
     root = _root()
     for part in parts:
-        for name in _FILES[part]:
-            for path in _below(root / name):
-                relative = path.relative_to(root)
-                yield Asset(relative, _fitted(relative, path.read_bytes(), links or Links()))
+        for path in files_of(part, root):
+            relative = path.relative_to(root)
+            yield Asset(relative, _fitted(relative, path.read_bytes(), links or Links()))
+
+
+def files_of(part: str, root: Path) -> list[Path]:
+    """The files of a part, below the folder in which all parts are; nothing that is not ours."""
+    return sorted(path for pattern in _FILES[part] for path in root.glob(pattern) if path.is_file())
 
 
 def _root() -> Path:
@@ -70,12 +80,6 @@ def _root() -> Path:
         if (folder / "compose.yaml").is_file():
             return folder
     raise Failure(f"this installation has no files to write: neither {_INSTALLED} nor {_CHECKOUT} holds them")
-
-
-def _below(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    return sorted(found for found in path.rglob("*") if found.is_file())
 
 
 def _fitted(path: Path, content: bytes, links: Links) -> bytes:
