@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from ..cli.grafana_server import served
+
 ROOT = Path(__file__).parents[2]
 FILES = ("compose.yaml", "compose.lgtm.yaml")
 WITHOUT_HEALTH_CHECK = {
@@ -198,7 +200,19 @@ class TestNames:
         webhook = compose("compose.yaml")["services"]["webhook"]
         assert webhook["network_mode"] == "service:alertmanager"
         assert {"localhost:9099"} == addresses
-        assert "http://127.0.0.1:9099/" in webhook["healthcheck"]["test"][-1]
+        assert webhook["depends_on"]["alertmanager"] == {"condition": "service_healthy", "restart": True}
+
+    @pytest.mark.parametrize(("webhook", "alertmanager"), [(True, True), (True, False), (False, True)])
+    def test_a_webhook_that_alertmanager_has_left_is_not_healthy(self, webhook: bool, alertmanager: bool) -> None:
+        """Its health is that of both, which share a network until Alertmanager is restarted without it."""
+        *_, program = compose("compose.yaml")["services"]["webhook"]["healthcheck"]["test"]
+        with served(lambda *_: (200, {})) as there:
+            ports = {"9099": webhook, "9093": alertmanager}
+            for port, listens in ports.items():
+                assert program.count(f"http://127.0.0.1:{port}/") == 1
+                program = program.replace(f"http://127.0.0.1:{port}", there if listens else "http://127.0.0.1:1")
+            done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+        assert (done.returncode == 0) == (webhook and alertmanager)
 
     def test_the_demo_is_told_what_it_understands(self) -> None:
         """The command of the demo is one that it accepts."""
