@@ -105,7 +105,7 @@ class TestCompose:
     def test_everything_mounted_is_there(self, service: Service) -> None:
         """Files and folders exist, and volumes are declared: Docker would make an empty folder of what is missing."""
         for source, _ in service.mounts():
-            if source.startswith("."):
+            if source.startswith((".", "/")):
                 assert (ROOT / source).exists(), source
             else:
                 assert source in compose(service.file)["volumes"]
@@ -190,6 +190,15 @@ class TestNames:
         files = [ROOT / "collector-config" / f"{name}.yaml" for name in ("collector", "backends", "host")]
         read = set(re.findall(r"\$\{env:(\w+)", "".join(file.read_text(encoding="utf-8") for file in files)))
         assert set(service.told["environment"]) <= read
+
+    def test_the_collector_measures_the_host(self) -> None:
+        """It sees the host's processes and files, the latter to read only, where it is told that they are."""
+        told = compose("compose.yaml")["services"]["collector"]
+        assert told["pid"] == "host"
+        [mount] = [mount for mount in told["volumes"] if mount.startswith("/:")]
+        source, target, options = mount.split(":")
+        assert (source, target) == ("/", told["environment"]["HOST_ROOT"])
+        assert {"ro", "rslave"} == set(options.split(","))
 
     def test_alertmanager_reaches_the_webhook(self) -> None:
         """The receivers' addresses are of the container that Alertmanager shares its network with, and of its port."""
