@@ -17,6 +17,7 @@ from ..cli.grafana_server import served
 
 ROOT = Path(__file__).parents[2]
 FILES = ("compose.yaml", "compose.lgtm.yaml")
+PORT = re.compile(r"127\.0\.0\.1:\$\{(?P<variable>[A-Z_]+_PORT):-(?P<default>\d+)\}:(?P<inside>\d+)")
 WITHOUT_HEALTH_CHECK = {
     "collector": "No health check: the image holds nothing that could ask.",
     "tempo": "No health check: the image holds Tempo alone",
@@ -74,15 +75,33 @@ class TestCompose:
 
     @EACH_SERVICE
     def test_every_port_is_of_this_machine_alone(self, service: Service) -> None:
-        """Nothing can be reached from another machine, whatever its firewall says."""
+        """Nothing can be reached from another machine, whatever its firewall says; a variable sets another port."""
         for port in service.told.get("ports", []):
-            assert re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port), port
+            found = PORT.fullmatch(port)
+            assert found, port
+            assert found["default"] == found["inside"]
 
     @EACH_FILE
     def test_no_port_is_taken_twice(self, name: str) -> None:
         """All services can run together."""
-        ports = [port for service in SERVICES if service.file == name for port in service.told.get("ports", [])]
-        assert len(ports) == len(set(ports))
+        told = [port for service in SERVICES if service.file == name for port in service.told.get("ports", [])]
+        ports = [found.groupdict() for port in told if (found := PORT.fullmatch(port))]
+        for what in ("variable", "default"):
+            assert len(told) == len({port[what] for port in ports})
+
+    def test_every_port_can_be_changed(self) -> None:
+        """The documentation has each variable, with the port that it is instead of."""
+        page = (ROOT / "docs" / "monitoring-compose.md").read_text(encoding="utf-8")
+        for service in SERVICES:
+            for port in service.told.get("ports", []):
+                found = PORT.fullmatch(port)
+                assert found
+                assert f"`{found['variable']}` ({found['default']})" in page
+
+    @EACH_FILE
+    def test_nobody_outside_reaches_the_store(self, name: str) -> None:
+        """Redis asks for no password, and nothing outside of its network needs it."""
+        assert "ports" not in compose(name)["services"].get("redis", {})
 
     @EACH_SERVICE
     def test_every_health_is_checked_or_said_not_to_be(self, service: Service) -> None:
@@ -166,7 +185,8 @@ class TestNames:
         assert {"prometheus", "tempo", "loki", "alertmanager"} == {address.hostname for address in addresses}
         services = compose("compose.yaml")["services"]
         for address in addresses:
-            assert f"127.0.0.1:{address.port}:{address.port}" in services[address.hostname]["ports"]
+            ports = [PORT.fullmatch(port) for port in services[address.hostname]["ports"]]
+            assert str(address.port) in {found["inside"] for found in ports if found}
 
     @EACH_FILE
     def test_grafana_finds_its_dashboards(self, name: str) -> None:
