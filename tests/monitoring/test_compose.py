@@ -138,6 +138,14 @@ class TestCompose:
             if found:
                 assert mounted(service, found[1]).is_file(), word
 
+    @pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
+    def test_what_is_edited_is_mounted_by_its_folder(self, name: str) -> None:
+        """A file that an editor replaces is the new one in the container too, when it is told to read it again."""
+        [service] = [each for each in SERVICES if each.file == "compose.yaml" and each.name == name]
+        assert (ROOT / "prometheus") in {(ROOT / source) for source, _ in service.mounts()}
+        page = (ROOT / "docs" / "monitoring-compose.md").read_text(encoding="utf-8")
+        assert f"docker compose exec {name} kill -HUP 1\n" in page
+
     @EACH_FILE
     def test_no_volume_is_unused(self, name: str) -> None:
         """What is declared is mounted somewhere."""
