@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -32,6 +33,12 @@ GRAFANA_URL: Final = "http://localhost:3000"
 RUNBOOK_URL: Final = "https://github.com/otel-sessions/otel-sessions/blob/main/docs/runbook.md"
 """With which the links in rules and dashboards begin."""
 
+_DOCS_URL: Final = "https://github.com/otel-sessions/otel-sessions/blob/main/docs/"
+_TO_DOCS: Final = re.compile(r"(?<=\]\()\.\./docs/")
+"""The documentation, as pages link to it that stand beside it in a checkout."""
+_DOCS: Final = re.compile(r"(?<![\w/])docs/(?=[\w-]+\.md)")
+"""The documentation, as comments name it."""
+
 _LINKED: Final = ("prometheus", "grafana")
 _FROM_CHECKOUT: Final = "${OTEL_SESSIONS_PACKAGE:-.[fastapi,redis,genai]}"
 _FROM_REGISTRY: Final = f"${{OTEL_SESSIONS_PACKAGE:-otel-sessions[fastapi,redis,genai]=={__version__}}}"
@@ -45,15 +52,23 @@ class Asset(NamedTuple):
 
 
 class Links(NamedTuple):
-    """Where the links in rules and dashboards lead."""
+    """Where the links in rules, dashboards and pages lead."""
 
     grafana: str = GRAFANA_URL
     runbook: str = RUNBOOK_URL
 
-    def put_into(self, text: str) -> str:
-        """The text with these in place of those that the files have."""
-        linked = text.replace(f"{GRAFANA_URL}/", f"{self.grafana.rstrip('/')}/")
-        return linked.replace(RUNBOOK_URL, self.runbook)
+    def put_into(self, path: Path, text: str) -> str:
+        """The text of the file at `path` with these in place of those that it has."""
+        if path.parts[0] in _LINKED:
+            text = text.replace(f"{GRAFANA_URL}/", f"{self.grafana.rstrip('/')}/")
+        # The documentation is not written beside the files.
+        away = (_TO_DOCS if path.suffix == ".md" else _DOCS).sub(_DOCS_URL, text)
+        return away.replace(RUNBOOK_URL, self.runbook)
+
+
+def needed(parts: Iterable[str]) -> tuple[str, ...]:
+    """The parts without which those are of no use: containers mount the folders of all others."""
+    return tuple(part for part in PARTS if part not in parts) if "compose" in parts else ()
 
 
 def assets(parts: Iterable[str] = PARTS, links: Links | None = None) -> Iterator[Asset]:
@@ -84,6 +99,5 @@ def _root() -> Path:
 
 def _fitted(path: Path, content: bytes, links: Links) -> bytes:
     """What is written: with links that lead somewhere, and a demo that needs no checkout."""
-    if path.parts[0] in _LINKED:
-        return links.put_into(content.decode("utf-8")).encode("utf-8")
-    return content.replace(_FROM_CHECKOUT.encode(), _FROM_REGISTRY.encode())
+    text = content.decode("utf-8").replace(_FROM_CHECKOUT, _FROM_REGISTRY)
+    return links.put_into(path, text).encode("utf-8")
