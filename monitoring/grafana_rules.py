@@ -17,7 +17,8 @@ from .rule_files import _Dumper
 _HEADER: Final = """\
 # Written by `python -m monitoring` from monitoring/alerts. Do not edit: change that, and write it anew.
 # The alerts of prometheus/rules as rules of Grafana's own. Not loaded by default: with both, each fires twice. To use
-# them, leave prometheus/rules/alerts.yaml and anomalies.yaml out and copy this file to provisioning/alerting.
+# them, leave prometheus/rules/alerts.yaml and anomalies.yaml out and copy this file to provisioning/alerting. The other
+# files of prometheus/rules stay: they record what these rules ask for.
 """
 _SOURCE: Final = "prometheus"
 _FORMATS: Final = {"ratio": "humanizePercentage", "seconds": "humanizeDuration"}

@@ -30,6 +30,7 @@ OUTPUTS: Final[dict[str, Callable[[], str]]] = {
     "prometheus/rules/thresholds.yaml": rule_files.thresholds,
     "prometheus/rules/recording.yaml": rule_files.recording,
     "prometheus/rules/alerts.yaml": rule_files.alerts,
+    "prometheus/rules/bands.yaml": rule_files.bands,
     "prometheus/rules/anomalies.yaml": rule_files.anomaly,
     "docs/runbook.md": runbook.page,
     _PAGE: _page,

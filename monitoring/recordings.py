@@ -23,8 +23,8 @@ from typing import Final, NamedTuple
 from otel_sessions import _semconv as sc
 
 from . import promql as pq
-from .expressions import increase, quantile, share, total
-from .foreign import File, Host
+from .expressions import COLLECTOR, increase, quantile, share, total, watched
+from .foreign import File, Host, Prometheus
 from .thresholds import LOG_MIN_SIZE, STORAGE_MIN_SIZE
 
 TYPE: Final = pq.label(sc.TYPE)
@@ -57,8 +57,32 @@ class Group(NamedTuple):
     recordings: tuple[Recording, ...]
 
 
+_UP: Final = pq.name(sc.UP)
+_SCRAPED: Final = f'{Prometheus.UP}{{job="{Prometheus.SESSIONS_JOB}"}}'
+_REMEMBERED: Final = "1d"
+"""For how long a process is remembered that has gone without saying that it ends: it is not new when it returns."""
+
+
+def _watched(window: str) -> Recording:
+    begun = f"""\
+group by ({pq.JOB}, instance) ({_UP} offset {window})
+  or
+    (
+      group by ({pq.JOB}, instance) (last_over_time({_UP}[{window}]))
+        unless on ({pq.JOB}, instance) last_over_time({_UP}[{_REMEMBERED}] offset {window}) > 0
+        and on () ({_SCRAPED} offset {window} == 1)
+        unless on () ({_SCRAPED} == 1 unless {_SCRAPED} offset {window} == 1)
+    )"""
+    about = "Processes that reported when the window began; or are new, and all collectors were scraped then."
+    return Recording(watched(window), begun, about)
+
+
+PROCESSES: Final = tuple(map(_watched, ("1m", "5m", "10m", *ERROR_WINDOWS[1:])))
+
+
 def _by_job(function: str, metric: sc.Metric, *by: str) -> str:
-    return f"{function} by ({', '.join((pq.JOB, *by))}) ({pq.name(metric)})"
+    # Who has sent to another collector until lately is not there twice.
+    return f"{function} by ({', '.join((pq.JOB, *by))}) (max without ({COLLECTOR}) ({pq.name(metric)}))"
 
 
 def _errors(window: str) -> tuple[Recording, ...]:
@@ -203,10 +227,13 @@ SECURITY: Final = (
     ),
 )
 
-# What rotation puts after a log's name: a number or a date, and what compresses it.
-_NUMBER: Final = "[.][0-9]+"
-_DATE: Final = "[.-][0-9]{4}-?[0-9]{2}-?[0-9]{2}[0-9_.:T-]*"
-_ROTATED: Final = f"(.+?)(?:{_NUMBER}|{_DATE})?(?:[.](?:gz|bz2|xz|zst|zip))?"
+# A longer number is no rotation, but a process or a port.
+_NUMBER: Final = "[.][0-9]{1,3}"
+_DATE: Final = "[.-][0-9]{4}-?[0-9]{2}-?[0-9]{2}[0-9_.:TZ+-]*"
+ROTATION: Final = f"(?:{_NUMBER}|{_DATE})"
+"""What rotation puts after a log's name, as a regular expression; `collector-config/host.yaml` takes it off as well."""
+ROTATED: Final = f"(.+?){ROTATION}?(?:[.](?:gz|bz2|xz|zst|zip))?"
+"""A log's name, with that or without, compressed or not."""
 
 
 _LOG: Final = "app_session:log_size_bytes:sum"
@@ -221,7 +248,7 @@ sum by ({", ".join((pq.JOB, *FILE))}) (
   label_replace(
     label_replace(
       sum by ({pq.JOB}, instance, log) (
-        label_replace({each}, "log", "$1", "{File.PATH}", "{_ROTATED}")
+        label_replace({each}, "log", "$1", "{File.PATH}", "{ROTATED}")
       ),
       "{File.PATH}", "$1", "log", "(.*)"
     ),
@@ -268,7 +295,7 @@ RESOURCES: Final = (
     ),
     Recording(
         "app_session:process_memory:ratio",
-        f"sum by ({', '.join((pq.JOB, *PROCESS))}) ({Host.PROCESS_MEMORY})\n"
+        f"max by ({', '.join((pq.JOB, *PROCESS))}) ({Host.PROCESS_MEMORY})\n"
         "  / on (job, instance) group_left ()\n"
         # The states overlap, so that their sum is more than there is.
         f'    max by (job, instance) ({Host.MEMORY_USAGE}{{state="used"}} / {Host.MEMORY}{{state="used"}})',
@@ -312,6 +339,8 @@ TELEMETRY: Final = (
 )
 
 GROUPS: Final = (
+    # First: others ask for it.
+    Group("app-session-processes", PROCESSES),
     Group("app-session-errors", tuple(each for window in ERROR_WINDOWS for each in _errors(window))),
     Group("app-session-sessions", SESSIONS),
     Group("app-session-conversations", CONVERSATIONS),

@@ -58,11 +58,16 @@ def alerts() -> str:
     return _HEADER.format(source="alerts/") + "groups:\n" + "".join(groups)
 
 
+def bands() -> str:
+    """What is usual. Apart from the alerts on it, because dashboards and Grafana's own rules ask for it as well."""
+    recorded = _recorded(Group("app-session-bands", anomalies.RECORDINGS))
+    return f"{_HEADER.format(source='alerts/anomalies.py')}groups:\n{recorded}"
+
+
 def anomaly() -> str:
-    """What is unusual. A file of its own, because it can be left out."""
-    recorded = _recorded(Group("app-session-anomalies", anomalies.RECORDINGS))
+    """Alerts on what is unusual. A file of its own, because it can be left out."""
     alerted = _group("app-session-anomalies-alerts", _rules(ANOMALIES))
-    return f"{_HEADER.format(source='alerts/anomalies.py')}groups:\n{recorded}{alerted}"
+    return f"{_HEADER.format(source='alerts/anomalies.py')}groups:\n{alerted}"
 
 
 def _threshold(threshold: Threshold) -> Mapping[str, Any]:

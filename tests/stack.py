@@ -5,6 +5,7 @@ What `docker compose up` starts is asked through Grafana, as a browser would:
     python -m tests.stack --grafana http://localhost:3000
 
 Without a Grafana the others are asked themselves: `--prometheus`, `--tempo` and `--loki` with their addresses.
+Loki alone has to take the queries, and need not find anything: of which sessions, Tempo says.
 """
 
 from __future__ import annotations
@@ -122,14 +123,16 @@ class Stack:
         yield from self._answered("tempo", self._traces)
 
     def logs(self) -> Iterator[str]:
-        """It takes every query, and finds what was logged in a session that Tempo knows."""
+        """It takes every query, and finds what was logged in a session, if there is a Tempo that knows one."""
         yield from self._answered("loki", self._logs)
 
     def _answered(self, kind: str, ask: Callable[[str], list[Any]]) -> Iterator[str]:
         values = {**VALUES, "session_id": self.session or VALUES["session_id"]}
         for target in self.asked:
             if target.kind == kind:
-                yield from _problems(target, interpolate(target.expression, values), ask)
+                # Without a Tempo nobody says which sessions there are.
+                found = target.panel in _FOUND and "tempo" in self.sources
+                yield from _problems(target, interpolate(target.expression, values), ask, found=found)
 
     def _metrics(self, query: str) -> list[Any]:
         return list(self.sources["prometheus"].ask("/api/v1/query", query=query)["data"]["result"])
@@ -148,13 +151,14 @@ class Stack:
         )
 
 
-def _problems(target: Target, query: str, ask: Callable[[str], list[Any]]) -> Iterator[str]:
+def _problems(target: Target, query: str, ask: Callable[[str], list[Any]], *, found: bool) -> Iterator[str]:
+    """What is wrong with the answer, which has to hold something if it is to be `found`."""
     try:
-        found = ask(query)
+        answer = ask(query)
     except urllib.error.HTTPError as refusal:
         yield f"panel {target.panel!r}: {refusal.code} {refusal.read().decode(errors='replace').strip()}: {query}"
     else:
-        if not found and target.panel in _FOUND:
+        if found and not answer:
             yield f"panel {target.panel!r} finds nothing: {query}"
 
 

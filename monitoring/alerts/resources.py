@@ -16,6 +16,16 @@ _FREE: Final = "app_session:filesystem_free_bytes:min"
 _UTILIZATION: Final = "app_session:filesystem_utilization:ratio"
 _TIME_TO_FULL: Final = "app_session:filesystem_time_to_full_seconds:deriv6h"
 
+
+def _left(where: str = "") -> str:
+    """What will be free at the end of the threshold's time, at the rate of the last half hour."""
+    return f"predict_linear({_FREE}{where}[30m], {at.STORAGE_EXHAUSTION.scalar})"
+
+
+# Waiting for disks is no work of the processor. What is reported twice, with labels that scrapes have added, is not
+# added up.
+_BUSY: Final = f'1 - min by (job, instance) (sum without (state) ({Host.CPU}{{state=~"idle|wait"}}))'
+
 ALERTS: Final = (
     Alert(
         name="SessionLogGrowthHigh",
@@ -23,7 +33,8 @@ ALERTS: Final = (
         severity="warning",
         subject="log_growth",
         expr=f"app_session:log_growth:ratio10m > {at.LOG_GROWTH.scalar}",
-        wait="0m",
+        # Longer than the collector shows what is gone: a log that was renamed, and not begun anew, is there twice then.
+        wait="6m",
         summary="A log file grows fast.",
         description=f"{labelled(File.PATH)} on {_INSTANCE} has grown by this share in ten minutes.",
         unit="ratio",
@@ -33,8 +44,9 @@ ALERTS: Final = (
         entry=Entry(
             means="A log file has grown within ten minutes by more than the threshold's share of its size. Something "
             "repeats itself, or the level of logging was raised. Small files are left out. Files that rotation made "
-            "are part of the log. Once rotation deletes as much as is written, a log does not grow any more: see how "
-            "many bytes a second are written.",
+            "are part of the log; the alert waits for as long as one that was renamed may count under both names. Once "
+            "rotation deletes as much as is written, a log does not grow any more: see how many bytes a second are "
+            "written.",
             confirm=(
                 "app_session:log_growth:ratio10m",
                 f'{File.SIZE}{{{File.PATH}=~"{{{{{File.PATH}}}}}.*"}}',
@@ -78,8 +90,7 @@ ALERTS: Final = (
         component="resources",
         severity="warning",
         subject="cpu",
-        # Waiting for disks is no work of the processor.
-        expr=f'1 - sum by (job, instance) ({Host.CPU}{{state=~"idle|wait"}}) > {at.CPU.scalar}',
+        expr=f"{_BUSY} > {at.CPU.scalar}",
         wait="10m",
         summary="The host's processors are busy.",
         description=f"The share of time that the processors of {_INSTANCE} are busy.",
@@ -90,7 +101,7 @@ ALERTS: Final = (
         entry=Entry(
             means="The processors of the host have hardly been idle for ten minutes; what is to be done waits.",
             confirm=(
-                f'1 - sum by (job, instance) ({Host.CPU}{{state=~"idle|wait"}})',
+                _BUSY,
                 f"topk(5, sum by (process_pid, {Host.PROCESS_NAME}) (rate({Host.PROCESS_CPU}[5m])))",
             ),
             act=(
@@ -167,7 +178,7 @@ ALERTS: Final = (
         # A trend of hours that goes on, and no tooth of a saw: what is rotated comes back to what was free before.
         expr=f"""\
 ({_TIME_TO_FULL} < {at.STORAGE_EXHAUSTION.scalar})
-  and (predict_linear({_FREE}[30m], {at.STORAGE_EXHAUSTION.scalar}) < 0)
+  and ({_left()} < 0)
   and ({_FREE} < min_over_time({_FREE}[7d] offset 1h))
   and present_over_time({_FREE}[10m] offset 6h)""",
         wait="30m",
@@ -184,7 +195,7 @@ ALERTS: Final = (
             "rotated; and only after six hours of history.",
             confirm=(
                 f'{_TIME_TO_FULL}{{instance="{{{{instance}}}}"}}',
-                f'predict_linear({_FREE}{{instance="{{{{instance}}}}"}}[6h], 86400)',
+                _left('{instance="{{instance}}"}'),
                 "topk(5, app_session:log_growth:ratio10m)",
             ),
             act=(

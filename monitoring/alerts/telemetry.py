@@ -25,7 +25,7 @@ def _or(*arms: str) -> str:
 
 def _grown(series: tuple[str, ...], *by: str) -> str:
     """What several counters of the collector grew by; some do not exist before they have something to count."""
-    return _or(*(f"({increase(each, '5m', 'job', 'instance', *by, scraped=Collector.JOB)} > 0)" for each in series))
+    return _or(*(f"({increase(each, '5m', 'job', 'instance', *by, own=True)} > 0)" for each in series))
 
 
 def _stuck(signal: str, sent: str) -> str:
@@ -214,7 +214,8 @@ max by (job, instance, exporter) ({Collector.QUEUE_SIZE} / ({Collector.QUEUE_CAP
             confirm=(f"rate({Collector.REFUSED[0]}[5m])", Collector.MEMORY),
             act=(
                 "If a queue fills, begin with [TelemetryQueueFilling](#telemetryqueuefilling): queues in memory count.",
-                "Else give it more memory and raise the limit of `memory_limiter`, or run a second one.",
+                "Else give it more memory and raise the limit of `memory_limiter`.",
+                "Or let some of the applications send to a second one: each of them to one alone.",
             ),
         ),
     ),

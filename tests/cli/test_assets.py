@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import yaml
 from otel_sessions import __version__
 from otel_sessions.cli._files import GRAFANA_URL, RUNBOOK_URL
 from tests.cli.command import otel_sessions
+
+DOCS = "https://github.com/otel-sessions/otel-sessions/blob/main/docs/"
 
 
 def written(folder: Path) -> dict[str, str]:
@@ -55,6 +58,39 @@ class TestAssets:
         """`--only` writes what it names, and nothing else."""
         otel_sessions("assets", str(tmp_path), "--only", "prometheus", "--only", "collector-config")
         assert {"prometheus", "collector-config"} == {path.name for path in tmp_path.iterdir()}
+
+    def test_compose_brings_what_it_mounts(self, tmp_path: Path) -> None:
+        """`--only compose` leaves nothing out that a container mounts: Docker would make an empty folder of it."""
+        assert otel_sessions("assets", str(tmp_path), "--only", "compose").returncode == 0
+        for name in ("compose.yaml", "compose.lgtm.yaml"):
+            services = yaml.safe_load((tmp_path / name).read_text(encoding="utf-8"))["services"].values()
+            mounts = [mount.split(":")[0] for service in services for mount in service.get("volumes", [])]
+            for source in (source for source in mounts if source.startswith(".")):
+                path = tmp_path / source
+                assert path.is_file() or any(path.iterdir()), source
+
+    def test_compose_leaves_what_it_mounts_as_it_is(self, tmp_path: Path) -> None:
+        """What is there of the other parts, and was changed, is neither in its way nor overwritten."""
+        changed = tmp_path / "prometheus" / "rules" / "thresholds.yaml"
+        changed.parent.mkdir(parents=True)
+        changed.write_text("mine", encoding="utf-8")
+        assert otel_sessions("assets", str(tmp_path), "--only", "compose", "--force").returncode == 0
+        assert changed.read_text(encoding="utf-8") == "mine"
+        assert (tmp_path / "prometheus" / "rules" / "alerts.yaml").is_file()
+
+    def test_no_link_leads_to_what_is_not_written(self, tmp_path: Path) -> None:
+        """Pages and comments lead to files that are written, or to the documentation where it is published."""
+        otel_sessions("assets", str(tmp_path), "--runbook-url=https://wiki.example/sessions")
+        files = written(tmp_path)
+        for path, text in files.items():
+            if path.endswith(".md"):
+                for target in re.findall(r"\]\(([^)#]+)", text):
+                    assert target.startswith("https://") or (tmp_path / path).parent.joinpath(target).exists(), target
+            assert not re.search(r"(?<![\w/])docs/[\w-]+\.md", text), path
+        assert f"{DOCS}privacy.md)" in files["collector-config/README.md"]
+        assert "](https://wiki.example/sessions#sessionloggrowthhigh)" in files["collector-config/README.md"]
+        assert f"{DOCS}signals.md)" in files["grafana/README.md"]
+        assert f"{DOCS}monitoring-compose.md.\n" in files["compose.yaml"]
 
     def test_links_lead_where_they_should(self, tmp_path: Path) -> None:
         """The bases of links to dashboards and to the runbook are those that were given."""

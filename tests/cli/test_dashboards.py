@@ -9,7 +9,7 @@ import pytest
 
 from otel_sessions.cli._files import assets
 from tests.cli.command import otel_sessions
-from tests.cli.grafana_server import TOKEN, USER, grafana, served
+from tests.cli.grafana_server import TOKEN, USER, grafana, served, speaking
 
 SHIPPED = {
     json.loads(asset.content)["uid"]
@@ -17,6 +17,7 @@ SHIPPED = {
     if asset.path.parts[1] == "dashboards" and asset.path.suffix == ".json"
 }
 INSTALL = ("dashboards", "install", "--grafana-url")
+ELSE = "did not answer as Grafana does: is something else running there?"
 
 
 class TestInstall:
@@ -102,6 +103,64 @@ class TestFailures:
         assert done.returncode == 1
         assert "did not answer as Grafana does" in done.stderr
 
+    @pytest.mark.parametrize(
+        "told", [[1, 2], [{"title": "Sessions"}], {"message": "hello"}, "hello", None, b"\xff", b"[" * 100_000]
+    )
+    def test_somebody_else_speaks_json(self, told: Any) -> None:
+        """Nor is what speaks JSON, and says something else than Grafana."""
+        with served(lambda *_: (200, told)) as url:
+            done = otel_sessions(*INSTALL, url)
+        assert (1, f"otel-sessions: {url} {ELSE}\n") == (done.returncode, done.stderr)
+
+    def test_a_folder_is_not_made_by_somebody_else(self) -> None:
+        """What is made has a uid; without one, it was not made."""
+        with served(lambda method, *_: (200, [] if method == "GET" else {"status": "success"})) as url:
+            done = otel_sessions(*INSTALL, url)
+        assert (1, f"otel-sessions: {url} {ELSE}\n") == (done.returncode, done.stderr)
+
+    @pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[]"])
+    def test_somebody_else_speaks_no_http(self, said: bytes) -> None:
+        """Nor is what speaks another protocol, or breaks off."""
+        with speaking(said) as url:
+            done = otel_sessions(*INSTALL, url)
+        assert (1, f"otel-sessions: {url} {ELSE}\n") == (done.returncode, done.stderr)
+
+    def test_what_a_server_says_is_not_obeyed(self) -> None:
+        """Escape sequences in a message are shown, and a character that is none is no traceback."""
+        with served(lambda *_: (500, {"message": "\x1b[2J\nall is well \ud800"})) as url:
+            done = otel_sessions(*INSTALL, url)
+        assert r"with 500: \x1b[2J\nall is well \ud800" in done.stderr
+
+    @pytest.mark.parametrize("token", ["glsa_of\na-test", "glsa_of a-test", "glsa_of\x1ba-test", "glsa_öf-a-test"])
+    def test_a_token_that_is_none(self, token: str) -> None:
+        """What no token can be is not sent, and is said without repeating it."""
+        with grafana() as server:
+            done = otel_sessions(*INSTALL, server.url, GRAFANA_TOKEN=token)
+        assert (1, "") == (done.returncode, done.stdout)
+        assert done.stderr.startswith("otel-sessions: the token (GRAFANA_TOKEN, --token) has a space")
+        assert "glsa" not in done.stderr
+
+    def test_a_password_that_is_no_text(self) -> None:
+        """What is not UTF-8 in a variable is said without repeating it."""
+        done = otel_sessions(*INSTALL, "http://127.0.0.1:1", "--user", "admin", GRAFANA_PASSWORD="secret\udcff")
+        assert done.returncode == 1
+        assert "(--user, GRAFANA_PASSWORD) is not UTF-8\n" in done.stderr
+        assert "secret" not in done.stderr
+
+    @pytest.mark.parametrize("token", ["", " ", "\n"])
+    def test_an_empty_token_is_none(self, token: str) -> None:
+        """A variable that is set to nothing sends no credentials."""
+        asked: list[Any] = []
+
+        def listen(_: str, __: str, authorization: str | None, ___: Any) -> tuple[int, Any]:
+            asked.append(authorization)
+            return 401, {"message": "Unauthorized"}
+
+        with served(listen) as url:
+            otel_sessions(*INSTALL, url, GRAFANA_TOKEN=token)
+            otel_sessions(*INSTALL, url, "--token", token)
+        assert [None, None] == asked
+
     def test_a_wrong_path(self) -> None:
         """A path that Grafana does not have is asked about."""
         with served(lambda *_: (404, b"not found")) as url:
@@ -127,7 +186,17 @@ class TestFailures:
         [
             ("grafana:3000", "'grafana:3000' is no address"),
             ("ftp://grafana", "'ftp://grafana' is no address"),
+            ("http://localhost:abc", "'http://localhost:abc' is no address"),
+            ("http://localhost:65536", "'http://localhost:65536' is no address"),
+            ("http://local host:3000", "'http://local host:3000' is no address"),
+            ("http://local\nhost:3000", r"'http://local\nhost:3000' is no address"),
+            ("http://[::1", "'http://[::1' is no address"),
+            ("http://a..b", "'http://a..b' is no address"),
+            ("http://localhost:3000/gräfin", "is no address"),
+            ("http://localhost:3000/?orgId=2", "is no address"),
             ("http://admin:secret@grafana:3000", "of grafana holds credentials"),
+            ("http://admin:secret@grafana:abc", "'grafana:abc' is no address"),
+            ("admin:secret@grafana:3000", "'grafana:3000' is no address"),
         ],
     )
     def test_an_address_that_is_none(self, url: str, complaint: str) -> None:
@@ -136,6 +205,7 @@ class TestFailures:
         assert done.returncode == 1
         assert complaint in done.stderr
         assert "secret" not in done.stderr
+        assert "Traceback" not in done.stderr
 
     def test_a_password_is_asked_for(self) -> None:
         """Without a variable the password is read from the terminal; without an answer it is given up."""

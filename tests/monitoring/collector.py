@@ -63,6 +63,7 @@ class Collector:
             "QUEUE_DIRECTORY": str(directory / "queue"),
             "TELEMETRY_DIRECTORY": str(directory / "telemetry"),
             **_QUICK,
+            **({"HOST_NAME": "box"} if "host" in overlays else {}),
             **variables,
         }
         self.process: subprocess.Popen[bytes] | None = None

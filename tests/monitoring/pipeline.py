@@ -177,6 +177,7 @@ class Pipeline:
             *(line for name in _REMEMBERED for line in _days_before(server.query(name), now)),
             *_minutes_before(server.query("app_session:log_size_bytes:sum"), now, value=200_000),
             *_filling(server.query("app_session:filesystem_free_bytes:min"), now),
+            *_minutes_before(server.query("app_session_up"), now, minutes=7 * 60),
             *_minutes_before(server.query("target_info"), now, service_version="an earlier one"),
         ]
         server.stop()
@@ -206,10 +207,12 @@ def _days_before(series: Iterable[dict[str, Any]], now: float) -> Iterator[str]:
                 yield _sample(each["metric"], was, now - day * _DAY + minute * 60)
 
 
-def _minutes_before(series: Iterable[dict[str, Any]], now: float, *, value: float = 1, **labels: str) -> Iterator[str]:
-    """From a quarter of an hour ago until there was anything: other values, or other labels."""
+def _minutes_before(
+    series: Iterable[dict[str, Any]], now: float, *, minutes: int = 15, value: float = 1, **labels: str
+) -> Iterator[str]:
+    """From then on, until there was anything: other values, or other labels."""
     for each in series:
-        for second in range(-900, -180, 15):
+        for second in range(-60 * minutes, -180, 15):
             yield _sample(each["metric"] | labels, value, now + second)
 
 

@@ -9,14 +9,18 @@ from typing import Any, Final
 from urllib.parse import quote_plus
 
 import yaml
+from monitoring import promql as pq
 from monitoring.alerts import EVERY, Alert
+
+from otel_sessions import _semconv as sc
 
 from .rule_cases import CALM, CASES, Calm, Case, Fired
 
 RULES: Final = Path(__file__).parents[2] / "prometheus" / "rules"
-FILES: Final = ("thresholds.yaml", "recording.yaml", "anomalies.yaml", "alerts.yaml")
+FILES: Final = ("thresholds.yaml", "recording.yaml", "bands.yaml", "alerts.yaml", "anomalies.yaml")
 
 _SCRAPED: Final = 'up{job="app-sessions", instance="collector:9464"}'
+_PROCESS: Final = re.compile(r'(?<=\{)job="[^"]+", instance="[^"]+"')
 _RECORDED: Final = re.compile(r'app_session:threshold\{name="\w+"\}|app_session:[\w:]+')
 
 
@@ -33,11 +37,19 @@ def write_cases(directory: Path, major: int) -> list[str]:
         rules = directory / f"{number}.rules.yaml"
         rules.write_text(yaml.safe_dump({"groups": parts_of(case.alert)}, width=10_000), encoding="utf-8")
         length = 90 if case.every == "1m" else 2_000
-        series = {_SCRAPED: f"1x{length}", **case.series}
+        series = {_SCRAPED: f"1x{length}", **_processes(case.series, length), **case.series}
         path = directory / f"{number}.{case.alert}.yaml"
         path.write_text(_file([rules], case.every, series, wanted), encoding="utf-8")
         paths.append(str(path))
     return paths
+
+
+def _processes(series: Mapping[str, str], length: int) -> dict[str, str]:
+    """The processes whose series those are, reporting all the time, unless the case says what becomes of them."""
+    found = {match[0] for each in series if (match := _PROCESS.search(each))}
+    name = pq.name(sc.UP)
+    said = any(each.startswith(name) for each in series)
+    return {} if said else {f"{name}{{{process}}}": f"1x{length}" for process in sorted(found)}
 
 
 def no_data() -> str:

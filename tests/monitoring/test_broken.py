@@ -30,7 +30,7 @@ def _server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Promethe
         tmp_path / "server",
         {"app-sessions": [nobody], "otel-collector": [nobody]},
         program=request.param,
-        rules=["rules/recording.yaml", "rules/alerts.yaml", "rules/anomalies.yaml", str(ambiguous)],
+        rules=[*(f"rules/{each}.yaml" for each in ("recording", "bands", "alerts", "anomalies")), str(ambiguous)],
         scrape_interval="1s",
         scrape_timeout="1s",
         evaluation_interval="1s",

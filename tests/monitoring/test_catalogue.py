@@ -75,6 +75,14 @@ def test_every_threshold_is_used() -> None:
     assert [each.name for each in THRESHOLDS if f"scalar({each.series})" not in text] == []
 
 
+def test_the_forecast_is_confirmed_by_what_it_is_made_of() -> None:
+    """What the runbook asks about storage are parts of the alert's expression, for one machine."""
+    [alert] = [each for each in EVERY if each.name == "SessionStorageExhaustionPredicted"]
+    asked = [query.replace('{instance="{{instance}}"}', "") for query in alert.entry.confirm if "{{" in query]
+    assert len(asked) == 2
+    assert [query for query in asked if query not in alert.expr] == []
+
+
 @pytest.mark.parametrize("alert", EVERY, ids=lambda alert: f"{alert.name}-{alert.severity}")
 class TestAnnotations:
     def test_say_all_seven_things(self, alert: alerts.Alert) -> None:

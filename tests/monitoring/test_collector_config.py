@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from .collector import CONFIGURATIONS, Collector
+from ..redis_server import until
+from .collector import CONFIGURATIONS, Collector, matching
 from .tls import Authority
 
 README: Final = (CONFIGURATIONS / "README.md").read_text()
@@ -107,6 +108,24 @@ class TestCombinations:
         }
         table = README.partition("## Variables")[2].partition("\n## ")[0]
         assert set(re.findall(r"`([A-Z][A-Z_]+)`", table)) == used
+
+    @pytest.mark.parametrize("name", [None, ""])
+    def test_a_machine_without_a_name_is_refused(self, name: str | None, tmp_path: Path) -> None:
+        """Under one name the machines' series would be taken for those of one: it says so, and does not start."""
+        collector = Collector("host", directory=tmp_path)
+        del collector.environment["HOST_NAME"]
+        collector.environment |= {} if name is None else {"HOST_NAME": name}
+        done = subprocess.run(
+            collector.command, env=collector.environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 1
+        assert "HOST_NAME has to be set, to a different one on each machine" in done.stderr
+
+    @pytest.mark.parametrize("name", ["web-1.example.com", "7", "ip-10-0-0-1"])
+    def test_a_machine_has_the_name_that_it_is_given(self, name: str, tmp_path: Path) -> None:
+        """Whatever a machine may be called."""
+        with Collector("host", directory=tmp_path, HOST_NAME=name) as collector:
+            until(lambda: any(matching(collector.metrics(), "system_memory_utilization_ratio", f'instance="{name}"')))
 
     def test_everything_listens_on_this_machine_only(self) -> None:
         """By default: opening it is a decision."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import socket
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -190,12 +192,18 @@ class TestFullDisk:
 
     @staticmethod
     def _fill(tmp_path: Path, reason: str, more: str = SOON, within: Sequence[str] = (), **variables: str) -> None:
-        port = free_port()
-        address = f"http://127.0.0.1:{port}"
-        with Collector(directory=tmp_path, extra=more, within=within, OTLP_BACKEND=address, **variables) as collector:
+        # Held until the backend is there: whoever else got the port would answer, and the queue would not fill.
+        with socket.socket() as held, ExitStack() as running:
+            held.bind(("127.0.0.1", 0))
+            port = held.getsockname()[1]
+            address = f"http://127.0.0.1:{port}"
+            collector = running.enter_context(
+                Collector(directory=tmp_path, extra=more, within=within, OTLP_BACKEND=address, **variables)
+            )
             answers = [
                 otlp.send(collector.endpoint, otlp.traces(otlp.session_span() for _ in range(500))) for _ in range(20)
             ]
+            held.close()
             accepted = 500 * answers.count(200)
             assert 0 < accepted < 10_000, answers
             assert collector.own("otelcol_exporter_enqueue_failed_spans_total", EXPORTER) == 10_000 - accepted

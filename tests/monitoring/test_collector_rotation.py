@@ -17,6 +17,7 @@ from typing import Final
 
 import pytest
 import yaml
+from monitoring.recordings import ROTATED, ROTATION
 
 from otel_sessions.testing import OTLPReceiver, ReceivedLog
 
@@ -111,6 +112,44 @@ class TestSeveralProcesses:
     @staticmethod
     def _taken_in(host: Host) -> float:
         return host.collector.own("otelcol_receiver_accepted_log_records_total", 'receiver="file_log"')
+
+
+class TestNames:
+    """Which files are one log."""
+
+    @pytest.mark.parametrize(
+        ("file", "log"),
+        [
+            ("app.log", "app.log"),
+            ("app.log.1", "app.log"),
+            ("app.log.10.gz", "app.log"),
+            ("app.log-20260131", "app.log"),
+            ("app.log-20260131-1769817600.gz", "app.log"),
+            ("app.log-1769817600", "app.log"),
+            ("app.log.2026-01-31", "app.log"),
+            ("app.log.2026-01-31_10-00", "app.log"),
+            ("app.log.2026-01-31T10:00:00Z", "app.log"),
+            ("app.log.2026-01-31T10:00:00+01:00.zst", "app.log"),
+            # One for each process, or port.
+            ("worker.log.8000", "worker.log.8000"),
+            ("api.log.12345", "api.log.12345"),
+            ("api.log.4194304", "api.log.4194304"),
+            # One for each day.
+            ("app.2026-01-31.log", "app.2026-01-31.log"),
+        ],
+    )
+    def test_those_that_rotation_made_are_the_log(self, file: str, log: str) -> None:
+        """A short number or a date at the end is rotation's, and what compresses."""
+        found = re.fullmatch(ROTATED, file)
+        assert found
+        assert found[1] == log
+
+    def test_lines_and_sizes_are_of_the_same_logs(self) -> None:
+        """The collector names the file of a line as the recording rule names the log of a size."""
+        held = yaml.safe_load((CONFIGURATIONS / "host.yaml").read_text())
+        (group,) = held["processors"]["transform/files"]["log_statements"]
+        patterns = [re.findall(r'"([^"]*)"', statement)[1] for statement in group["statements"]]
+        assert patterns == [f"^(.+?){ROTATION}$"] * 2
 
 
 class TestQueries:

@@ -13,8 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from ..cli.grafana_server import served
+
 ROOT = Path(__file__).parents[2]
 FILES = ("compose.yaml", "compose.lgtm.yaml")
+PORT = re.compile(r"127\.0\.0\.1:\$\{(?P<variable>[A-Z_]+_PORT):-(?P<default>\d+)\}:(?P<inside>\d+)")
 WITHOUT_HEALTH_CHECK = {
     "collector": "No health check: the image holds nothing that could ask.",
     "tempo": "No health check: the image holds Tempo alone",
@@ -72,15 +75,33 @@ class TestCompose:
 
     @EACH_SERVICE
     def test_every_port_is_of_this_machine_alone(self, service: Service) -> None:
-        """Nothing can be reached from another machine, whatever its firewall says."""
+        """Nothing can be reached from another machine, whatever its firewall says; a variable sets another port."""
         for port in service.told.get("ports", []):
-            assert re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port), port
+            found = PORT.fullmatch(port)
+            assert found, port
+            assert found["default"] == found["inside"]
 
     @EACH_FILE
     def test_no_port_is_taken_twice(self, name: str) -> None:
         """All services can run together."""
-        ports = [port for service in SERVICES if service.file == name for port in service.told.get("ports", [])]
-        assert len(ports) == len(set(ports))
+        told = [port for service in SERVICES if service.file == name for port in service.told.get("ports", [])]
+        ports = [found.groupdict() for port in told if (found := PORT.fullmatch(port))]
+        for what in ("variable", "default"):
+            assert len(told) == len({port[what] for port in ports})
+
+    def test_every_port_can_be_changed(self) -> None:
+        """The documentation has each variable, with the port that it is instead of."""
+        page = (ROOT / "docs" / "monitoring-compose.md").read_text(encoding="utf-8")
+        for service in SERVICES:
+            for port in service.told.get("ports", []):
+                found = PORT.fullmatch(port)
+                assert found
+                assert f"`{found['variable']}` ({found['default']})" in page
+
+    @EACH_FILE
+    def test_nobody_outside_reaches_the_store(self, name: str) -> None:
+        """Redis asks for no password, and nothing outside of its network needs it."""
+        assert "ports" not in compose(name)["services"].get("redis", {})
 
     @EACH_SERVICE
     def test_every_health_is_checked_or_said_not_to_be(self, service: Service) -> None:
@@ -103,7 +124,7 @@ class TestCompose:
     def test_everything_mounted_is_there(self, service: Service) -> None:
         """Files and folders exist, and volumes are declared: Docker would make an empty folder of what is missing."""
         for source, _ in service.mounts():
-            if source.startswith("."):
+            if source.startswith((".", "/")):
                 assert (ROOT / source).exists(), source
             else:
                 assert source in compose(service.file)["volumes"]
@@ -116,6 +137,14 @@ class TestCompose:
             found = re.fullmatch(r"--?config(?:\.file)?=(?:file:)?(/.+)", word)
             if found:
                 assert mounted(service, found[1]).is_file(), word
+
+    @pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
+    def test_what_is_edited_is_mounted_by_its_folder(self, name: str) -> None:
+        """A file that an editor replaces is the new one in the container too, when it is told to read it again."""
+        [service] = [each for each in SERVICES if each.file == "compose.yaml" and each.name == name]
+        assert (ROOT / "prometheus") in {(ROOT / source) for source, _ in service.mounts()}
+        page = (ROOT / "docs" / "monitoring-compose.md").read_text(encoding="utf-8")
+        assert f"docker compose exec {name} kill -HUP 1\n" in page
 
     @EACH_FILE
     def test_no_volume_is_unused(self, name: str) -> None:
@@ -164,7 +193,8 @@ class TestNames:
         assert {"prometheus", "tempo", "loki", "alertmanager"} == {address.hostname for address in addresses}
         services = compose("compose.yaml")["services"]
         for address in addresses:
-            assert f"127.0.0.1:{address.port}:{address.port}" in services[address.hostname]["ports"]
+            ports = [PORT.fullmatch(port) for port in services[address.hostname]["ports"]]
+            assert str(address.port) in {found["inside"] for found in ports if found}
 
     @EACH_FILE
     def test_grafana_finds_its_dashboards(self, name: str) -> None:
@@ -189,6 +219,15 @@ class TestNames:
         read = set(re.findall(r"\$\{env:(\w+)", "".join(file.read_text(encoding="utf-8") for file in files)))
         assert set(service.told["environment"]) <= read
 
+    def test_the_collector_measures_the_host(self) -> None:
+        """It sees the host's processes and files, the latter to read only, where it is told that they are."""
+        told = compose("compose.yaml")["services"]["collector"]
+        assert told["pid"] == "host"
+        [mount] = [mount for mount in told["volumes"] if mount.startswith("/:")]
+        source, target, options = mount.split(":")
+        assert (source, target) == ("/", told["environment"]["HOST_ROOT"])
+        assert {"ro", "rslave"} == set(options.split(","))
+
     def test_alertmanager_reaches_the_webhook(self) -> None:
         """The receivers' addresses are of the container that Alertmanager shares its network with, and of its port."""
         told = yaml.safe_load((ROOT / "prometheus" / "alertmanager.yaml").read_text(encoding="utf-8"))
@@ -198,7 +237,19 @@ class TestNames:
         webhook = compose("compose.yaml")["services"]["webhook"]
         assert webhook["network_mode"] == "service:alertmanager"
         assert {"localhost:9099"} == addresses
-        assert "http://127.0.0.1:9099/" in webhook["healthcheck"]["test"][-1]
+        assert webhook["depends_on"]["alertmanager"] == {"condition": "service_healthy", "restart": True}
+
+    @pytest.mark.parametrize(("webhook", "alertmanager"), [(True, True), (True, False), (False, True)])
+    def test_a_webhook_that_alertmanager_has_left_is_not_healthy(self, webhook: bool, alertmanager: bool) -> None:
+        """Its health is that of both, which share a network until Alertmanager is restarted without it."""
+        *_, program = compose("compose.yaml")["services"]["webhook"]["healthcheck"]["test"]
+        with served(lambda *_: (200, {})) as there:
+            ports = {"9099": webhook, "9093": alertmanager}
+            for port, listens in ports.items():
+                assert program.count(f"http://127.0.0.1:{port}/") == 1
+                program = program.replace(f"http://127.0.0.1:{port}", there if listens else "http://127.0.0.1:1")
+            done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+        assert (done.returncode == 0) == (webhook and alertmanager)
 
     def test_the_demo_is_told_what_it_understands(self) -> None:
         """The command of the demo is one that it accepts."""

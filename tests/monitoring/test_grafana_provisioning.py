@@ -12,6 +12,8 @@ from monitoring import foreign, grafana_rules
 from monitoring.alerts import EVERY
 from monitoring.selectors import selectors
 
+from . import rule_tests
+
 GRAFANA = Path(__file__).parents[2] / "grafana"
 SOURCES: list[dict[str, Any]] = yaml.safe_load((GRAFANA / "provisioning/datasources/sessions.yaml").read_text())[
     "datasources"
@@ -102,6 +104,22 @@ class TestRulesOfGrafana:
         ours = {(each.name, each.expr, each.wait) for each in EVERY}
 
         assert ours == {(rule["title"].split()[0], rule["data"][0]["model"]["expr"], rule["for"]) for rule in rules}
+
+    def test_what_they_ask_for_is_recorded_without_the_files_that_are_left_out(
+        self, rules: list[dict[str, Any]]
+    ) -> None:
+        """What the README says to leave out of Prometheus' rules are alerts; the files that stay record the rest."""
+        readme = (GRAFANA / "provisioning/alerting/README.md").read_text()
+        left_out = set(re.findall(r"`(\w+\.yaml)`", readme))
+        stay = {file.name: yaml.safe_load(file.read_text()) for file in rule_tests.RULES.glob("*.yaml")}
+        for name in left_out:
+            del stay[name]
+
+        left = [rule for held in stay.values() for group in held["groups"] for rule in group["rules"]]
+        asked = {series.name for rule in rules for series in selectors(rule["data"][0]["model"]["expr"])}
+
+        assert [] == [rule["alert"] for rule in left if "alert" in rule]
+        assert set() == {name for name in asked if ":" in name} - {rule["record"] for rule in left}
 
     def test_no_data_is_said(self, rules: list[dict[str, Any]]) -> None:
         """A rule says what it means that there is no data, and that an error is one."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from monitoring.dashboards.queries import sessions
+from monitoring.dashboards.queries import resources, sessions
 from monitoring.dashboards.queries._build import grown
 from monitoring.dashboards.targets import interpolate
 
@@ -17,6 +17,8 @@ from . import binaries
 from .rule_cases import CASES
 
 UP: Final = 'up{job="app-sessions"}'
+WATCHED: Final = 'app_session:process:watched1m{job="a"}'
+"""What a rule records of the process whose series those are."""
 
 Held = tuple[Mapping[str, str], list[dict[str, Any]]]
 """Series, and what is expected of them."""
@@ -60,24 +62,24 @@ class TestGrown:
 
     def test_what_a_new_one_begins_with_counts(self, promtool: str, tmp_path: Path) -> None:
         """The counter of a batch job comes with its final value, and goes."""
-        series = {UP: "1x40", 'job_total{job="a"}': "_x9 5x5 stale _x20"}
+        series = {WATCHED: "1x40", 'job_total{job="a"}': "_x9 5x5 stale _x20"}
         answers(promtool, tmp_path, (series, [self.grew("job_total", "12m30s", 5), self.grew("job_total", "25m30s")]))
 
     def test_one_that_was_there_grows_by_what_it_grows(self, promtool: str, tmp_path: Path) -> None:
         """Of one that was there all the time nothing is new."""
-        series = {UP: "1x40", 'run_total{job="a"}': "100+1x40"}
+        series = {WATCHED: "1x40", 'run_total{job="a"}': "100+1x40"}
         answers(promtool, tmp_path, (series, [self.grew("run_total", "25m30s", 10)]))
 
     def test_after_a_standstill_nothing_is_new(self, promtool: str, tmp_path: Path) -> None:
         """Nothing was scraped for a while: what is there afterwards is as old as before."""
-        series = {UP: "1x5 stale _x20 1x20", 'run_total{job="a"}': "7x5 stale _x20 9x20"}
+        series = {WATCHED: "1x5 stale _x21 1x19", 'run_total{job="a"}': "7x5 stale _x20 9x20"}
         answers(promtool, tmp_path, (series, [self.grew("run_total", "30m30s", 0)]))
 
     @pytest.mark.parametrize("zeros", ["0", "0 _", "0 _x3", "0 _x7"])
     def test_a_zero_that_prometheus_adds_is_not_counted_twice(self, promtool: str, tmp_path: Path, zeros: str) -> None:
         """Where created timestamps are ingested a counter begins with 0, then has its first value."""
         # Scraped every 15 seconds: the zero lies a quarter of a minute before the first value, or up to two minutes.
-        series = {UP: "1x160", 'job_total{job="a"}': f"_x39 {zeros} 5x100"}
+        series = {WATCHED: "1x160", 'job_total{job="a"}': f"_x39 {zeros} 5x100"}
         asked = [self.grew("job_total", "16m30s", 5)]
         answers(promtool, tmp_path, (series, asked), interval="15s")
 
@@ -140,6 +142,27 @@ class TestAlerts:
         labels = {label for case in CASES for fired in case.fired for label in fired.labels}
 
         assert labels - {"job", "file_name"} <= set(sessions.DISTINGUISHING)
+
+
+class TestHosts:
+    """How busy machines are."""
+
+    def test_one_that_is_reported_twice_is_as_busy_as_it_is(self, promtool: str, tmp_path: Path) -> None:
+        """By two collectors, whose scrapes have a label of their own: panels have one line, and add nothing up."""
+        held = {
+            f'{name}{{job="host", instance="box", collector="{collector}"{state}}}': f"{value}x5"
+            for collector, idle, load in (("a", 0.25, 6), ("b", 0.75, 2))
+            for name, state, value in (
+                ("system_cpu_load_average_1m", "", load),
+                ("system_cpu_logical_count", "", 4),
+                ("system_cpu_utilization_ratio", ', state="idle"', idle),
+            )
+        }
+        asked = [
+            expect(interpolate(query, {"host": "box"}), "2m", {'{instance="box"}': value})
+            for query, value in ((resources.LOAD, 1.5), (resources.CPU_BY_HOST, 0.75))
+        ]
+        answers(promtool, tmp_path, (held, asked))
 
 
 def _labels(**labels: str) -> str:

@@ -19,6 +19,8 @@ from .rule_cases import CASES, Fired
 
 VERSIONS: Final = {2: "PROMTOOL", 3: "PROMTOOL3"}
 
+COLLECTOR: Final = Path(__file__).parents[2] / "collector-config" / "collector.yaml"
+
 _MISSING: Final = Fired(
     "error", {}, "true", "is there once", "There is not exactly one app_session:threshold of the name "
 )
@@ -77,6 +79,13 @@ def test_no_rule_is_there_twice() -> None:
     """A name and a severity make an alert."""
     counted = Counter((each.name, each.severity) for each in catalogue.EVERY)
     assert {key for key, count in counted.items() if count > 1} == set()
+
+
+def test_growth_of_a_log_waits_until_what_was_renamed_is_forgotten() -> None:
+    """As long as the collector shows what is gone, a log counts under both names."""
+    [wait] = {each.wait for each in EVERY if each.name == "SessionLogGrowthHigh"}
+    [shown] = re.findall(r" metric_expiration: .*:-(\d+)m\}", COLLECTOR.read_text(encoding="utf-8"))
+    assert int(wait.removesuffix("m")) > int(shown)
 
 
 def test_names_are_camel_case_and_ours() -> None:

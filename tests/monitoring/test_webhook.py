@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import urllib.error
@@ -57,7 +59,20 @@ def _webhook(tmp_path: Path) -> Iterator[Webhook]:
 
 
 def _run(said: IO[bytes], *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([*COMMAND, *arguments], stdout=said, stderr=said)
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}  # a console that cannot show everything
+    return subprocess.Popen([*COMMAND, *arguments], stdout=said, stderr=said, env=environment)
+
+
+def alert(**annotations: str) -> bytes:
+    """What Alertmanager sends of one alert, as far as it is read."""
+    told = {
+        "labels": {"alertname": "SessionErrorRateHigh", "severity": "error", "component": "sessions"},
+        "annotations": annotations,
+        "status": "firing",
+        "startsAt": "2026-01-31T12:00:00.000Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+    }
+    return json.dumps({"alerts": [told]}).encode()
 
 
 @pytest.mark.parametrize("program", ["ALERTMANAGER", "ALERTMANAGER3"])
@@ -107,11 +122,41 @@ def test_an_alert_is_printed(webhook: Webhook, program: str, tmp_path: Path) -> 
     ]
 
 
-@pytest.mark.parametrize("body", [b"", b"no JSON", b"[]", b'{"alerts": 1}', b'{"alerts": [{"labels": {}}]}', b"\xff"])
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J\x1b]0;title\x07", r"\x1b[2J\x1b]0;title\x07"),
+        ("over.\n2026-01-31T12:00:00 resolved\r", r"over.\n2026-01-31T12:00:00 resolved\r"),
+        ("half a character: \ud83d", r"half a character: \ud83d"),
+        ("turned \u202e round", r"turned \u202e round"),
+        ("größer", r"gr\xf6\xdfer"),
+    ],
+)
+def test_what_is_said_is_shown_and_not_obeyed(webhook: Webhook, text: str, shown: str) -> None:
+    """What is no printable character, or none of this console, is escaped; the alert is taken, and makes four lines."""
+    assert webhook.post(alert(summary=text, recommended_action=text)) == 200
+    assert webhook.said.splitlines()[1:] == [
+        "2026-01-31T12:00:00 firing error sessions SessionErrorRateHigh",
+        f"    {shown} ",
+        "    now -, threshold: -",
+        f"    {shown}",
+        "",
+    ]
+
+
+@pytest.mark.parametrize("length", ["many", "-1", "9" * 5000, "16777217", "0" * 5000])
+def test_a_length_that_is_none_is_refused(webhook: Webhook, length: str) -> None:
+    """It answers 400 to a Content-Length that is no number, or too large a one, however long it is."""
+    assert webhook.post(b"x", **{"Content-Length": length}) == 400
+    assert webhook.said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b"", b"no JSON", b"[]", b'{"alerts": 1}', b'{"alerts": [{"labels": {}}]}', b"\xff"]
+)
 def test_what_is_no_alert_is_refused(webhook: Webhook, body: bytes) -> None:
     """It answers 400, prints nothing, and goes on."""
     assert webhook.post(body) == 400
-    assert webhook.post(b"x", **{"Content-Length": "many"}) == 400
     assert webhook.said.count("\n") == 1
     assert webhook.process.poll() is None
 

@@ -6,8 +6,7 @@ from typing import Final
 
 from otel_sessions import _semconv as sc
 
-from ...expressions import KNOWN_FOR
-from ...foreign import Prometheus
+from ...expressions import COLLECTOR, fresh, watched
 from ...promql import label, labels, selector
 
 WINDOW: Final = "$__rate_interval"
@@ -20,12 +19,18 @@ TYPE: Final = f'{label(sc.TYPE)}=~"$type"'
 SESSIONS: Final = (JOB, TYPE)
 """What a panel on sessions shows: those of the chosen applications and types."""
 
-_BEFORE: Final = f'{Prometheus.UP}{{job="{Prometheus.SESSIONS_JOB}"}} offset 1m == 1'
+MINUTE: Final = "1m"
+"""How long a new counter is looked at, minute by minute, for what it began with."""
 
 
 def of(series: str, *where: str) -> str:
     """A series of the chosen applications."""
     return series + selector(*(where or (JOB,)))
+
+
+def gauge(series: str, *where: str) -> str:
+    """A gauge of the chosen applications; who has sent to another collector until lately is not there twice."""
+    return f"max without ({COLLECTOR}) ({of(series, *where)})"
 
 
 def recorded(series: str, *where: str) -> str:
@@ -47,14 +52,12 @@ def grown(series: str, *attributes: str, where: tuple[str, ...] = (JOB,), window
     """How much a counter grew in a window; in the time that is shown, if none is said.
 
     `increase` alone sees nothing of what a new counter begins with: that of a first error has one value only, and so
-    has all that the process of a batch job leaves behind. What is new counts as growth if the collector was scraped a
-    minute before, for after a standstill of the monitoring everything would seem new.
+    has all that the process of a batch job leaves behind. What is new counts as growth if its process was known a
+    minute before, or is new itself: after a standstill of the monitoring everything would seem new.
     """
     chosen = of(series, *where)
     # The first value it had in that minute: what it grew by since then is in `increase`.
-    new = (
-        f"(min_over_time({chosen}[1m]) unless present_over_time({chosen}[{KNOWN_FOR}] offset 1m)) and on () ({_BEFORE})"
-    )
+    new = " ".join(fresh(chosen, MINUTE, of(watched(MINUTE))).split())
     return (
         f"sum{_by(*attributes)} ("
         # Both may answer for one series, so they are told apart by a label until they are added up.

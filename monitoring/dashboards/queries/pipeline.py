@@ -21,7 +21,7 @@ def _each(series: Iterable[str], *keep: str) -> tuple[str, ...]:
 
 def _lost(series: Iterable[str]) -> str:
     """What several counters grew by in all; they come into being with the first failure."""
-    return " + ".join(f"({increase(one, RANGE, scraped=Collector.JOB)} or vector(0))" for one in series)
+    return " + ".join(f"({increase(one, RANGE, own=True)} or vector(0))" for one in series)
 
 
 PROCESSES = f"sum ({of('app_session:up:sum')})"

@@ -9,7 +9,7 @@ _HOST = 'instance=~"$host"'
 _SIZE = f"{File.SIZE}{{{_HOST}}}"
 _GROWTH = f"app_session:log_growth:ratio10m{{{_HOST}}}"
 # As in the alert: a processor that waits for a disk is not busy.
-_BUSY = f'(1 - sum by (instance) ({Host.CPU}{{{_HOST}, state=~"idle|wait"}}))'
+_BUSY = f'(1 - min by (instance) (sum without (state) ({Host.CPU}{{{_HOST}, state=~"idle|wait"}})))'
 _FULL = f"app_session:filesystem_utilization:ratio{{{_HOST}}}"
 _TIME_TO_FULL = f"app_session:filesystem_time_to_full_seconds:deriv6h{{{_HOST}}}"
 _USED = f'{Host.MEMORY}{{{_HOST}, state="used"}}'
@@ -25,7 +25,11 @@ LOG_AGE = f"time() - max by (instance, {File.PATH}) ({File.WRITTEN}{{{_HOST}}})"
 
 CPU = f"max ({_BUSY})"
 CPU_BY_HOST = f"max by (instance) ({_BUSY})"
-LOAD = f"max by (instance) ({Host.LOAD}{{{_HOST}}} / on (job, instance) {Host.PROCESSORS}{{{_HOST}}})"
+# Collectors whose scrapes have labels of their own may report a machine twice.
+LOAD = (
+    f"max by (instance) (max by (job, instance) ({Host.LOAD}{{{_HOST}}})"
+    f" / max by (job, instance) ({Host.PROCESSORS}{{{_HOST}}}))"
+)
 MEMORY = f"max ({_USED})"
 MEMORY_BY_HOST = f"max by (instance) ({_USED})"
 DISK = f"max ({_FULL})"
@@ -36,4 +40,4 @@ DISK_FREE = f'min by (instance, mountpoint) ({Host.FILESYSTEM_USAGE}{{{_HOST}, s
 _PROCESS = f"instance, {Host.PROCESS_NAME}, {Host.PROCESS_ID}"
 PROCESS_CPU = top(f"sum by ({_PROCESS}) (rate({Host.PROCESS_CPU}{{{_HOST}}}[{WINDOW}]))")
 PROCESS_MEMORY_SHARE = top(f"max by ({_PROCESS}) (app_session:process_memory:ratio{{{_HOST}}})")
-PROCESS_MEMORY = top(f"sum by ({_PROCESS}) ({Host.PROCESS_MEMORY}{{{_HOST}}})")
+PROCESS_MEMORY = top(f"max by ({_PROCESS}) ({Host.PROCESS_MEMORY}{{{_HOST}}})")

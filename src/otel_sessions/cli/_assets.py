@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ._failure import Failure, explained
-from ._files import GRAFANA_URL, PARTS, RUNBOOK_URL, Asset, Links, assets
+from ._files import GRAFANA_URL, PARTS, RUNBOOK_URL, Asset, Links, assets, needed
 
 Part = Enum("Part", {part: part for part in PARTS}, type=str)  # type: ignore[misc]  # typer shows them as choices
 
@@ -18,7 +18,10 @@ Part = Enum("Part", {part: part for part in PARTS}, type=str)  # type: ignore[mi
 def write(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; made if it is not there.")],
     *,
-    only: Annotated[list[Part] | None, typer.Option(help="One part; may be given several times.")] = None,
+    only: Annotated[
+        list[Part] | None,
+        typer.Option(help="One part; may be given several times. compose brings of the others what is missing."),
+    ] = None,
     grafana_url: Annotated[str, typer.Option(help="Where links to dashboards lead.")] = GRAFANA_URL,
     runbook_url: Annotated[str, typer.Option(help="Where links to the runbook lead.")] = RUNBOOK_URL,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are different.")] = False,
@@ -30,18 +33,25 @@ def write(
     For example: otel-sessions assets monitoring --only prometheus --grafana-url https://grafana.example.com
     """
     parts = [part.value for part in only] if only else PARTS
+    links = Links(grafana_url, runbook_url)
     with explained():
-        written, same = _write(folder, list(assets(parts, Links(grafana_url, runbook_url))), force=force)
+        written, same = _write(folder, assets(parts, links), beside=assets(needed(parts), links), force=force)
     for path in written:
         typer.echo(f"written   {folder / path}")
     for path in same:
         typer.echo(f"unchanged {folder / path}")
 
 
-def _write(folder: Path, found: Iterable[Asset], *, force: bool) -> tuple[list[Path], list[Path]]:
-    """Write what is not there yet; returns what was written, and what was there."""
+def _write(
+    folder: Path, found: Iterable[Asset], *, beside: Iterable[Asset], force: bool
+) -> tuple[list[Path], list[Path]]:
+    """Write what is not there yet; returns what was written, and what was there.
+
+    Of what goes `beside` it, what is there is left as it is.
+    """
     try:
-        standing = {asset: _content(folder / asset.path) for asset in found}
+        missing = [asset for asset in beside if not (folder / asset.path).exists()]
+        standing = {asset: _content(folder / asset.path) for asset in [*found, *missing]}
         different = [asset.path for asset, content in standing.items() if content not in {None, asset.content}]
         if different and not force:
             names = "\n".join(f"  {folder / path}" for path in different)

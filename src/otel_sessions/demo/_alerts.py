@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import signal
 import sys
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 # Alertmanager sends a group in one request, and cuts it at `max_alerts`, which is without limit by default.
 _MOST_BYTES: Final = 16 * 1024 * 1024
+_MOST_DIGITS: Final = len(str(_MOST_BYTES))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,6 +36,9 @@ def main(arguments: Sequence[str]) -> int:
         print(f"cannot listen at {told.host}:{told.port}: {failure}", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, _terminated)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What the console cannot show is no reason not to answer: Alertmanager would come again for ever.
+        sys.stdout.reconfigure(errors="backslashreplace")
     with server:
         print(f"waiting for alerts at http://{told.host}:{server.server_port}/", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
@@ -48,13 +53,14 @@ def _terminated(_number: int, _frame: FrameType | None) -> None:
 class _Webhook(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > _MOST_BYTES:
-            self.send_error(HTTPStatus.BAD_REQUEST, f"Content-Length is {length!r}, not a number up to {_MOST_BYTES}")
+        if not length.isdecimal() or len(length) > _MOST_DIGITS or int(length) > _MOST_BYTES:
+            said = repr(length[:_MOST_DIGITS]) + "..." * (len(length) > _MOST_DIGITS)
+            self.send_error(HTTPStatus.BAD_REQUEST, f"Content-Length is {said}, not a number up to {_MOST_BYTES}")
             return
         body = self.rfile.read(int(length))
         try:
-            lines = [line for alert in json.loads(body)["alerts"] for line in _lines(alert)]
-        except (ValueError, KeyError, TypeError, AttributeError) as failure:
+            lines = [_visible(line) for alert in json.loads(body)["alerts"] for line in _lines(alert)]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as failure:
             self.send_error(HTTPStatus.BAD_REQUEST, "not what Alertmanager sends to a webhook", repr(failure))
             return
         print(*lines, sep="\n", end="\n\n", flush=True)
@@ -69,6 +75,11 @@ class _Webhook(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
         """Say nothing of requests: the alerts are what is read."""
+
+
+def _visible(line: str) -> str:
+    """The line with an escape for what would move the cursor, colour the terminal, or pass for a line of its own."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in line)
 
 
 def _lines(alert: Mapping[str, Any]) -> Iterator[str]:

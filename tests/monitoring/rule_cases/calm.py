@@ -8,7 +8,7 @@ from monitoring import promql as pq
 
 from otel_sessions import _semconv as sc
 
-from .given import LIBRARY_UP, TYPED, WEB, decided, ended, storage
+from .given import COLLECTORS, LIBRARY_UP, TEMPO, TYPED, WEB, decided, ended, storage
 from .model import Calm
 
 CALM: Final = (
@@ -31,9 +31,71 @@ CALM: Final = (
         "SessionSuspiciousActivity",
         {
             f'{pq.name(sc.FINDINGS)}{{{WEB}, app_session_finding_kind="scraping"}}': "_x30 200x60",
+            LIBRARY_UP: "_x30 1x60",
             'up{job="app-sessions", instance="collector:9464"}': "0x29 1x60",
         },
         ("30m", "35m", "39m", "60m"),
+    ),
+    Calm(
+        "a service that was cut off for more than an hour, and comes back",
+        "SessionSuspiciousActivity",
+        {
+            f'{pq.name(sc.FINDINGS)}{{{WEB}, app_session_finding_kind="scraping"}}': "40x10 stale _x70 40x60",
+            LIBRARY_UP: "1x10 stale _x70 1x60",
+        },
+        ("82m", "83m", "86m", "89m"),
+    ),
+    Calm(
+        "one of two collectors that was away for more than an hour",
+        "SessionSuspiciousActivity",
+        {
+            f'{pq.name(sc.FINDINGS)}{{{WEB}, app_session_finding_kind="scraping", collector="b"}}': (
+                "40x10 stale _x70 40x60"
+            ),
+            f'{LIBRARY_UP[:-1]}, collector="b"}}': "1x10 stale _x70 1x60",
+            'up{job="app-sessions", instance="b:9464"}': "1x10 0x71 1x60",
+        },
+        ("82m", "83m", "86m", "89m"),
+    ),
+    Calm(
+        "two collectors that are not first scraped at the same time",
+        "SessionSuspiciousActivity",
+        {
+            f'{pq.name(sc.FINDINGS)}{{{WEB}, app_session_finding_kind="scraping"}}': "_ _ 40x90",
+            LIBRARY_UP: "_ _ 1x90",
+            'up{job="app-sessions", instance="b:9464"}': "_ _ 1x90",
+        },
+        ("9m", "10m", "11m", "12m", "13m", "30m"),
+    ),
+    Calm(
+        "a process that sends to another collector from now on",
+        "SessionSuspiciousActivity",
+        {
+            f'{pq.name(sc.FINDINGS)}{{{WEB}, app_session_finding_kind="scraping", collector="a"}}': "40x35 stale",
+            f'{pq.name(sc.FINDINGS)}{{{WEB}, app_session_finding_kind="scraping", collector="b"}}': "_x30 40x60",
+            f'{LIBRARY_UP[:-1]}, collector="a"}}': "1x35 stale",
+            f'{LIBRARY_UP[:-1]}, collector="b"}}': "_x30 1x60",
+        },
+        ("31m", "35m", "38m", "60m"),
+    ),
+    Calm(
+        "sessions of a process that sends to another collector from now on",
+        "SessionActiveHigh",
+        {
+            f'{pq.name(sc.ACTIVE)}{{{TYPED}, collector="a"}}': "60x36 stale",
+            f'{pq.name(sc.ACTIVE)}{{{TYPED}, collector="b"}}': "_x30 60x60",
+        },
+        ("31m", "36m", "60m"),
+    ),
+    Calm(
+        "old failures of one of two collectors that could not be scraped for more than an hour",
+        "TelemetryExportFailing",
+        {
+            f"otelcol_exporter_send_failed_spans_total{{{TEMPO}}}": "500x5 stale _x70 500x60",
+            f"up{{{COLLECTORS}}}": "1x5 0x71 1x60",
+            'up{job="otel-collector", instance="b:8888"}': "1x90",
+        },
+        ("77m", "78m", "81m", "89m"),
     ),
     Calm(
         "a file that is rotated",
@@ -60,6 +122,25 @@ CALM: Final = (
             'file_size_bytes{job="host", instance="box", file_path="/v/a.log-20260101.gz"}': "90000x79",
         },
         ("19m", "20m", "25m", "29m", "30m", "36m"),
+    ),
+    Calm(
+        # The collector shows what is gone for five minutes; logrotate's `nocreate`, and `delay=True` in Python.
+        "a renamed file that is not written anew at once",
+        "SessionLogGrowthHigh",
+        {
+            'file_size_bytes{job="host", instance="box", file_path="/v/a.log"}': "1000000x24 stale _x10 0+5000x50",
+            'file_size_bytes{job="host", instance="box", file_path="/v/a.log.1"}': "_x20 1000000x69",
+        },
+        ("19m", "20m", "22m", "24m", "25m", "26m", "27m", "30m", "36m", "60m"),
+    ),
+    Calm(
+        "another process, with a log of its own beside a small one",
+        "SessionLogGrowthHigh",
+        {
+            'file_size_bytes{job="host", instance="box", file_path="/v/api.log.12345"}': "1000000x90",
+            'file_size_bytes{job="host", instance="box", file_path="/v/api.log.8000"}': "_x20 5000000x70",
+        },
+        ("20m", "25m", "29m", "36m"),
     ),
     Calm(
         "a steady day, and the first of them",

@@ -18,8 +18,8 @@ CASES: Final = (
                 "1000000x19 1645100x90"
             ),
         },
-        "19m",
-        "20m",
+        "25m",
+        "26m",
         (Fired("warning", _FILE, "64.51%", "50%", "/var/log/sync.log on box has grown by this share in ten minutes."),),
     ),
     # Rotation has begun meanwhile: the file that is written is small, and yet the log has grown.
@@ -33,8 +33,8 @@ CASES: Final = (
                 "_x20 1000000x90"
             ),
         },
-        "19m",
-        "20m",
+        "25m",
+        "26m",
         (Fired("warning", _FILE, "64.51%", "50%", "/var/log/sync.log on box has grown by this share in ten minutes."),),
     ),
     Case(
@@ -50,6 +50,17 @@ CASES: Final = (
             'system_cpu_utilization_ratio{job="host", instance="box", state="idle"}': "0.02x90",
             'system_cpu_utilization_ratio{job="host", instance="box", state="wait"}': "0.01x90",
             'system_cpu_utilization_ratio{job="host", instance="box", state="user"}': "0.97x90",
+        },
+        "9m",
+        "10m",
+        (Fired("warning", HOST, "97%", "90%", "The share of time that the processors of box are busy."),),
+    ),
+    # Reported twice: by two collectors, whose scrapes have a label of their own.
+    Case(
+        "SessionHostCpuHigh",
+        {
+            f'system_cpu_utilization_ratio{{{BOX}, collector="a", state="idle"}}': "0.03x90",
+            f'system_cpu_utilization_ratio{{{BOX}, collector="b", state="idle"}}': "0.9x90",
         },
         "9m",
         "10m",
@@ -71,6 +82,30 @@ CASES: Final = (
                 "56.25%",
                 "50%",
                 "Of the memory of box, python3 7 holds this share.",
+            ),
+        ),
+    ),
+    # Reported twice: by two collectors, whose scrapes have a label of their own.
+    Case(
+        "SessionProcessMemoryHigh",
+        {
+            series.replace("}", f', collector="{collector}"}}'): values
+            for collector in ("a", "b")
+            for series, values in {
+                **MEMORY,
+                f'process_memory_usage_bytes{{{BOX}, process_pid="7"}}': "9000000000x90",
+                f'process_memory_usage_bytes{{{BOX}, process_pid="8"}}': "7000000000x90",
+            }.items()
+        },
+        "9m",
+        "10m",
+        (
+            Fired(
+                "warning",
+                {**HOST, "process_pid": "7"},
+                "56.25%",
+                "50%",
+                "Of the memory of box,  7 holds this share.",
             ),
         ),
     ),
