@@ -95,8 +95,10 @@ class Tally:
         for name in ("requests", "events", "errors", "turns", "turn_ns"):
             if value := getattr(totals, name):
                 setattr(found, name, value)
-        found.duration_ns = duration_ns
-        found.active_ns = duration_ns if began.topology == "scoped" else min(totals.active_ns, duration_ns)
+        if duration_ns:
+            found.duration_ns = duration_ns
+        if active_ns := duration_ns if began.topology == "scoped" else min(totals.active_ns, duration_ns):
+            found.active_ns = active_ns
         found.longest = Longest(duration_ns, record.id)
         found.durations = {bucket_of(duration_ns): 1}
         found.started = {(hour_of(began.started_ns) + _THURSDAY) % _HOURS: 1}
@@ -163,7 +165,7 @@ class Tally:
 
 
 def bucket_of(duration_ns: int) -> int:
-    """The bucket of a duration: those of `n` nanoseconds lie above 2**((bucket - 1) / 32) and not above 2**(bucket / 32).
+    """The bucket of a duration: its nanoseconds are more than 2**((bucket - 1) / 32), and at most 2**(bucket / 32).
 
     What lasted no longer than a nanosecond is in the bucket 0.
     """

@@ -191,7 +191,8 @@ class HourTally(NamedTuple):
 class HistoryStore(Store, Protocol):
     """A store that can be asked about all that has ended in it; without it there are no reports.
 
-    Records are there for as long as ended sessions are remembered, sums for as long or longer. Parts of sessions are none.
+    Records are there for as long as ended sessions are remembered, and so are sums, or longer. Parts of sessions are
+    none.
     """
 
     def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
@@ -201,7 +202,7 @@ class HistoryStore(Store, Protocol):
         """
 
     def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
-        """What ended in these hours, the last one not included, in no order; a session is in it as soon as it has ended."""
+        """What ended in these hours, but for the last, in no order. A session is in it as soon as it has ended."""
 
     def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
         """The pseudonyms of those most of whose sessions ended in these days since the epoch, and how many did.

@@ -213,7 +213,7 @@ class TestTallies:
         assert store.most_frequent_users(*ALWAYS, 1) == [("1" * 32, 2)]
 
 
-SESSIONS = st.lists(
+SESSIONS: Final[st.SearchStrategy[list[dict[str, Any]]]] = st.lists(
     st.builds(
         dict,
         type=st.sampled_from(["chat", "import"]),

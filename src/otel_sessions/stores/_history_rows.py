@@ -40,50 +40,40 @@ def _session(wanted: Wanted) -> Callable[[SessionRecord], bool]:
 
 def _exported(cursor: sqlite3.Cursor, wanted: Wanted, before: Place | None) -> Iterator[SessionRecord]:
     """Those that are owed by nobody, as far as columns tell whether they are wanted; the latest first."""
-    conditions, values = _conditions(wanted)
+    conditions = list(_conditions(wanted))
     place: tuple[int, str | bytes | None] | None = None if before is None else (before.ended_ns, sql_text(before[1]))
     while True:
-        behind = "" if place is None else " AND (ended_ns < ?1 OR (ended_ns = ?1 AND id < ?2))"
-        page = cursor.execute(
-            f"{_ENDED}{behind}{conditions} ORDER BY ended_ns DESC, id DESC LIMIT {_PAGE}",
-            (*(place or (None, None)), *values),
-        ).fetchall()
+        behind = [] if place is None else [("(ended_ns, id) < (?, ?)", place)]
+        texts = "".join(f" AND {condition}" for condition, _ in (*behind, *conditions))
+        values = [value for _, some in (*behind, *conditions) for value in some]
+        page = cursor.execute(f"{_ENDED}{texts} ORDER BY ended_ns DESC, id DESC LIMIT {_PAGE}", values).fetchall()
         yield from map(rows.record_of, page)
         if len(page) < _PAGE:
             return
         place = page[-1][6], page[-1][0]
 
 
-def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
-    """What stands in the index. The first two parameters are those of the place."""
-    columns: dict[str, Any] = {
-        "ended_ns >= ": None if wanted.since_ns is None else whole(wanted.since_ns),
-        "ended_ns < ": None if wanted.until_ns is None else whole(wanted.until_ns),
-        "status = ": wanted.status,
-        "reason = ": wanted.reason,
-        "user = ": sql_text(wanted.user),
-    }
-    given = {condition: value for condition, value in columns.items() if value is not None}
-    text = "".join(f" AND {condition}?{number}" for number, condition in enumerate(given, 3))
-    values = list(given.values())
+def _conditions(wanted: Wanted) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """What columns tell: conditions, and the values in them."""
+    if wanted.since_ns is not None:
+        yield "ended_ns >= ?", (whole(wanted.since_ns),)
+    if wanted.until_ns is not None:
+        yield "ended_ns < ?", (whole(wanted.until_ns),)
+    for column, value in (("status", wanted.status), ("reason", wanted.reason), ("user", sql_text(wanted.user))):
+        if value is not None:
+            yield f"{column} = ?", (value,)
+    # The kind is the type and the tier, as JSON.
     if wanted.type is not None:
-        # The kind is the type and the tier, as JSON.
-        if wanted.tier is not None:
-            text += f" AND kind = ?{len(values) + 3}"
-            values.append(encode((wanted.type, wanted.tier)))
-        else:
-            start = encode((wanted.type,))[:-1] + ","
-            text += f" AND kind >= ?{len(values) + 3} AND kind < ?{len(values) + 4}"
-            values += [start, start[:-1] + chr(ord(",") + 1)]
-    elif wanted.tier is not None:
-        text += f" AND kind LIKE ?{len(values) + 3} ESCAPE '^'"
-        values.append("%," + re.sub("([%_^])", r"^\1", encode(wanted.tier)) + "]")
-    for name, value in (wanted.attributes or {}).items():
-        if isinstance(value, str):
+        began = encode((wanted.type,))[:-1]
+        yield "kind >= ? AND kind < ?", (began + ",", began + "-")
+    if wanted.tier is not None:
+        ending = re.sub("([%_^])", r"^\1", encode(wanted.tier))
+        yield "kind LIKE ? ESCAPE '^'", (f"%,{ending}]",)
+    for name, held in (wanted.attributes or {}).items():
+        if isinstance(held, str):
             # What is not in the text is not in the record, which is looked at only if it is.
-            text += f" AND (instr(beginning, ?{len(values) + 3}) OR instr(totals, ?{len(values) + 3}))"
-            values.append(encode({name: value})[1:-1])
-    return text, values
+            text = encode({name: held})[1:-1]
+            yield "(instr(beginning, ?) OR instr(totals, ?))", (text, text)
 
 
 def tallies(cursor: sqlite3.Cursor, since_hour: int, until_hour: int) -> list[HourTally]:

@@ -63,9 +63,9 @@ _LIMITS: Final = (
     "CREATE INDEX bucket_end ON bucket (expires_us)",
 )
 
-# Sessions are counted in when their export is no longer owed, by whoever exports them: an end costs no more than it did.
-# Those that are owed are added when somebody asks. What history is asked by stands in the index, in whole: the rows
-# themselves, which are wide, are read only of what is found.
+# Sessions are counted in when their export is owed no longer, by whoever exports them: an end costs what it did.
+# Those that are owed are added when somebody asks. What history is asked by stands in the index: the rows themselves,
+# which are wide, are read only of what is found.
 _HISTORY: Final = (
     "DROP INDEX session_ended",
     """

@@ -175,7 +175,7 @@ class MemoryStore:
             return [self._uses.give(r) for r in heapq.nlargest(limit, past, key=lambda record: record.ended_ns or 0)]
 
     def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
-        """The sessions of the history that are wanted and stand behind `before`, at most `limit`, the latest end first."""
+        """The ended sessions that are wanted and stand behind `before`, at most `limit`, the latest end first."""
         with self._lock:
             past = list(self._ended.values())
         fitting = (
