@@ -24,8 +24,9 @@ from ._parts import Parts
 from ._telemetry import Reader, Telemetry
 from .exceptions import ConfigurationError, StoreError
 from .security.redaction import redact
+from .stores._hours import Hours
 from .stores._kept_uses import KeptUses
-from .typing import Clock, SharedStore, Store, UserStore
+from .typing import Clock, HistoryStore, HourTally, Place, SharedStore, Store, UserStore, Wanted
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -35,6 +36,7 @@ _MAX_SERIES: Final = 1_000
 _MAX_UNSTORED: Final = 10_000
 _REST_SECONDS: Final = 0.0001
 _MAX_UNEXPORTED: Final = 100_000
+_ALL_USERS: Final = 2**31
 
 
 class Failed(enum.Enum):
@@ -68,6 +70,7 @@ class Ledger:
         """Those that ended lately. Apart, so that they do not push the conversations of a day out of the history."""
         self._has_forgotten = False
         self._uses = KeptUses()
+        self._hours = Hours()
         self.recent = Recent()
         """The durable sessions that were used here lately."""
         self.entered: dict[str, Live] = {}
@@ -134,6 +137,7 @@ class Ledger:
         if len(self._past) == self._history:
             self._has_forgotten = True
         self._past.append(self._uses.take(record))
+        self._hours.add(record)
         return record
 
     @property
@@ -348,6 +352,46 @@ class Ledger:
         both = heapq.nlargest(limit, [*found, *self._past.copy()], key=lambda record: record.ended_ns or 0)
         return [self._uses.give(record) for record in both]
 
+    def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord] | None:
+        """The ended sessions that are wanted and stand behind `before`; None if the store cannot be asked.
+
+        Raises:
+            ConfigurationError: the store keeps no history.
+        """
+        found = self.call("history", _historian(self.store).history, wanted, limit, before, failed=None)
+        if found is None or self.shared is not None:
+            return found
+        scoped = [r for r in self._past.copy() if wanted.fits(r) and (before is None or Place.of(r) < before)]
+        return [self._uses.give(record) for record in heapq.nlargest(limit, [*found, *scoped], key=Place.of)]
+
+    def tallies(self, since_hour: int, until_hour: int) -> list[HourTally] | None:
+        """What ended in these hours, but for the last; None if the store cannot be asked.
+
+        Raises:
+            ConfigurationError: the store keeps no history.
+        """
+        found = self.call("tallies", _historian(self.store).tallies, since_hour, until_hour, failed=None)
+        return None if found is None else [*found, *self._hours.tallies(since_hour, until_hour)]
+
+    def users(self, since_day: int, until_day: int, limit: int) -> tuple[list[tuple[str, int]], int] | None:
+        """The users most of whose sessions ended in these days, and how many there were; None if it cannot be asked.
+
+        Raises:
+            ConfigurationError: the store keeps no history.
+        """
+        store = _historian(self.store)
+        scoped = self._hours.by_user(since_day, until_day)
+        # Whoever is known here only may be known to the store as well, among all those it did not name.
+        wanted = limit if not scoped else _ALL_USERS
+        most = self.call("most_frequent_users", store.most_frequent_users, since_day, until_day, wanted, failed=None)
+        if most is None:
+            return None
+        if not scoped:
+            count = self.call("users", store.users, since_day, until_day, failed=None)
+            return None if count is None else (most, count)
+        scoped.update(dict(most))
+        return heapq.nsmallest(limit, scoped.items(), key=lambda each: (-each[1], each[0])), len(scoped)
+
     def call(self, operation: str, function: Callable[..., T], *args: object, failed: F) -> T | F:
         """Call the store: timed; a failure is swallowed, and the result then is `failed`.
 
@@ -433,6 +477,14 @@ class Ledger:
         besides = scoped if self.shared is None else {}
         found = self.call("most_of_a_user", store.most_of_a_user, besides, failed=None)
         return {} if found is None else {(): found}
+
+
+def _historian(store: Store) -> HistoryStore:
+    """The store, if it can be asked about what has ended."""
+    if isinstance(store, HistoryStore):
+        return store
+    lacking = ", ".join(sorted(verb for verb in vars(HistoryStore) if verb[0] != "_" and not hasattr(store, verb)))
+    raise ConfigurationError(f"store: {type(store).__name__} keeps no history; it lacks {lacking} of HistoryStore")
 
 
 def _shared(store: Store) -> SharedStore | None:

@@ -11,6 +11,8 @@ from ..typing import HourTally
 _DAY_HOURS = 24
 KEPT_HOURS = 30 * _DAY_HOURS
 """How many hours are kept, that is, for 30 days."""
+_MOST_PENDING = 256
+"""How many sessions wait: a millisecond's work, where nobody asks and no background settles them."""
 
 
 def day_of(hour: int) -> int:
@@ -30,6 +32,8 @@ class Hours:
         """Count in a session that has ended; parts of sessions are none."""
         if record.beginning.part is None:
             self._pending.append(record)
+            if len(self._pending) >= _MOST_PENDING:
+                self.settle()
 
     def settle(self, now_ns: int | None = None) -> None:
         """Add up what has been counted in, and forget what is over for 30 days."""

@@ -1,0 +1,9 @@
+"""Questions about all sessions: which there were, and what they add up to.
+
+All of it asks the store: what other processes have ended there is in it, as long as it is remembered.
+"""
+
+from ._history import History, history
+from ._statistics import LongestSession, Statistics, statistics
+
+__all__ = ["History", "LongestSession", "Statistics", "history", "statistics"]

@@ -1,0 +1,140 @@
+"""Which sessions have ended."""
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, get_args, overload
+
+from .. import _runtime, _values
+from .._models import EndReason, SessionRecord, Status
+from .._wanted import Place, Wanted
+from ..exceptions import InvalidValueError, StoreError
+from ..security.pseudonyms import Pseudonyms
+from ._period import period
+
+_MOST_DIGITS: Final = 20
+_PSEUDONYM: Final = re.compile("[0-9a-f]{32}")
+
+
+class History(Sequence[SessionRecord]):
+    """Some ended sessions, the latest end first."""
+
+    def __init__(self, records: Sequence[SessionRecord], next_page: str | None) -> None:
+        self._records = tuple(records)
+        self.next = next_page
+        """What `after` takes to go on where this ends; None if nothing comes after it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-compatible values."""
+        return {"sessions": [record.to_dict() for record in self], "next": self.next}
+
+    @overload
+    def __getitem__(self, index: int) -> SessionRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[SessionRecord, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> SessionRecord | tuple[SessionRecord, ...]:
+        return self._records[index]
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __repr__(self) -> str:
+        return f"History({list(self._records)!r}, {self.next!r})"
+
+
+def history(
+    type: str | None = None,  # noqa: A002 - the session's, as everywhere
+    *,
+    user: str | None = None,
+    status: Status | None = None,
+    end_reason: EndReason | None = None,
+    tier: str | None = None,
+    attributes: Mapping[str, object] | None = None,
+    days: float | None = None,
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+    limit: int = 100,
+    after: str | None = None,
+) -> History:
+    """The sessions that have ended, the latest end first, as long as they are remembered.
+
+    Args:
+        type: those of this type.
+        user: whose they were: the clear name, or the pseudonym.
+        status: how they ended.
+        end_reason: why they ended.
+        tier: the set of limits that applied.
+        attributes: attributes that they had, with these values.
+        days: those that ended within so many days.
+        since: those that ended then or later; a time without a zone is that of this machine.
+        until: those that ended earlier.
+        limit: how many at most.
+        after: `History.next` of the page before.
+
+    Raises:
+        InvalidValueError: an argument is wrong.
+        ConfigurationError: the store is one of your own, and keeps no history.
+        StoreError: the store cannot be asked.
+    """
+    for what, name in (("session type", type), ("tier", tier)):
+        if name is not None:
+            _values.label(what, name)
+    _one_of("status", status, get_args(Status))
+    _one_of("end_reason", end_reason, get_args(EndReason))
+    if user is not None:
+        _values.user_name(user)
+    if attributes is not None and not isinstance(attributes, Mapping):
+        raise InvalidValueError(f"attributes={attributes!r}: use a mapping of names to values")
+    limit = _values.whole("the number of sessions", limit)
+    before = None if after is None else _place(after)
+    runtime = _runtime.get()
+    now_ns = runtime.lifecycle.clock.time_ns()
+    asked = period(now_ns, days, since, until)
+    if not runtime.enabled:
+        return History((), None)
+    ledger = runtime.lifecycle.ledger
+    wanted = Wanted(
+        type=type,
+        status=status,
+        reason=end_reason,
+        tier=tier,
+        attributes=_values.attributes(attributes, runtime.settings.redact) if attributes else None,
+        since_ns=asked.since_ns,
+        until_ns=asked.until_ns,
+    )
+    found: list[SessionRecord] = []
+    for name in _names(user, runtime.lifecycle.pseudonyms):
+        # One more than is shown, to know whether there are more.
+        some = ledger.history(wanted._replace(user=name), limit + 1, before)
+        if some is None:
+            raise StoreError(f"the {ledger.store.name} store cannot be asked for sessions; see the warning in the log")
+        found += some
+    found = heapq.nlargest(limit + 1, found, key=Place.of)
+    return History(found[:limit], _token(found[limit - 1]) if len(found) > limit else None)
+
+
+def _names(user: str | None, pseudonyms: Pseudonyms) -> list[str | None]:
+    """The pseudonyms that may be meant; None stands for everybody."""
+    if user is None:
+        return [None]
+    return [pseudonyms.user(user), *([user] if _PSEUDONYM.fullmatch(user) else [])]
+
+
+def _one_of(what: str, value: str | None, values: Sequence[str]) -> None:
+    if value is not None and value not in values:
+        raise InvalidValueError(f"{what}={value!r}: use one of {', '.join(values)}")
+
+
+def _token(record: SessionRecord) -> str:
+    return f"{record.ended_ns}:{record.id}"
+
+
+def _place(token: str) -> Place:
+    ended, _, session_id = str(token).partition(":")
+    if not ended.isdecimal() or len(ended) > _MOST_DIGITS or not session_id:
+        raise InvalidValueError(f"after={token!r}: use what `History.next` of the page before says")
+    return Place(int(ended), session_id)
