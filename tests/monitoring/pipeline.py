@@ -55,6 +55,10 @@ _TROUBLE: Final = """
    logs/out: {{exporters: [otlp_http/backend, otlp_http/mistaken]}}}}}}}}
 """
 
+# Workers are killed all the time, and leave hundreds of series each. On a machine that is slow for a while they would
+# be more and more, and scrapes slower and slower.
+_SHORT_LIVED: Final = {"METRIC_EXPIRATION": "30s"}
+
 # What a collector needs for itself is more.
 _NO_MEMORY: Final = {"MEMORY_LIMIT_MIB": "2", "MEMORY_SPIKE_MIB": "1"}
 
@@ -96,10 +100,14 @@ class Pipeline:
             TEMPO_ENDPOINT=f"127.0.0.1:{self.backend.ports['OTLP_GRPC_ENDPOINT']}",
             LOKI_ENDPOINT=self.backend.endpoint,
             LOG_FILES=f"{self.logs}/*.log*",
+            **_SHORT_LIVED,
         )
         away = f"http://127.0.0.1:{free_port()}"
         self.troubled = Collector(
-            directory=directory / "troubled", extra=_TROUBLE.format(backend=self.backend.endpoint), OTLP_BACKEND=away
+            directory=directory / "troubled",
+            extra=_TROUBLE.format(backend=self.backend.endpoint),
+            OTLP_BACKEND=away,
+            **_SHORT_LIVED,
         )
         self.overloaded = Collector(directory=directory / "overloaded", OTLP_BACKEND=away, **_NO_MEMORY)
         self.servers = [self._server(program) for program in ("PROMETHEUS3", "PROMETHEUS")]
