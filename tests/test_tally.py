@@ -32,7 +32,14 @@ class TestOf:
     def test_everything_that_is_counted(self) -> None:
         """The sums of a session, how long it lasted, and when in the week it began."""
         record = ended(
-            5 * NS, MONDAY + 30 * 3600 * NS, requests=2, errors=1, turns=3, turn_ns=7, active_ns=9 * NS, tokens={"input": 4}
+            5 * NS,
+            MONDAY + 30 * 3600 * NS,
+            requests=2,
+            errors=1,
+            turns=3,
+            turn_ns=7,
+            active_ns=9 * NS,
+            tokens={"input": 4},
         )
         tally = Tally.of(record)
         assert (tally.sessions, tally.duration_ns, tally.requests, tally.errors) == (1, 5 * NS, 2, 1)

@@ -72,7 +72,7 @@ class TestFound:
     def test_by_attributes(self, recorded: RecordedSessions) -> None:
         """Attributes that were given at the start, and since."""
         with session("audit", attributes={"shop": "a"}) as one:
-            one.set_attributes({"rows": 3})
+            one.set_attributes(rows=3)
         audits(recorded, "ada", attributes={"shop": "b"})
         assert len(history(attributes={"shop": "a", "rows": 3})) == 1
         assert len(history(attributes={"shop": "b", "rows": 3})) == 0

@@ -25,13 +25,14 @@ def period(now_ns: int, days: float | None, since: dt.datetime | None, until: dt
     Raises:
         InvalidValueError: they contradict each other, or end before they begin, or begin in the future.
     """
+    # What has ended in this moment belongs to it.
     until_ns = now_ns + 1 if until is None else _nanoseconds("until", until)
     if days is not None and since is not None:
         raise InvalidValueError(f"days={days!r} and since={since!r}: give one of them")
     if since is not None:
         since_ns = _nanoseconds("since", since)
     elif days is not None:
-        since_ns = until_ns - int(_values.seconds("days", days) * _DAY_NS)
+        since_ns = (now_ns if until is None else until_ns) - int(_values.seconds("days", days) * _DAY_NS)
     else:
         since_ns = 0
     if since_ns > now_ns:
