@@ -8,7 +8,7 @@ from otel_sessions import _semconv as sc
 
 from .. import thresholds
 from ..promql import label
-from . import variables
+from . import shared, variables
 from .board import STAT_HEIGHT, Board, Row
 from .colours import CRITICAL, NOTICE, WARNING
 from .panels import Series, distribution, lines, number
@@ -22,14 +22,7 @@ _SUMMARY: Final = Row(
     question="How do conversations go?",
     height=STAT_HEIGHT,
     panels=[
-        number(
-            "Response time, p95",
-            "95 % of the turns of five minutes were answered within this, in the slowest application and type.",
-            ask.P95,
-            "s",
-            [(thresholds.RESPONSE_P95, WARNING)],
-            none="no turns",
-        ),
+        shared.response_p95(),
         number(
             "Response time, mean",
             "From the user's message to the answer, on average of five minutes, in the slowest application and type.",

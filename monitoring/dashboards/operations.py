@@ -8,7 +8,7 @@ from otel_sessions import _semconv as sc
 
 from .. import thresholds
 from ..promql import label
-from . import variables
+from . import shared, variables
 from .board import STAT_HEIGHT, Board, Row
 from .colours import CRITICAL, WARNING
 from .links import to
@@ -27,16 +27,7 @@ _SUMMARY: Final = Row(
         number(
             "Errors", "Errors in sessions in the time shown, handled ones included.", ask.ERRORS, "short", decimals=0
         ),
-        number(
-            "Error ratio",
-            "Of the sessions that ended in the five minutes before, the share that ended in an error, in the "
-            "application and the type where it is highest.",
-            ask.ERROR_RATIO,
-            "percentunit",
-            [(thresholds.ERROR_RATIO, CRITICAL)],
-            decimals=1,
-            none="none ended",
-        ),
+        shared.error_ratio(),
         number(
             "Failed operations",
             "Of the operations inside sessions in the time shown, the share that failed.",

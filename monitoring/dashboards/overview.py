@@ -8,7 +8,7 @@ from otel_sessions import _semconv as sc
 
 from .. import thresholds
 from ..promql import label
-from . import report, variables
+from . import report, shared, variables
 from .board import STAT_HEIGHT, Board, Row
 from .colours import CRITICAL, NOTICE, OK, WARNING
 from .links import to
@@ -30,17 +30,7 @@ _HEALTH: Final = Row(
             [(thresholds.ACTIVE, WARNING)],
         ),
         number("Started", "Sessions started, per minute.", ask.STARTS, "suffix: /min", decimals=1),
-        number(
-            "Error ratio",
-            "Of the sessions that ended in the five minutes before, the share that ended in an error, in the "
-            "application and the type where it is highest.",
-            ask.ERROR_RATIO,
-            "percentunit",
-            [(thresholds.ERROR_RATIO, CRITICAL)],
-            decimals=1,
-            none="none ended",
-            link=to("app-session-operations"),
-        ),
+        shared.error_ratio(link=to("app-session-operations")),
         number(
             "Crash-free sessions",
             "Of the sessions that ended in the hour before, the share whose process did not die meanwhile, in the "
@@ -52,15 +42,7 @@ _HEALTH: Final = Row(
             decimals=2,
             none="none ended",
         ),
-        number(
-            "Response time, p95",
-            "95 % of the turns of five minutes were answered within this, in the slowest application and type.",
-            ask.RESPONSE_P95,
-            "s",
-            [(thresholds.RESPONSE_P95, WARNING)],
-            none="no turns",
-            link=to("app-session-conversations"),
-        ),
+        shared.response_p95(link=to("app-session-conversations")),
         number("Firing alerts", "Alerts that fire now, the watchdog apart.", ask.FIRING, "short", some=CRITICAL),
     ],
 )

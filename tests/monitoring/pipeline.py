@@ -122,8 +122,8 @@ class Pipeline:
         """Start everything, wait until every series has arrived, and give Prometheus a past."""
         for collector in (self.backend, self.collector, self.troubled, self.overloaded):
             held.enter_context(collector)
-        self._traffic(held, "shop", self.collector, "--speed=30", *_faults(*_USERS_FAULTS))
-        self._traffic(held, "troubled", self.troubled, "--speed=30", *_faults("slow", "idle", "store"))
+        self._traffic(held, "shop", self.collector, "--speed=10", *_faults(*_USERS_FAULTS))
+        self._traffic(held, "troubled", self.troubled, "--speed=10", *_faults("slow", "idle", "store"))
         for server in (*self.servers, self.sensitive):
             held.enter_context(server)
         # Again and again, so that what counts the refusals is seen to grow.
@@ -153,9 +153,9 @@ class Pipeline:
             },
             program=program,
             thresholds=thresholds,
-            scrape_interval="2s",
-            scrape_timeout="2s",
-            evaluation_interval="2s",
+            scrape_interval="4s",
+            scrape_timeout="4s",
+            evaluation_interval="4s",
         )
 
     def _traffic(self, held: ExitStack, service: str, collector: Collector, *arguments: str) -> None:
@@ -163,7 +163,7 @@ class Pipeline:
         environment |= {
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-            "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+            "OTEL_METRIC_EXPORT_INTERVAL": "2000",
             "OTEL_SERVICE_NAME": service,
             "OTEL_RESOURCE_ATTRIBUTES": "service.namespace=demo,service.version=1.0",
             "NO_PROXY": "127.0.0.1",

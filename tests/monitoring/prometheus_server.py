@@ -96,6 +96,16 @@ class PrometheusServer:
             list(result["result"]) if result["resultType"] == "vector" else [{"metric": {}, "value": result["result"]}]
         )
 
+    def query_range(self, expression: str, *, seconds: float, step: float) -> list[dict[str, Any]]:
+        """The result of a query over the last so many seconds: of each series its labels, and its `values`.
+
+        Raises:
+            AssertionError: Prometheus refuses it.
+        """
+        now = time.time()
+        asked = {"query": expression, "start": str(now - seconds), "end": str(now), "step": str(step)}
+        return list(self._ask("query_range", **asked)["result"])
+
     def names(self) -> set[str]:
         """The names of all series it holds."""
         return set(self._ask("label/__name__/values"))
@@ -171,7 +181,7 @@ class PrometheusServer:
     def _ask(self, path: str, **parameters: str) -> Any:
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(url, timeout=20) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as refusal:
             raise AssertionError(f"{path} {parameters}: {refusal.read().decode()}") from refusal

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 import pytest
 from monitoring import thresholds
@@ -31,7 +31,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "type": ".+",
     "host": ".+",
 }
-"""As Grafana would fill them in for a Prometheus that scrapes every two seconds."""
+"""As Grafana would fill them in for a Prometheus that scrapes every four seconds."""
 
 ELSEWHERE: Final[Mapping[str, str]] = {
     "SessionTelemetryMissing": "test_alerting",
@@ -83,9 +83,15 @@ class TestDashboards:
 
     @pytest.mark.parametrize("board", sorted(BOARDS))
     def test_panels(self, server: PrometheusServer, board: str) -> None:
-        """Every query that a dashboard makes of Prometheus returns data."""
-        asked = list(_of_prometheus(BOARDS[board]))
+        """Every query that a panel makes of Prometheus returns data."""
+        asked = _of_prometheus(targets(BOARDS[board]))
         assert left(lambda: [(each.panel, each.expression) for each in asked if not _shows(server, each)]) == []
+
+    @pytest.mark.parametrize("board", sorted(BOARDS))
+    def test_annotations(self, server: PrometheusServer, board: str) -> None:
+        """So does every query of an annotation, which is asked about a time and not about a moment, as Grafana does."""
+        asked = _of_prometheus(annotation_targets(BOARDS[board]))
+        assert left(lambda: [each.panel for each in asked if not _marks(server, each)]) == []
 
     def test_documented_queries(self, server: PrometheusServer) -> None:
         """What the page on dashboards of one's own says can be asked."""
@@ -125,14 +131,17 @@ class TestRules:
         assert left(lambda: SENSITIVE_ALERTS - set(_noticed(pipeline.sensitive)), seconds=60) == set()
 
 
-def _of_prometheus(board: Mapping[str, Any]) -> Iterator[Target]:
-    for target in (*targets(board), *annotation_targets(board)):
-        if target.kind == "prometheus":
-            yield target
+def _of_prometheus(found: Iterable[Target]) -> list[Target]:
+    return [target for target in found if target.kind == "prometheus"]
 
 
 def _shows(server: PrometheusServer, target: Target) -> bool:
     return any(each["value"][1] != "NaN" for each in server.query(interpolate(target.expression, VARIABLES)))
+
+
+def _marks(server: PrometheusServer, target: Target) -> bool:
+    """Whether it has marked anything since there was traffic, however long the tests have taken since."""
+    return bool(server.query_range(interpolate(target.expression, VARIABLES), seconds=1_800, step=10))
 
 
 def _exists(server: PrometheusServer, selector: Selector) -> bool:

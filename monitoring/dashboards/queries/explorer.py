@@ -20,16 +20,16 @@ SPANS = f"{{ span.{sc.SESSION_ID} = {_ID} }} | select(span.{sc.SESSION_ID}, stat
 AROUND = (
     f"{{ (span.{sc.PARENT_ID} = {_ID} || span.{sc.SESSION_PREVIOUS_ID} = {_ID}) && {_IS_SESSION} }} | select({_SHOWN})"
 )
-# Without the hint Tempo answers with the first that it finds.
-_LATEST = "with (most_recent=true)"
-RECENT = (
-    f'{{ {_IS_SESSION} && span.{sc.TYPE} =~ "$type" && resource.service.name =~ "$service" }}'
-    f" | select({_SHOWN}) {_LATEST}"
-)
-FAILED = (
-    f'{{ {_IS_SESSION} && span.{sc.STATUS} = "error" && resource.service.name =~ "$service" }}'
-    f" | select({_SHOWN}) {_LATEST}"
-)
+
+
+def _latest(condition: str) -> str:
+    """The latest sessions of which that is so; without the hint Tempo answers with the first that it finds."""
+    found = f'{{ {_IS_SESSION} && {condition} && resource.service.name =~ "$service" }}'
+    return f"{found} | select({_SHOWN}) with (most_recent=true)"
+
+
+RECENT = _latest(f'span.{sc.TYPE} =~ "$type"')
+FAILED = _latest(f'span.{sc.STATUS} = "error"')
 
 # Without an id nothing is shown: an empty one would be that of every record that has none.
 LOGS = f'{{service_name=~"$service"}} | {label(sc.SESSION_ID)}="$session_id" | {label(sc.SESSION_ID)}!=""'

@@ -23,7 +23,6 @@ from ._build import (
     top,
 )
 
-ERROR_RATIO = highest("app_session:ended_errors:ratio5m", where=SESSIONS)
 CRASH_FREE_BY_TYPE = lowest("app_session:crash_free:ratio1h", sc.TYPE, where=SESSIONS)
 _BUDGET = f"(1 - {SLO_OBJECTIVE.scalar})"
 BURN_HOUR, BURN_SIX_HOURS = (

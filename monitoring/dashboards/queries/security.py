@@ -10,11 +10,16 @@ from ._build import ALERT_WINDOW, JOB, RANGE, SESSIONS, grown, of, or_zero, top
 _FINDINGS = name(sc.FINDINGS)
 _FAILURES = name(sc.ACCESS_FAILURES)
 
-# What the alerts compare: the worst ten minutes of one application.
-FINDINGS = or_zero(f"max (max_over_time((sum by (job) ({of('app_session:findings:increase10m')}))[{RANGE}:1m]))")
+
+def _worst(series: str) -> str:
+    """What the alerts compare: the worst ten minutes of one application."""
+    return or_zero(f"max (max_over_time((sum by (job) ({of(series)}))[{RANGE}:1m]))")
+
+
+FINDINGS = _worst("app_session:findings:increase10m")
 _SEVERE = (JOB, f'{label(sc.FINDING_SEVERITY)}="error"')
 FINDINGS_SEVERE = or_zero(grown(_FINDINGS, where=_SEVERE))
-FAILURES = or_zero(f"max (max_over_time((sum by (job) ({of('app_session:access_failures:increase10m')}))[{RANGE}:1m]))")
+FAILURES = _worst("app_session:access_failures:increase10m")
 
 FINDINGS_BY_KIND = f"sum by ({label(sc.FINDING_KIND)}) ({of('app_session:findings:increase10m')})"
 FINDINGS_BY_SEVERITY = grown(_FINDINGS, sc.FINDING_SEVERITY, window=ALERT_WINDOW)

@@ -18,7 +18,7 @@ from ._population import Population, live, stop_when_told
 from ._settings import configure
 
 _USUAL_LIFE: Final = 1_200.0
-_SHORT_LIFE: Final = 10.0
+_SHORT_LIFE: Final = 60.0
 _SHORTEST_LIFE: Final = 1.0
 _LEAVE_SECONDS: Final = 15.0
 _JOBS: Final = 3
