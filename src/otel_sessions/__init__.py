@@ -34,6 +34,7 @@ from .exceptions import (
     SessionsError,
     StoreError,
 )
+from .reports import History, Statistics, history, statistics
 from .version import __version__
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "BoundExecutor",
     "ConcurrencyExceededError",
     "ConfigurationError",
+    "History",
     "Hook",
     "InvalidValueError",
     "Lease",
@@ -55,6 +57,7 @@ __all__ = [
     "SessionNotFoundError",
     "SessionStatistics",
     "SessionsError",
+    "Statistics",
     "StoreError",
     "ThresholdEvent",
     "Turn",
@@ -67,6 +70,7 @@ __all__ = [
     "current_session",
     "end",
     "get",
+    "history",
     "limited",
     "on",
     "recover",
@@ -74,6 +78,7 @@ __all__ = [
     "session",
     "shutdown",
     "start",
+    "statistics",
     "sweep",
     "system_analytics",
     "usage_history",

@@ -336,9 +336,20 @@ class Ledger:
         return 0.0 if record is None else (record.totals.usage or {}).get(name, 0)
 
     def active(self, user: str | None = None) -> list[SessionRecord]:
-        """The active sessions, oldest first."""
+        """The active sessions, oldest first; none if the store cannot be asked."""
         self.flush()
-        found = self.call("active", lambda: self.store.active(user=user), failed=[])
+        return self._with_scoped(self.call("active", lambda: self.store.active(user=user), failed=[]), user)
+
+    def active_or_fail(self, user: str | None = None) -> list[SessionRecord]:
+        """The active sessions, oldest first.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        self.flush()
+        return self._with_scoped(self._ask("active", lambda: self.store.active(user=user)), user)
+
+    def _with_scoped(self, found: list[SessionRecord], user: str | None) -> list[SessionRecord]:
         if self.shared is not None:
             return found
         scoped = [self._here(live) for live in list(self.open.values()) if user is None or live.user == user]
@@ -352,43 +363,43 @@ class Ledger:
         both = heapq.nlargest(limit, [*found, *self._past.copy()], key=lambda record: record.ended_ns or 0)
         return [self._uses.give(record) for record in both]
 
-    def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord] | None:
-        """The ended sessions that are wanted and stand behind `before`; None if the store cannot be asked.
+    def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
+        """The ended sessions that are wanted and stand behind `before`.
 
         Raises:
             ConfigurationError: the store keeps no history.
+            StoreError: the store cannot be asked.
         """
-        found = self.call("history", _historian(self.store).history, wanted, limit, before, failed=None)
-        if found is None or self.shared is not None:
+        found = self._ask("history", _historian(self.store).history, wanted, limit, before)
+        if self.shared is not None:
             return found
         scoped = [r for r in self._past.copy() if wanted.fits(r) and (before is None or Place.of(r) < before)]
         return [self._uses.give(record) for record in heapq.nlargest(limit, [*found, *scoped], key=Place.of)]
 
-    def tallies(self, since_hour: int, until_hour: int) -> list[HourTally] | None:
-        """What ended in these hours, but for the last; None if the store cannot be asked.
+    def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
+        """What ended in these hours, but for the last.
 
         Raises:
             ConfigurationError: the store keeps no history.
+            StoreError: the store cannot be asked.
         """
-        found = self.call("tallies", _historian(self.store).tallies, since_hour, until_hour, failed=None)
-        return None if found is None else [*found, *self._hours.tallies(since_hour, until_hour)]
+        found = self._ask("tallies", _historian(self.store).tallies, since_hour, until_hour)
+        return [*found, *self._hours.tallies(since_hour, until_hour)]
 
-    def users(self, since_day: int, until_day: int, limit: int) -> tuple[list[tuple[str, int]], int] | None:
-        """The users most of whose sessions ended in these days, and how many there were; None if it cannot be asked.
+    def users(self, since_day: int, until_day: int, limit: int) -> tuple[list[tuple[str, int]], int]:
+        """The users most of whose sessions ended in these days, and how many there were.
 
         Raises:
             ConfigurationError: the store keeps no history.
+            StoreError: the store cannot be asked.
         """
         store = _historian(self.store)
         scoped = self._hours.by_user(since_day, until_day)
         # Whoever is known here only may be known to the store as well, among all those it did not name.
         wanted = limit if not scoped else _ALL_USERS
-        most = self.call("most_frequent_users", store.most_frequent_users, since_day, until_day, wanted, failed=None)
-        if most is None:
-            return None
+        most = self._ask("most_frequent_users", store.most_frequent_users, since_day, until_day, wanted)
         if not scoped:
-            count = self.call("users", store.users, since_day, until_day, failed=None)
-            return None if count is None else (most, count)
+            return most, self._ask("users", store.users, since_day, until_day)
         scoped.update(dict(most))
         return heapq.nsmallest(limit, scoped.items(), key=lambda each: (-each[1], each[0])), len(scoped)
 
@@ -397,17 +408,33 @@ class Ledger:
 
         A store that is out of reach is no fault of this library, and drops nothing yet.
         """
-        began = time.perf_counter()
-        attributes = {sc.STORE_OPERATION: operation, sc.STORE: self.store.name, sc.ERROR_TYPE: sc.OTHER}
-        result: T | F = failed
         with guarded(f"{operation} in the {self.store.name} store"):
             try:
-                result = function(*args)
-                del attributes[sc.ERROR_TYPE]
+                return self._timed(operation, function, *args)
             except StoreError as error:
                 self._warn(operation, error)
-        self._telemetry.metrics.store_operation_duration.record(time.perf_counter() - began, attributes)
-        return result
+        return failed
+
+    def _ask(self, operation: str, function: Callable[..., T], *args: object) -> T:
+        """Call the store for somebody who has to know it if that fails.
+
+        Raises:
+            StoreError: it does.
+        """
+        try:
+            return self._timed(operation, function, *args)
+        except StoreError as error:
+            raise StoreError(redact(f"the {self.store.name} store cannot be asked ({operation}): {error}")) from error
+
+    def _timed(self, operation: str, function: Callable[..., T], *args: object) -> T:
+        began = time.perf_counter()
+        attributes = {sc.STORE_OPERATION: operation, sc.STORE: self.store.name, sc.ERROR_TYPE: sc.OTHER}
+        try:
+            result = function(*args)
+            del attributes[sc.ERROR_TYPE]
+            return result
+        finally:
+            self._telemetry.metrics.store_operation_duration.record(time.perf_counter() - began, attributes)
 
     def _warn(self, operation: str, error: StoreError) -> None:
         # One subject for all that fails meanwhile: one cause makes every operation fail.

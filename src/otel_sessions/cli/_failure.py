@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import typer
 
+from ..exceptions import SessionsError
+
 FAILED = 1
 
 
@@ -19,6 +21,6 @@ def explained() -> Iterator[None]:
     """Say a failure on standard error, and leave with 1."""
     try:
         yield
-    except Failure as failure:
+    except (Failure, SessionsError) as failure:
         typer.echo(f"otel-sessions: {failure}", err=True)
         raise typer.Exit(FAILED) from None

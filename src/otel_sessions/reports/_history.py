@@ -11,8 +11,9 @@ from typing import Any, Final, get_args, overload
 from .. import _runtime, _values
 from .._models import EndReason, SessionRecord, Status
 from .._wanted import Place, Wanted
-from ..exceptions import InvalidValueError, StoreError
+from ..exceptions import InvalidValueError
 from ..security.pseudonyms import Pseudonyms
+from ._description import describe
 from ._period import period
 
 _MOST_DIGITS: Final = 20
@@ -29,7 +30,7 @@ class History(Sequence[SessionRecord]):
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-compatible values."""
-        return {"sessions": [record.to_dict() for record in self], "next": self.next}
+        return {"sessions": [describe(record) for record in self], "next": self.next}
 
     @overload
     def __getitem__(self, index: int) -> SessionRecord: ...
@@ -109,10 +110,7 @@ def history(
     found: list[SessionRecord] = []
     for name in _names(user, runtime.lifecycle.pseudonyms):
         # One more than is shown, to know whether there are more.
-        some = ledger.history(wanted._replace(user=name), limit + 1, before)
-        if some is None:
-            raise StoreError(f"the {ledger.store.name} store cannot be asked for sessions; see the warning in the log")
-        found += some
+        found += ledger.history(wanted._replace(user=name), limit + 1, before)
     found = heapq.nlargest(limit + 1, found, key=Place.of)
     return History(found[:limit], _token(found[limit - 1]) if len(found) > limit else None)
 

@@ -9,11 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from .. import _runtime
 from .._consumption import total as total_tokens
-from .._ledger import Ledger
 from .._models import SessionRecord
 from .._statistics import moment
 from .._tally import HOUR_NS, NS, Kind, Tally, hour_of
-from ..exceptions import StoreError
 from ._period import Period, period
 
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -136,16 +134,10 @@ def statistics(
     runtime.lifecycle.limiter.measured.settle_all()
     found = ledger.tallies(*hours)
     users = ledger.users(hours.since_ns // _DAY_HOURS, -(-hours.until_ns // _DAY_HOURS), _MOST_USERS)
-    if found is None or users is None:
-        raise _unknown(ledger)
     by_kind: dict[Kind, Tally] = {}
     for each in found:
         by_kind.setdefault(each.kind, Tally()).add(each.tally)
-    return _summed(hours, now_ns, by_kind, ledger.active(), users)
-
-
-def _unknown(ledger: Ledger) -> StoreError:
-    return StoreError(f"the {ledger.store.name} store cannot be asked for sums; see the warning in the log")
+    return _summed(hours, now_ns, by_kind, ledger.active_or_fail(), users)
 
 
 def _summed(

@@ -1,0 +1,53 @@
+"""How a session is told to other programs: in JSON, in CSV, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from .._models import Event, SessionRecord
+from .._statistics import moment
+
+_NOT_SHOWN: Final = frozenset({"session_id"})
+"""Of the statistics: it has a place of its own."""
+
+
+def describe(record: SessionRecord, at_ns: int | None = None) -> dict[str, Any]:
+    """A session as JSON-compatible values: times are ISO 8601 in UTC, durations are seconds.
+
+    What is not in it, but in the record: under which key a client finds the session, which process owns it, and what
+    its sampler decided.
+
+    Args:
+        record: the session.
+        at_ns: up to when one that is active is looked at; its last activity if not given.
+    """
+    beginning, totals = record.beginning, record.totals
+    reservation = beginning.reservation
+    error_type, error_message = totals.error or (None, None)
+    found = {
+        "id": record.id,
+        "type": record.type,
+        "status": record.status,
+        "end_reason": record.end_reason,
+        "topology": beginning.topology,
+        "started": moment(beginning.started_ns).isoformat(),
+        "ended": None if record.ended_ns is None else moment(record.ended_ns).isoformat(),
+        "last_activity": moment(totals.last_activity_ns or beginning.started_ns).isoformat(),
+        "user": record.user,
+        "tier": record.tier,
+        "platform": record.platform,
+        "parent_id": beginning.parent_id,
+        "previous_id": beginning.previous_id,
+        "trace_id": None if reservation is None else f"{reservation.trace_id:032x}",
+        "span_id": None if reservation is None else f"{reservation.span_id:016x}",
+        "attributes": {name: list(v) if isinstance(v, tuple) else v for name, v in record.attributes.items()},
+        "error_type": error_type,
+        "error_message": error_message,
+    }
+    statistics = record.statistics(at_ns).to_dict()
+    return found | {name: value for name, value in statistics.items() if name not in _NOT_SHOWN}
+
+
+def describe_event(event: Event) -> dict[str, Any]:
+    """What happened in a session as JSON-compatible values."""
+    return {"name": event.name, "time": moment(event.time_ns).isoformat(), "attributes": dict(event.attributes)}
