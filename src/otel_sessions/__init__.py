@@ -34,7 +34,7 @@ from .exceptions import (
     SessionsError,
     StoreError,
 )
-from .reports import History, Statistics, history, statistics
+from .reports import History, Statistics, export, history, statistics
 from .version import __version__
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "configure",
     "current_session",
     "end",
+    "export",
     "get",
     "history",
     "limited",

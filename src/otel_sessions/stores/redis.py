@@ -57,6 +57,7 @@ _MERGED_AT_ONCE: Final = 500
 _SLACK: Final = 24
 _ATTEMPTS: Final = 10
 _MAX_DOUBTS: Final = 100_000
+_ALWAYS: Final = ("-inf", "+inf")
 
 
 class _Doubts:
@@ -309,7 +310,7 @@ class RedisStore:
         # First, so that nothing is missed whose export is noted meanwhile.
         found = self._ended(self._run("unexported"))
         wanted, passed = limit + len(found), 0
-        while len(found) < wanted and (page := self._run("ended", passed, min(_CHUNK, wanted))):
+        while len(found) < wanted and (page := self._run("ended", passed, min(_CHUNK, wanted), *_ALWAYS)):
             passed += len(page)
             found |= self._ended(page)
         return heapq.nlargest(limit, found.values(), key=lambda record: record.ended_ns or 0)
@@ -317,8 +318,9 @@ class RedisStore:
     def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
         """The ended sessions that are wanted and stand behind `before`, at most `limit`, the latest end first."""
         found = dict(self._past(self._run("unexported"), wanted, before))
+        times = _milliseconds(wanted, before)
         passed = 0
-        while page := self._run("ended", passed, _CHUNK):
+        while page := self._run("ended", passed, _CHUNK, *times):
             passed += len(page)
             ended = self._ended(page)
             found |= dict(self._past_of(ended.values(), wanted, before))
@@ -516,3 +518,13 @@ class RedisStore:
 
 def _chunks(ids: list[str], size: int) -> Iterator[list[str]]:
     return (ids[at : at + size] for at in range(0, len(ids), size))
+
+
+def _milliseconds(wanted: Wanted, before: Place | None) -> tuple[str | int, str | int]:
+    """From when to when, in milliseconds, the sessions ended that are wanted and stand behind `before`, or more."""
+    since, until = _ALWAYS
+    ends = [ns for ns in (wanted.until_ns, None if before is None else before.ended_ns) if ns is not None]
+    return (
+        since if wanted.since_ns is None else wanted.since_ns // _MILLISECOND,
+        min(ends) // _MILLISECOND if ends else until,
+    )
