@@ -34,7 +34,7 @@ from .exceptions import (
     SessionsError,
     StoreError,
 )
-from .reports import History, Statistics, export, history, statistics
+from .reports import History, Statistics, cleanup, export, history, statistics
 from .version import __version__
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "__version__",
     "active",
     "bind",
+    "cleanup",
     "configure",
     "current_session",
     "end",

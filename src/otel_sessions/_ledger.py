@@ -26,7 +26,7 @@ from .exceptions import ConfigurationError, StoreError
 from .security.redaction import redact
 from .stores._hours import Hours
 from .stores._kept_uses import KeptUses
-from .typing import Clock, HistoryStore, HourTally, Place, SharedStore, Store, UserStore, Wanted
+from .typing import Clock, HistoryStore, HourTally, Place, RetentionStore, SharedStore, Store, UserStore, Wanted
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -139,6 +139,10 @@ class Ledger:
         self._past.append(self._uses.take(record))
         self._hours.add(record)
         return record
+
+    def settle(self, now_ns: int) -> None:
+        """Add up what has ended here, and let go of the sums of what is over for 30 days."""
+        self._hours.settle(now_ns)
 
     @property
     def has_forgotten(self) -> bool:
@@ -403,6 +407,37 @@ class Ledger:
         scoped.update(dict(most))
         return heapq.nsmallest(limit, scoped.items(), key=lambda each: (-each[1], each[0])), len(scoped)
 
+    def purge(self, before_ns: int) -> int:
+        """Forget the sessions that ended before that time, and the sums of the hours that were over by then.
+
+        Raises:
+            ConfigurationError: the store cannot be told to forget.
+            StoreError: the store cannot be asked.
+        """
+        forgotten = self._ask("purge", _forgetful(self.store).purge, before_ns)
+        old = self._old(before_ns)
+        for record in old:
+            # They are at the left end, but for a clock that was set back.
+            self._past.remove(record)
+            self._uses.drop(record.id)
+            self._has_forgotten = True
+        self._hours.settle()
+        self._hours.forget(before_ns)
+        return forgotten + len(old)
+
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now.
+
+        Raises:
+            ConfigurationError: the store cannot be told to forget.
+            StoreError: the store cannot be asked.
+        """
+        return self._ask("purgeable", _forgetful(self.store).purgeable, before_ns) + len(self._old(before_ns))
+
+    def _old(self, before_ns: int) -> list[SessionRecord]:
+        """The scoped sessions that ended here, and that no store knows, before that time."""
+        return [record for record in self._past.copy() if (record.ended_ns or 0) < before_ns]
+
     def call(self, operation: str, function: Callable[..., T], *args: object, failed: F) -> T | F:
         """Call the store: timed; a failure is swallowed, and the result then is `failed`.
 
@@ -510,8 +545,18 @@ def _historian(store: Store) -> HistoryStore:
     """The store, if it can be asked about what has ended."""
     if isinstance(store, HistoryStore):
         return store
-    lacking = ", ".join(sorted(verb for verb in vars(HistoryStore) if verb[0] != "_" and not hasattr(store, verb)))
+    lacking = _lacking(store, HistoryStore)
     raise ConfigurationError(f"store: {type(store).__name__} keeps no history; it lacks {lacking} of HistoryStore")
+
+
+def _forgetful(store: Store) -> RetentionStore:
+    """The store, if it can be told to forget."""
+    if isinstance(store, RetentionStore):
+        return store
+    lacking = _lacking(store, RetentionStore)
+    raise ConfigurationError(
+        f"store: {type(store).__name__} cannot be told to forget; it lacks {lacking} of RetentionStore"
+    )
 
 
 def _shared(store: Store) -> SharedStore | None:
@@ -520,7 +565,11 @@ def _shared(store: Store) -> SharedStore | None:
         return None
     if isinstance(store, SharedStore):
         return store
-    lacking = ", ".join(sorted(verb for verb in vars(SharedStore) if verb[0] != "_" and not hasattr(store, verb)))
+    lacking = _lacking(store, SharedStore)
     raise ConfigurationError(
         f"store: {type(store).__name__} says that it is shared, but lacks {lacking} of SharedStore"
     )
+
+
+def _lacking(store: Store, protocol: type) -> str:
+    return ", ".join(sorted(verb for verb in vars(protocol) if verb[0] != "_" and not hasattr(store, verb)))

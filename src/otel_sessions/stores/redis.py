@@ -499,6 +499,14 @@ class RedisStore:
         self._forget_hours(hour_of(before_ns))
         return total
 
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now. No record is read for it, only when it ended."""
+        total = passed = 0
+        while found := self._run("past", before_ns // _MILLISECOND, passed, _CHUNK):
+            total += self._run("purgeable", form.stamp(before_ns), sessions=map(form.decode, found))
+            passed += len(found)
+        return total
+
     def _forget_hours(self, before: int) -> None:
         """Forget the sums of the hours, and of the days, that were over by then."""
         hours = self._hours(0, before)

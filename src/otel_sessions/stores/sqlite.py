@@ -227,6 +227,10 @@ class SQLiteStore:
         self._database.write(sums.forget, before_ns)
         return forgotten
 
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now."""
+        return self._apart.read(rows.purgeable, before_ns)
+
     def _forget_old(self, now_ns: int) -> None:
         """A part of it at a time, so that the background has time for the rest."""
         if self._purged_ns is not None and abs(now_ns - self._purged_ns) < _PURGE_EVERY_NS:
