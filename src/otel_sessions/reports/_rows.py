@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 COLUMNS: Final = (
@@ -25,9 +25,13 @@ _UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u
 """What RFC 4180 has no place for, what a terminal obeys, what turns writing round, and what UTF-8 cannot say."""
 
 
+_to_line: Final = json.JSONEncoder(allow_nan=False).encode
+_to_text: Final = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
+
+
 def json_line(found: Mapping[str, Any]) -> str:
     """A described session as JSON in one line, all of it ASCII."""
-    return f"{json.dumps(_finite(found), allow_nan=False)}\n"
+    return f"{_json(_to_line, found)}\n"
 
 
 def csv_row(found: Mapping[str, Any]) -> list[str | int | float]:
@@ -40,15 +44,24 @@ def _cell(value: Any) -> str | int | float:
         return ""
     if isinstance(value, int | float):
         return value
-    text = json.dumps(_finite(value), ensure_ascii=False) if isinstance(value, Mapping) else str(value)
-    shown = _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+    if isinstance(value, dict):
+        # It begins with a brace, which is no formula.
+        return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", _json(_to_text, value))
+    shown = _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], value)
     return f"'{shown}" if _FORMULA.match(shown) else shown
+
+
+def _json(encode: Callable[[Any], str], value: Any) -> str:
+    try:
+        return encode(value)
+    except ValueError:
+        return encode(_finite(value))
 
 
 def _finite(value: Any) -> Any:
     """What JSON can say: it knows no infinity."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: _finite(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [_finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
