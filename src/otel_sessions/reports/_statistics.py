@@ -104,7 +104,8 @@ class Statistics(NamedTuple):
         }
         lines += [f"  {name:<20} {value}" for name, value in shown.items()]
         for title, counts in (("type", self.by_type), ("status", self.by_status), ("user", self.by_user)):
-            lines += ["", f"By {title}:", *(f"  {name:<34} {count}" for name, count in counts.items())]
+            if counts:
+                lines += ["", f"By {title}:", *(f"  {name:<34} {count}" for name, count in counts.items())]
         return "\n".join(lines)
 
 
