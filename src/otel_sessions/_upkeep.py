@@ -43,8 +43,8 @@ class Upkeep:
             for live in list(self._ledger.entered.values()):
                 self._ledger.touch(live)
             self._ledger.flush()
-            self._ledger.settle(now)
             self._ledger.recent.turn(now)
+            self._ledger.add_up(now)
             self._endings.expire_unstored(now)
             self._expire(now)
             self._lifecycle.recovery.round()

@@ -17,7 +17,7 @@ from otel_sessions.typing import HistoryStore
 
 from .. import redis_server
 from ..contract import STORES
-from ..contract.test_history import START, run, total
+from ..contract.test_history import ALWAYS, START, run
 from ..failing_store import FailingStore
 
 DAY = 86_400
@@ -107,14 +107,17 @@ class TestByItself:
             recorded.advance(DAY)
             assert len(history()) == 2
             recorded.advance(DAY + 3_600)
-            assert (len(history()), statistics(days=None).ended) == (0, 0)
+            assert (len(history()), statistics(days=1.5).ended) == (0, 0)
+            # Those of the whole day go when it is over.
+            recorded.advance(DAY)
+            assert statistics(days=None).ended == 0
 
     def test_redis(self) -> None:
         """Redis lets it go, by its own clock."""
         store = redis_server.store(retention=0.15)
         run(store, "a", ended_ns=START)
-        assert (store.get("a") is not None, total(store).sessions) == (True, 1)
-        redis_server.until(lambda: store.get("a") is None and not total(store).sessions, seconds=5)
+        assert (store.get("a") is not None, len(store.tallies(*ALWAYS))) == (True, 1)
+        redis_server.until(lambda: store.get("a") is None and not store.tallies(*ALWAYS), seconds=5)
         # What stood in indexes is let go of with the next end.
         run(store, "b", ended_ns=START)
         assert [record.id for record in store.ended(5)] == ["b"]

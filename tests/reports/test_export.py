@@ -101,7 +101,7 @@ class TestJSONLines:
         }
 
     def test_active_ones_too(self, recorded: RecordedSessions) -> None:
-        """If they are asked for they come first, whenever they began, and only those that are wanted."""
+        """If they are asked for they come first, the latest start at the top, and only those that are wanted."""
         for number in range(2):
             otel_sessions.start("chat", id=f"c{number}", user="ada")
             recorded.advance(1)
@@ -111,7 +111,9 @@ class TestJSONLines:
         assert export(out, format="jsonl", user="ada", active=True, days=0.5) == 3
         assert [line["type"] for line in lines(out.getvalue())] == ["chat", "chat", "audit"]
         assert [line["status"] for line in lines(out.getvalue())] == ["active", "active", "success"]
+        assert [line["id"] for line in lines(out.getvalue())[:2]] == ["c1", "c0"]
         assert export(io.StringIO(), format="jsonl", user="ada") == 1
+        assert export(io.StringIO(), format="jsonl", status="active") == 3
 
     def test_progress(self, recorded: RecordedSessions) -> None:
         """After each page is said how many there are, of whatever number."""

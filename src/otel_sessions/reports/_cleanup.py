@@ -7,7 +7,7 @@ from ._period import nanoseconds_of
 
 
 def cleanup(*, days: float = 90, dry_run: bool = False) -> int:
-    """Forget the sessions that ended longer ago, and the sums of the hours that were over by then.
+    """Forget the sessions that ended longer ago, and the sums of the hours and days that were over by then.
 
     What somebody still owes the export of is kept, and so is all that is active. The store forgets by itself as well,
     after its `retention`: this is for what shall go earlier.

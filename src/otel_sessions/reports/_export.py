@@ -55,14 +55,14 @@ def export(
         format: `jsonl` or `csv`; if not given, what the suffix of the path says: `.jsonl`, `.ndjson`, `.csv`.
         type: those of this type.
         user: whose they were: the clear name, or the pseudonym.
-        status: how they ended.
+        status: how they ended; `active` asks for those that have not.
         end_reason: why they ended.
         tier: the set of limits that applied.
         attributes: attributes that they had, with these values.
         days: those that ended within so many days.
         since: those that ended then or later; a time without a zone is that of this machine.
         until: those that ended earlier.
-        active: before them, those that are active, the oldest first, whatever the period; all are read at once.
+        active: before them those that are active, the latest start first; all of these are read at once.
         overwrite: replace a file that is there already.
         progress: is called after each page with how many were written so far.
 
@@ -89,7 +89,7 @@ def export(
         since=since,
         until=until,
     )
-    pages = _pages(runtime.lifecycle.ledger, asked, active=active)
+    pages = _pages(runtime.lifecycle.ledger, asked, active=active or status == "active")
     if hasattr(destination, "write"):
         return _write(cast("TextIO", destination), chosen, pages, progress)
     with _whole_file(Path(cast("str", destination)), overwrite=overwrite) as file:
@@ -114,8 +114,8 @@ def _format(destination: object, given: str | None) -> Format:
 
 def _pages(ledger: Ledger, asked: Sequence[Wanted], *, active: bool) -> Iterator[list[SessionRecord]]:
     if active and asked:
-        timeless = [wanted._replace(since_ns=None, until_ns=None) for wanted in asked]
-        yield [r for r in ledger.active_or_fail() if any(wanted.fits(r) for wanted in timeless)]
+        wanted = [r for r in ledger.active_or_fail() if any(each.fits(r) for each in asked)]
+        yield sorted(wanted, key=lambda record: (record.beginning.started_ns, record.id), reverse=True)
     ended = heapq.merge(*(_ended(ledger, wanted) for wanted in asked), key=Place.of, reverse=True)
     page: list[SessionRecord] = []
     for record in ended:

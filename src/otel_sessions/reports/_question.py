@@ -57,7 +57,8 @@ def question(
         tier=tier,
         attributes=_values.attributes(attributes, runtime.settings.redact) if attributes else None,
         since_ns=asked.since_ns,
-        until_ns=asked.until_ns,
+        # What another machine has ended, whose clock is ahead, has ended.
+        until_ns=None if until is None else asked.until_ns,
     )
     return tuple(wanted._replace(user=name) for name in _names(user, runtime.lifecycle.pseudonyms))
 
