@@ -1,9 +1,21 @@
-"""Questions about all sessions: which there were, and what they add up to.
+"""Questions about all sessions: which there were, what they add up to, and what was used.
 
 All of it asks the store: what other processes have ended there is in it, as long as it is remembered.
 """
 
+from ._analytics import Analytics, UsageEntry, system_analytics, usage_history, user_analytics
 from ._history import History, history
 from ._statistics import LongestSession, Statistics, statistics
 
-__all__ = ["History", "LongestSession", "Statistics", "history", "statistics"]
+__all__ = [
+    "Analytics",
+    "History",
+    "LongestSession",
+    "Statistics",
+    "UsageEntry",
+    "history",
+    "statistics",
+    "system_analytics",
+    "usage_history",
+    "user_analytics",
+]
