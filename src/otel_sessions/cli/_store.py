@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +47,9 @@ def opened(url: str | None) -> Iterator[None]:
         path = Path(unquote(url.removeprefix(_SQLITE).partition("?")[0]))
         if not path.exists():
             raise Failure(f"--store {url}: there is no file {path.absolute()}; is the working directory another one?")
-    sessions.configure(store=url, background=False, detect_user=False)
+    # What stands in the way is the answer, in one line; warnings are for applications, which go on.
+    logging.getLogger("otel_sessions").setLevel(logging.ERROR)
+    sessions.configure(store=url, enabled=True, background=False, detect_user=False)
     try:
         yield
     finally:

@@ -6,16 +6,27 @@ All of it asks the store: what other processes have ended there is in it, as lon
 from ._analytics import Analytics, UsageEntry, system_analytics, usage_history, user_analytics
 from ._history import History, history
 from ._statistics import LongestSession, Statistics, statistics
+from ._timeline import Entry, Timeline, timeline
+from ._watch import Ends, Finding, QuotaStanding, Rates, Situation, Watch
 
 __all__ = [
     "Analytics",
+    "Ends",
+    "Entry",
+    "Finding",
     "History",
     "LongestSession",
+    "QuotaStanding",
+    "Rates",
+    "Situation",
     "Statistics",
+    "Timeline",
     "UsageEntry",
+    "Watch",
     "history",
     "statistics",
     "system_analytics",
+    "timeline",
     "usage_history",
     "user_analytics",
 ]
