@@ -21,7 +21,7 @@ _STYLES: Final[Mapping[str, str]] = {
 }
 """Of statuses, and of severities."""
 
-_WIDE: Final = 100
+_WIDE: Final = 130
 """Columns that a row with everything in it needs."""
 
 _NARROW: Final = 80

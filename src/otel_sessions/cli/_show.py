@@ -58,7 +58,7 @@ def show(
                 "has ended is forgotten when the store's retention is over"
             )
     told = found.to_dict()
-    link = told["session"]["trace_url"] = _link(trace_url, told["session"])
+    link = told["trace_url"] = _link(trace_url, told["session"])
     if as_json:
         write_json(told)
         return
@@ -80,9 +80,11 @@ def _parts(found: Timeline, told: Mapping[str, Any], link: str | None, width: in
     yield facts(_counts(session))
     if found.quotas:
         yield _quotas(found.quotas, width)
-    elif told["limits"]:
+    # Its own quotas are among the others, if it is known how those stand.
+    own = [limit for limit in told["limits"] if limit["kind"] != "quota" or not found.quotas]
+    if own:
         heads = ["own limit", "kind", "at most"]
-        yield table(heads, [(limit["name"], limit["kind"], limit["limit"]) for limit in told["limits"]])
+        yield table(heads, [(limit["name"], limit["kind"], limit["limit"]) for limit in own])
     if session["attributes"]:
         yield table(["attribute", "value"], [(name, _value(value)) for name, value in session["attributes"].items()])
     yield _timeline(found)
