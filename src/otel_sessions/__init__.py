@@ -9,7 +9,6 @@
         current_session().progress("Connecting", step=1)
 """
 
-from ._analytics import Analytics, UsageEntry, system_analytics, usage_history, user_analytics
 from ._api import active, configure, end, get, recover, resume, shutdown, start, sweep
 from ._context import BoundExecutor, bind
 from ._decorators import session
@@ -34,7 +33,19 @@ from .exceptions import (
     SessionsError,
     StoreError,
 )
-from .reports import History, Statistics, cleanup, export, history, statistics
+from .reports import (
+    Analytics,
+    History,
+    Statistics,
+    UsageEntry,
+    cleanup,
+    export,
+    history,
+    statistics,
+    system_analytics,
+    usage_history,
+    user_analytics,
+)
 from .version import __version__
 
 __all__ = [

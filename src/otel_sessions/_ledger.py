@@ -346,6 +346,18 @@ class Ledger:
         self.flush()
         return self.call("get", self.store.get, session_id, failed=None) or self._ended(session_id)
 
+    def get_or_fail(self, session_id: str) -> SessionRecord | None:
+        """The session with that id, active or recently ended.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        live = self.open.get(session_id)
+        if live is not None:
+            return self.record(live)
+        self.flush()
+        return self._ask("get", self.store.get, session_id) or self._ended(session_id)
+
     def used(self, live: Live, name: str) -> float:
         """How much of something a session has used itself."""
         record = self.get(live.beginning.id)
@@ -371,10 +383,14 @@ class Ledger:
         scoped = [self._here(live) for live in list(self.open.values()) if user is None or live.user == user]
         return sorted([*found, *scoped], key=lambda record: record.beginning.started_ns)
 
-    def ended(self, limit: int) -> list[SessionRecord] | None:
-        """The sessions that ended last, the latest end first, at most `limit`; None if the store cannot be asked."""
-        found = self.call("ended", self.store.ended, limit, failed=None)
-        if found is None or self.shared is not None:
+    def ended_or_fail(self, limit: int) -> list[SessionRecord]:
+        """The sessions that ended last, the latest end first, at most `limit`.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        found = self._ask("ended", self.store.ended, limit)
+        if self.shared is not None:
             return found
         both = heapq.nlargest(limit, [*found, *self._past.copy()], key=lambda record: record.ended_ns or 0)
         return [self._uses.give(record) for record in both]

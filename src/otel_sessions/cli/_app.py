@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..version import __version__
-from . import _assets, _dashboards, _demo, _stats
+from . import _assets, _dashboards, _demo, _list, _show, _stats, _usage, _watch
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,7 +15,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("assets")(_assets.write)
+app.command("list")(_list.show)
+app.command("show")(_show.show)
 app.command("stats")(_stats.show)
+app.command("usage")(_usage.show)
+app.command("watch")(_watch.show)
 app.add_typer(_dashboards.app, name="dashboards")
 app.command("demo", context_settings=_demo.UNTOUCHED, add_help_option=False)(_demo.run)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,8 +47,21 @@ def opened(url: str | None) -> Iterator[None]:
         path = Path(unquote(url.removeprefix(_SQLITE).partition("?")[0]))
         if not path.exists():
             raise Failure(f"--store {url}: there is no file {path.absolute()}; is the working directory another one?")
-    sessions.configure(store=url, background=False, detect_user=False)
+    with _quiet():
+        sessions.configure(store=url, enabled=True, background=False, detect_user=False)
+        try:
+            yield
+        finally:
+            sessions.shutdown()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without warnings: those are for applications, which go on. Whoever typed a command is told by its failure."""
+    package = logging.getLogger("otel_sessions")
+    before = package.level
+    package.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        sessions.shutdown()
+        package.setLevel(before)

@@ -1,11 +1,36 @@
-"""Questions about all sessions: which there were, and what they add up to.
+"""Questions about all sessions: which there were, what they add up to, and what was used.
 
 All of it asks the store: what other processes have ended there is in it, as long as it is remembered.
 """
 
+from ._analytics import Analytics, UsageEntry, system_analytics, usage_history, user_analytics
 from ._cleanup import cleanup
 from ._export import export
 from ._history import History, history
 from ._statistics import LongestSession, Statistics, statistics
+from ._timeline import Entry, Timeline, timeline
+from ._watch import Ends, Finding, QuotaStanding, Rates, Situation, Watch
 
-__all__ = ["History", "LongestSession", "Statistics", "cleanup", "export", "history", "statistics"]
+__all__ = [
+    "Analytics",
+    "Ends",
+    "Entry",
+    "Finding",
+    "History",
+    "LongestSession",
+    "QuotaStanding",
+    "Rates",
+    "Situation",
+    "Statistics",
+    "Timeline",
+    "UsageEntry",
+    "Watch",
+    "cleanup",
+    "export",
+    "history",
+    "statistics",
+    "system_analytics",
+    "timeline",
+    "usage_history",
+    "user_analytics",
+]
