@@ -34,7 +34,7 @@ from .exceptions import (
     SessionsError,
     StoreError,
 )
-from .reports import History, Statistics, history, statistics
+from .reports import HealthAlert, HealthCheck, HealthReport, History, Statistics, alerts, health, history, statistics
 from .version import __version__
 
 __all__ = [
@@ -42,6 +42,9 @@ __all__ = [
     "BoundExecutor",
     "ConcurrencyExceededError",
     "ConfigurationError",
+    "HealthAlert",
+    "HealthCheck",
+    "HealthReport",
     "History",
     "Hook",
     "InvalidValueError",
@@ -65,11 +68,13 @@ __all__ = [
     "UsageEvent",
     "__version__",
     "active",
+    "alerts",
     "bind",
     "configure",
     "current_session",
     "end",
     "get",
+    "health",
     "history",
     "limited",
     "on",

@@ -59,6 +59,11 @@ def hour_of(time_ns: int) -> int:
     return time_ns // HOUR_NS
 
 
+def hour_of_week(hour: int) -> int:
+    """Of an hour since the epoch, which one of the week it is, from Monday 00:00 UTC on."""
+    return (hour + _THURSDAY) % _HOURS
+
+
 class Tally:
     """What some ended sessions add up to. The defaults live on the class: one of them is small."""
 
@@ -101,7 +106,7 @@ class Tally:
             found.active_ns = active_ns
         found.longest = Longest(duration_ns, record.id)
         found.durations = {bucket_of(duration_ns): 1}
-        found.started = {(hour_of(began.started_ns) + _THURSDAY) % _HOURS: 1}
+        found.started = {hour_of_week(hour_of(began.started_ns)): 1}
         for name in _NAMED:
             if value := getattr(totals, name):
                 setattr(found, name, dict(value))

@@ -53,6 +53,24 @@ class LimitGauges:
             last = dict.fromkeys(self._limiter.lease_counts(), 0) if metric is sc.LEASE_ACTIVE else {}
             self._telemetry.replace_reader(metric, read, last)
 
+    def standings(self) -> list[Row]:
+        """How the quotas stand now that anybody has used, whichever process reports it.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        limited = self._limited()
+        buckets = [self._bucket(tier, quota) for tier, quota in limited]
+        found = self._ledger.ask("standings", self._limiter.standings, buckets) if buckets else []
+        return [
+            ((quota.name, tier.name, quota.per, quota.scope), quota.limit or 0, standing)
+            for (tier, quota), standing in zip(limited, found, strict=True)
+            if standing.highest
+        ]
+
+    def _limited(self) -> list[tuple[Tier, Quota]]:
+        return [(tier, quota) for tier, quota in self._quotas if quota.limit is not None]
+
     def _read(self) -> list[Row]:
         """How the quotas stand that anybody has used: by name, tier, window and scope."""
         now = time.monotonic()
@@ -62,7 +80,7 @@ class LimitGauges:
         return self._standings
 
     def _ask(self) -> list[Row]:
-        limited = [(tier, quota) for tier, quota in self._quotas if quota.limit is not None]
+        limited = self._limited()
         buckets = [self._bucket(tier, quota) for tier, quota in limited]
         standings = self._ledger.call("standings", self._limiter.standings, buckets, failed=None)
         if standings is None:
