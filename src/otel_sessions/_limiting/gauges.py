@@ -37,7 +37,7 @@ def quota_standings(limiter: Limiter) -> list[tuple[Tier, Quota, Standing]]:
         if quota.limit is not None
     ]
     buckets = [quota.bucket("", limiter.now_us(), group_of(tier, quota)) for tier, quota in limited]
-    standings = limiter.standings(buckets)
+    standings = limiter.standings(buckets) if buckets else []
     return [(tier, quota, standing) for (tier, quota), standing in zip(limited, standings, strict=True)]
 
 
@@ -67,6 +67,19 @@ class LimitGauges:
         for metric, read in self._readers.items():
             last = dict.fromkeys(self._limiter.lease_counts(), 0) if metric is sc.LEASE_ACTIVE else {}
             self._telemetry.replace_reader(metric, read, last)
+
+    def standings(self) -> list[Row]:
+        """How the quotas stand now that anybody has used, whichever process reports it.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        found = self._ledger.ask("standings", quota_standings, self._limiter)
+        return [
+            ((quota.name, tier.name, quota.per, quota.scope), quota.limit or 0, standing)
+            for tier, quota, standing in found
+            if standing.highest
+        ]
 
     def _read(self) -> list[Row]:
         """How the quotas stand that anybody has used: by name, tier, window and scope."""

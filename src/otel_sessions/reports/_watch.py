@@ -226,7 +226,7 @@ def _ends(since_ns: int, sums: _Sums) -> Ends:
 
 
 def _quotas(lifecycle: Lifecycle) -> tuple[QuotaStanding, ...]:
-    standings = lifecycle.ledger._ask("standings", quota_standings, lifecycle.limiter)
+    standings = lifecycle.ledger.ask("standings", quota_standings, lifecycle.limiter)
     used = [
         QuotaStanding(quota.name, tier.name, quota.per, quota.scope, quota.limit or 0, *standing)
         for tier, quota, standing in standings

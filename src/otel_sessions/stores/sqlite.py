@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import parse_qsl, unquote
 
@@ -71,6 +72,11 @@ class SQLiteStore:
         self.limits = SQLiteLimits(self._database)
         self._retention_ns = int(retention * _NS)
         self._purged_ns: int | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file, from the root."""
+        return self._database.path
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> SQLiteStore:
