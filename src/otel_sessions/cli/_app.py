@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..version import __version__
-from . import _assets, _dashboards, _demo, _stats
+from . import _assets, _dashboards, _demo, _report, _stats
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,6 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("assets")(_assets.write)
+app.command("report")(_report.write)
 app.command("stats")(_stats.show)
 app.add_typer(_dashboards.app, name="dashboards")
 app.command("demo", context_settings=_demo.UNTOUCHED, add_help_option=False)(_demo.run)

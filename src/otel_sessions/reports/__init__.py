@@ -3,7 +3,23 @@
 All of it asks the store: what other processes have ended there is in it, as long as it is remembered.
 """
 
+from ._distribution import Distribution, DurationBand, distribution
 from ._history import History, history
+from ._page import page
 from ._statistics import LongestSession, Statistics, statistics
+from ._trend import TrendPoint, Trend, trend
 
-__all__ = ["History", "LongestSession", "Statistics", "history", "statistics"]
+__all__ = [
+    "Distribution",
+    "DurationBand",
+    "History",
+    "LongestSession",
+    "TrendPoint",
+    "Statistics",
+    "Trend",
+    "distribution",
+    "history",
+    "page",
+    "statistics",
+    "trend",
+]

@@ -108,17 +108,15 @@ def history(
         until_ns=asked.until_ns,
     )
     found: list[SessionRecord] = []
-    for name in _names(user, runtime.lifecycle.pseudonyms):
+    for name in [None] if user is None else _names(user, runtime.lifecycle.pseudonyms):
         # One more than is shown, to know whether there are more.
         found += ledger.history(wanted._replace(user=name), limit + 1, before)
     found = heapq.nlargest(limit + 1, found, key=Place.of)
     return History(found[:limit], _token(found[limit - 1]) if len(found) > limit else None)
 
 
-def _names(user: str | None, pseudonyms: Pseudonyms) -> list[str | None]:
-    """The pseudonyms that may be meant; None stands for everybody."""
-    if user is None:
-        return [None]
+def _names(user: str, pseudonyms: Pseudonyms) -> list[str]:
+    """The pseudonyms that may be meant."""
     return [pseudonyms.user(user), *([user] if _PSEUDONYM.fullmatch(user) else [])]
 
 
