@@ -24,6 +24,7 @@ from ._limiting.lease import Lease
 from ._limiting.limiter import Limiter
 from ._limiting.status import LimitStatus
 from ._live import Live
+from ._own_routes import own_routes
 from ._recorder import exception_type
 from ._session import Session
 
@@ -110,7 +111,7 @@ class WebSessions:
     def excludes(self, path: str) -> bool:
         """Whether requests for `path` are left alone."""
         settings = self.runtime.settings
-        if not settings.enabled:
+        if not settings.enabled or path in own_routes:
             return True
         if not settings.excluded_urls:
             return False
