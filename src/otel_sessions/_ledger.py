@@ -21,12 +21,13 @@ from ._guard import dropped, guarded, log
 from ._live import Live, Recent
 from ._models import EndReason, SessionRecord, Status, Totals
 from ._parts import Parts
+from ._tally import DAY_HOURS, Kind, Tally
 from ._telemetry import Reader, Telemetry
 from .exceptions import ConfigurationError, StoreError
 from .security.redaction import redact
 from .stores._hours import Hours
 from .stores._kept_uses import KeptUses
-from .typing import Clock, HistoryStore, HourTally, Place, SharedStore, Store, UserStore, Wanted
+from .typing import Clock, DayTally, HistoryStore, HourTally, Place, SharedStore, Store, UserStore, Wanted
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -131,6 +132,10 @@ class Ledger:
             stored = self.call("create", self.shared.create, live.beginning, failed=Failed.FAILED)
             if stored is Failed.FAILED:
                 self.keep_unstored(live)
+
+    def add_up(self, now_ns: int) -> None:
+        """Add up what has ended here: in the background, so that nobody has to do it whose session ends."""
+        self._hours.settle(now_ns)
 
     def remember(self, record: SessionRecord) -> SessionRecord:
         """Remember a scoped session that has ended here, and that no store knows."""
@@ -385,6 +390,38 @@ class Ledger:
         """
         found = self._ask("tallies", _historian(self.store).tallies, since_hour, until_hour)
         return [*found, *self._hours.tallies(since_hour, until_hour)]
+
+    def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
+        """What ended in these days, but for the last.
+
+        Raises:
+            ConfigurationError: the store keeps no history.
+            StoreError: the store cannot be asked.
+        """
+        found = self._ask("tallies", _historian(self.store).daily_tallies, since_day, until_day)
+        return [*found, *self._hours.daily_tallies(since_day, until_day)]
+
+    def sums(self, since_hour: int, until_hour: int) -> dict[Kind, Tally]:
+        """What ended in these hours, but for the last, by kind; of whole days it asks for no hours.
+
+        Raises:
+            ConfigurationError: the store keeps no history.
+            StoreError: the store cannot be asked.
+        """
+        first_day, last_day = -(-since_hour // DAY_HOURS), until_hour // DAY_HOURS
+        found: list[HourTally | DayTally] = []
+        if first_day < last_day:
+            found += self.daily_tallies(first_day, last_day)
+            rest = [(since_hour, first_day * DAY_HOURS), (last_day * DAY_HOURS, until_hour)]
+        else:
+            rest = [(since_hour, until_hour)]
+        for since, until in rest:
+            if since < until:
+                found += self.tallies(since, until)
+        by_kind: dict[Kind, Tally] = {}
+        for each in found:
+            by_kind.setdefault(each.kind, Tally()).add(each.tally)
+        return by_kind
 
     def users(self, since_day: int, until_day: int, limit: int) -> tuple[list[tuple[str, int]], int]:
         """The users most of whose sessions ended in these days, and how many there were.

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
-from ..typing import HourTally, Place, Wanted
+from ..typing import DayTally, HourTally, Place, Wanted
 from ._hours import Hours
 from ._kept_uses import KeptUses
 from ._memory_limits import MemoryLimits
@@ -143,8 +143,7 @@ class MemoryStore:
 
     def due(self, now_ns: int) -> Iterator[SessionRecord]:
         """The active sessions whose idle timeout or maximum duration has passed at `now_ns`."""
-        with self._lock:
-            self._hours.settle(now_ns)
+        self._hours.settle(now_ns)
         while bucket := self._next_sessions(now_ns // _TICK_NS):
             with self._lock:
                 expired = [record for session_id in bucket if (record := self._look(session_id, now_ns))]
@@ -189,19 +188,20 @@ class MemoryStore:
 
     def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
         """What ended in these hours, of the last 30 days."""
-        with self._lock:
-            return self._hours.tallies(since_hour, until_hour)
+        return self._hours.tallies(since_hour, until_hour)
+
+    def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
+        """What ended in these days, of the last 30."""
+        return self._hours.daily_tallies(since_day, until_day)
 
     def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
         """Those most of whose sessions ended in these days."""
-        with self._lock:
-            found = self._hours.by_user(since_day, until_day)
+        found = self._hours.by_user(since_day, until_day)
         return heapq.nsmallest(limit, found.items(), key=lambda each: (-each[1], each[0]))
 
     def users(self, since_day: int, until_day: int) -> int:
         """How many users' sessions ended in these days."""
-        with self._lock:
-            return len(self._hours.by_user(since_day, until_day))
+        return len(self._hours.by_user(since_day, until_day))
 
     def secret(self) -> bytes:
         """32 random bytes, made when the store was."""

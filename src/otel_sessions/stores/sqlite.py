@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
 from ..exceptions import ConfigurationError
-from ..typing import HourTally, Place, Wanted
+from ..typing import DayTally, HourTally, Place, Wanted
 from . import _database
 from . import _history_rows as history
 from . import _rows as rows
@@ -183,6 +183,10 @@ class SQLiteStore:
     def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
         """What ended in these hours, as long as it is remembered."""
         return self._apart.look(history.tallies, since_hour, until_hour)
+
+    def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
+        """What ended in these days, as long as it is remembered."""
+        return self._apart.look(history.daily_tallies, since_day, until_day)
 
     def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
         """Those most of whose sessions ended in these days."""
