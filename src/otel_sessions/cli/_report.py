@@ -37,7 +37,7 @@ def write(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Figures and plots of some time as one page of HTML, for mail or an archive; of the last 30 days, if nothing is said.
+    """Figures and plots of some time as a page of HTML, for mail or an archive; of 30 days back, if nothing is said.
 
     The page loads nothing and runs no script. With --json, what is said on standard output is which file was written.
 

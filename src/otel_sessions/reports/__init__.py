@@ -7,16 +7,16 @@ from ._distribution import Distribution, DurationBand, distribution
 from ._history import History, history
 from ._page import page
 from ._statistics import LongestSession, Statistics, statistics
-from ._trend import TrendPoint, Trend, trend
+from ._trend import Trend, TrendPoint, trend
 
 __all__ = [
     "Distribution",
     "DurationBand",
     "History",
     "LongestSession",
-    "TrendPoint",
     "Statistics",
     "Trend",
+    "TrendPoint",
     "distribution",
     "history",
     "page",

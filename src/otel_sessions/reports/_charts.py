@@ -11,7 +11,7 @@ from ._figures import brief, counted, duration
 from ._markup import Markup, joined, tag
 from ._plots import Mark, Series, columns, heat_map
 from ._statistics import Statistics
-from ._trend import TrendPoint, Step, Trend
+from ._trend import Step, Trend, TrendPoint
 
 _STATUSES: Final = ("success", "error", "cancelled", "expired", "abandoned")
 _MOST_TICKS: Final = 6
@@ -32,7 +32,8 @@ def started_and_ended(found: Trend) -> Markup | None:
         return None
     title = "Sessions started and ended"
     plot = columns([started], _names(found), _ticks(found), title=title, line=ended)
-    return card(title, f"sessions per {found.step}", plot, _numbers(found, [started, ended]), [started, ended], wide=True)
+    both = [started, ended]
+    return card(title, f"sessions per {found.step}", plot, _numbers(found, both), both)
 
 
 def statuses(found: Trend) -> Markup | None:
@@ -43,7 +44,7 @@ def statuses(found: Trend) -> Markup | None:
         return None
     title = "Status of the sessions that ended"
     plot = columns(series, _names(found), _ticks(found), title=title)
-    return card(title, f"sessions per {found.step}", plot, _numbers(found, series), series, wide=True)
+    return card(title, f"sessions per {found.step}", plot, _numbers(found, series), series)
 
 
 def durations(found: Distribution, figures: Statistics) -> Markup | None:
@@ -80,9 +81,7 @@ def week(found: Distribution) -> Markup | None:
     return card(title, "hours of the day, UTC", joined(scale, plot), table, ())
 
 
-def card(
-    title: str, unit: str, plot: Markup, table: Markup, legend: Sequence[Series], *, wide: bool = False
-) -> Markup:
+def card(title: str, unit: str, plot: Markup, table: Markup, legend: Sequence[Series]) -> Markup:
     """A plot with its heading, what its colors mean, and its numbers for who cannot see it."""
     keys = [tag("span", tag("i", class_=f"swatch {one.style}"), one.name) for one in legend]
     return tag(
@@ -91,7 +90,7 @@ def card(
         tag("p", *keys, class_="legend") if keys else None,
         plot,
         tag("details", tag("summary", "Numbers"), tag("div", table, class_="scroll")),
-        class_="card wide" if wide else "card",
+        class_="card",
     )
 
 

@@ -9,14 +9,12 @@ from typing import Any, Final, NamedTuple
 
 from .. import _runtime
 from .._statistics import moment
-from .._tally import HOUR_NS, NS, Tally, bounds_of
-from ..typing import HourTally
+from .._tally import DAY_HOURS, HOUR_NS, NS, Kind, Longest, Tally, bounds_of
 from ._period import period
 from ._statistics import WEEKDAYS, LongestSession
 
 _MERGED: Final = 16
 """How many buckets of a tally make a band: half a doubling."""
-_DAY_HOURS: Final = 24
 
 
 class DurationBand(NamedTuple):
@@ -68,15 +66,15 @@ def distribution(
     runtime = _runtime.get()
     now_ns = runtime.lifecycle.clock.time_ns()
     hours = period(now_ns, None if since is not None else days, since, until).in_hours()
-    found = runtime.lifecycle.ledger.tallies(*hours) if runtime.enabled else []
-    total = Tally.total(each.tally for each in found)
+    found = runtime.lifecycle.ledger.sums(*hours) if runtime.enabled else {}
+    total = Tally.total(found.values())
     started = total.started or {}
     return Distribution(
         since=moment(hours.since * HOUR_NS),
         until=min(moment(hours.until * HOUR_NS), moment(now_ns)),
         durations=_bands(total),
         by_hour_of_week={
-            day: tuple(started.get(number * _DAY_HOURS + hour, 0) for hour in range(_DAY_HOURS))
+            day: tuple(started.get(number * DAY_HOURS + hour, 0) for hour in range(DAY_HOURS))
             for number, day in enumerate(WEEKDAYS)
         },
         longest=_longest(found),
@@ -96,12 +94,10 @@ def _bands(total: Tally) -> tuple[DurationBand, ...]:
     )
 
 
-def _longest(found: list[HourTally]) -> tuple[LongestSession, ...]:
-    by_type: dict[str, LongestSession] = {}
-    for each in found:
-        if each.tally.longest is not None:
-            seconds, session_id = each.tally.longest.duration_ns / NS, each.tally.longest.session_id
-            held = by_type.get(each.kind.type)
-            if held is None or held.duration < seconds:
-                by_type[each.kind.type] = LongestSession(session_id, each.kind.type, seconds)
-    return tuple(sorted(by_type.values(), key=lambda one: (-one.duration, one.type)))
+def _longest(found: Mapping[Kind, Tally]) -> tuple[LongestSession, ...]:
+    by_type: dict[str, Longest] = {}
+    for kind, tally in found.items():
+        if tally.longest is not None:
+            by_type[kind.type] = max(tally.longest, by_type.get(kind.type, tally.longest))
+    each = (LongestSession(one.session_id, of_type, one.duration_ns / NS) for of_type, one in by_type.items())
+    return tuple(sorted(each, key=lambda one: (-one.duration, one.type)))

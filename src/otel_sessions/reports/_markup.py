@@ -15,10 +15,8 @@ class Markup(str):
 
 
 def tag(name: str, /, *children: str | None, **attributes: object) -> Markup:
-    """An element of HTML or SVG. Attributes of None are left out; `_` stands for `-`, and one at the end for nothing."""
-    opened = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{text(value)}"' for key, value in attributes.items() if value is not None
-    )
+    """An element of HTML or SVG. In the names of attributes `_` stands for `-`, and at the end for nothing."""
+    opened = "".join(f' {key.rstrip("_").replace("_", "-")}="{text(value)}"' for key, value in attributes.items())
     if name in _VOID:
         return Markup(f"<{name}{opened}/>")
     return Markup(f"<{name}{opened}>{joined(*children)}</{name}>")

@@ -37,8 +37,8 @@ def page(
 ) -> str:
     """A page of HTML with the figures and plots of a period, for mail or an archive.
 
-    It loads nothing and runs no script, and its policy forbids both; it follows the reader's choice of a light or a dark
-    appearance. Users are pseudonyms.
+    It loads nothing and runs no script, and its policy forbids both; it is light or dark, as its reader's system is.
+    Users are pseudonyms.
 
     Args:
         title: its heading.

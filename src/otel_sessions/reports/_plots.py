@@ -1,11 +1,12 @@
 """Plots as SVG, without a script.
 
-Lengths along the width are percentages, so that a plot fills the place it is given and its letters keep their size. What
-stands beside the plot itself, the names of its lines, stands in the margin that the style sheet leaves at its left.
+Lengths along the width are percentages, so that a plot fills the place it is given and its letters keep their size. The
+names of its lines stand beside it, in the margin that the style sheet leaves at its left.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -151,25 +152,21 @@ def _column(series: Sequence[Series], at: int, number: int, top: int) -> Markup:
     slot = 100 / number
     width = min(slot * (1 - _GAP), _WIDEST)
     x = at * slot + (slot - width) / 2
+    place = {"x": _percent(x), "width": _percent(width)}
     below = 0
     parts = []
     for one in series:
         if one.values[at]:
-            height = _height(one.values[at], top)
             below += one.values[at]
-            parts.append(
-                tag(
-                    "rect", x=_percent(x), width=_percent(width), y=_y(below, top), height=round(height, 2),
-                    class_=f"fill {one.style}",
-                )  # fmt: skip
-            )
+            height = round(_height(one.values[at], top), 2)
+            parts.append(tag("rect", y=_y(below, top), height=height, class_=f"fill {one.style}", **place))
     return joined(*parts)
 
 
 def _line(line: Series, top: int) -> Iterable[Markup]:
     width = 100 / len(line.values)
     places = [(_percent((at + 0.5) * width), _y(value, top)) for at, value in enumerate(line.values)]
-    for (x1, y1), (x2, y2) in zip(places, places[1:], strict=False):
+    for (x1, y1), (x2, y2) in itertools.pairwise(places):
         yield tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=f"stroke {line.style}")
     yield from (tag("circle", cx=x, cy=y, r=2.2, class_=f"fill {line.style}") for x, y in places)
 

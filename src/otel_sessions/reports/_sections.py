@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Final
 
@@ -11,11 +10,10 @@ from .._models import SessionRecord
 from .._statistics import moment
 from ..version import __version__
 from ._breakdowns import breakdowns
-from ._figures import count, duration, money, percent, time
-from ._markup import Markup, joined, tag, text
-from ._page import Contents
-from ._plots import counted
 from ._charts import durations, started_and_ended, statuses, week
+from ._figures import count, duration, money, percent, time
+from ._markup import Markup, tag
+from ._page import Contents
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _MOST_LETTERS: Final = 200
@@ -50,8 +48,8 @@ def _header(contents: Contents) -> Markup:
 
 def _footer(contents: Contents) -> Markup:
     said = (
-        f"Made {time(contents.statistics.until)} UTC by otel-sessions {__version__}. Times are UTC, users are pseudonyms, "
-        "quantiles are right to within 1.1 %."
+        f"Made by otel-sessions {__version__}, with what had ended by {time(contents.statistics.until)}. Times are UTC, "
+        "users are pseudonyms, and quantiles are right to within 1.1 %."
     )
     return tag("footer", tag("p", said))
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from .. import _runtime
+from .._ledger import Ledger
 from .._models import SessionRecord
 from .._statistics import moment
-from .._tally import HOUR_NS, hour_of, hours_of_start
+from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, hour_of, hours_of_start
 from ..exceptions import InvalidValueError
-from ..typing import HourTally
 from ._period import Hours, period
 
 Step = Literal["hour", "day", "week"]
@@ -42,7 +42,8 @@ class TrendPoint(NamedTuple):
 class Trend(NamedTuple):
     """How many sessions began and ended, hour by hour, day by day, or week by week from Monday on; UTC.
 
-    When sessions began is known to the hour if they lasted less than a week; of longer ones, to the hour of the week.
+    Of sessions that have ended only the hour of the week is kept in which they began: those that lasted for more than
+    six days may count as started in a later week than they were.
     """
 
     since: dt.datetime
@@ -87,20 +88,40 @@ def trend(
     runtime = _runtime.get()
     now_ns = runtime.lifecycle.clock.time_ns()
     hours = period(now_ns, None if since is not None else days, since, until).in_hours()
-    found: list[HourTally] = []
-    active: list[SessionRecord] = []
+    active = runtime.lifecycle.ledger.active_or_fail() if runtime.enabled else []
+    found: list[_Ended] = []
     if runtime.enabled:
+        daily = (step or _fitting(hours)) != "hour"
         # Beyond the end, because what began before it may have ended after it.
-        found = runtime.lifecycle.ledger.tallies(hours.since, hour_of(now_ns) + 1)
-        active = runtime.lifecycle.ledger.active_or_fail()
+        for part in (hours, Hours(hours.until, hour_of(now_ns) + 1)):
+            found += _ended(runtime.lifecycle.ledger, part, daily=daily)
     if since is None and days is None:
-        hours = hours._replace(since=_first_hour(found, active, hours.until - 1))
+        known = [each.first_hour for each in found] + [hour_of(record.beginning.started_ns) for record in active]
+        hours = hours._replace(since=min([*known, hours.until - 1]))
     return _counted(hours, now_ns, step or _fitting(hours), found, active)
 
 
-def _first_hour(found: Iterable[HourTally], active: Iterable[SessionRecord], last: int) -> int:
-    known = [each.hour for each in found] + [hour_of(record.beginning.started_ns) for record in active]
-    return min([*known, last])
+class _Ended(NamedTuple):
+    """What ended in some hours."""
+
+    first_hour: int
+    last_hour: int
+    kind: Kind
+    tally: Tally
+
+
+def _ended(ledger: Ledger, hours: Hours, *, daily: bool) -> Iterator[_Ended]:
+    """What ended in some hours: that of whole days in one, if it need not be known more exactly."""
+    first_day, last_day = -(-hours.since // DAY_HOURS), hours.until // DAY_HOURS
+    rest = [hours]
+    if daily and first_day < last_day:
+        rest = [Hours(hours.since, first_day * DAY_HOURS), Hours(last_day * DAY_HOURS, hours.until)]
+        for day in ledger.daily_tallies(first_day, last_day):
+            first = day.day * DAY_HOURS
+            yield _Ended(first, first + DAY_HOURS - 1, day.kind, day.tally)
+    for since, until in rest:
+        if since < until:
+            yield from (_Ended(one.hour, one.hour, one.kind, one.tally) for one in ledger.tallies(since, until))
 
 
 def _fitting(hours: Hours) -> Step:
@@ -110,13 +131,13 @@ def _fitting(hours: Hours) -> Step:
     return "day" if length <= _MOST_DAYS * _HOURS["day"] else "week"
 
 
-def _counted(
-    hours: Hours, now_ns: int, step: Step, found: Iterable[HourTally], active: Iterable[SessionRecord]
-) -> Trend:
+def _counted(hours: Hours, now_ns: int, step: Step, found: Iterable[_Ended], active: Iterable[SessionRecord]) -> Trend:
     length = _HOURS[step]
     first, last = ((hour + _MONDAY) // length for hour in (hours.since, hours.until - 1))
     if last - first >= _MOST_POINTS:
-        raise InvalidValueError(f"step={step!r} makes {last - first + 1:,} points: use a longer step, or a shorter time")
+        raise InvalidValueError(
+            f"step={step!r} makes {last - first + 1:,} points: use a longer step, or a shorter time"
+        )
     started: Counter[int] = Counter()
     ended: Counter[tuple[int, str]] = Counter()
 
@@ -125,9 +146,9 @@ def _counted(
             started[(hour + _MONDAY) // length] += sessions
 
     for each in found:
-        if each.hour < hours.until:
-            ended[(each.hour + _MONDAY) // length, each.kind.status] += each.tally.sessions
-        for hour, sessions in hours_of_start(each.tally, each.hour):
+        if each.last_hour < hours.until:
+            ended[(each.first_hour + _MONDAY) // length, each.kind.status] += each.tally.sessions
+        for hour, sessions in hours_of_start(each.tally, each.last_hour):
             note_start(hour, sessions)
     for record in active:
         note_start(hour_of(record.beginning.started_ns), 1)
