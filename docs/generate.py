@@ -115,7 +115,7 @@ EVENTS: Final[dict[str, str]] = {
     sc.EVENT_LIMIT_THRESHOLD: "A use crossed 75 % or 90 % of a quota. Always a log event.",
     sc.EVENT_LIMIT_REJECTED: "A limit refused something, or would have. Always a log event.",
     sc.EVENT_FINDING: "Suspicious activity: `suspicious()`. Always a log event, so that it survives trace sampling.",
-    sc.EVENT_ACCESS: "Somebody asked for sessions or figures [over HTTP](http.md). Always a log event, and nothing else.",
+    sc.EVENT_ACCESS: "Somebody asked for sessions or figures [over HTTP](http.md). A log event only.",
     sc.EVENT_STARTUP: "The library runs in this process; carries the main settings. A log event only.",
 }
 

@@ -335,6 +335,18 @@ class Ledger:
         self.flush()
         return self.call("get", self.store.get, session_id, failed=None) or self._ended(session_id)
 
+    def get_or_fail(self, session_id: str) -> SessionRecord | None:
+        """The session with that id, active or recently ended.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        live = self.open.get(session_id)
+        if live is not None:
+            return self.record(live)
+        self.flush()
+        return self._ask("get", self.store.get, session_id) or self._ended(session_id)
+
     def used(self, live: Live, name: str) -> float:
         """How much of something a session has used itself."""
         record = self.get(live.beginning.id)

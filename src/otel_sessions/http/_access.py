@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from opentelemetry._logs import SeverityNumber
 
@@ -12,13 +11,13 @@ from .. import _semconv as sc
 from .._guard import guarded
 from .._models import AttributeValue, Event
 from .._session import current_session
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, InvalidValueError
 
-Resource = Literal["health", "statistics", "sessions", "session", "mine"]
+Resource = Literal["health", "statistics", "sessions", "mine", "session"]
 Result = Literal["granted", "refused", "not_found", "failed"]
 
-_REASONS: Final = {401: "unauthorized", 403: "forbidden", 404: "forbidden"}
-"""What the metric of refused accesses calls the status of a refusal; 404 hides that there is something to refuse."""
+UNAUTHORIZED: Final = 401
+FORBIDDEN: Final = 403
 
 
 class Operator(NamedTuple):
@@ -29,69 +28,71 @@ class Operator(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """May see the sessions that are of this user, and nothing else."""
+    """May see the sessions of this user, and nothing else."""
 
     user: str
-    """The clear name, as sessions are told it; only its pseudonym is noted."""
+    """The clear name, as the sessions are told it; only its pseudonym is noted."""
 
 
 Access: TypeAlias = "Operator | Owner"
 
 
-class Asked(NamedTuple):
-    """What somebody asked for, and who it was."""
+class Visitor(NamedTuple):
+    """Who asks, and for what."""
 
-    resource: Resource
     access: Access | None
+    resource: Resource
     session_id: str | None = None
 
     @property
-    def pseudonym(self) -> str:
-        """Who asks, as records know users.
-
-        Raises:
-            StoreError: the key of the pseudonyms is in the store, and that cannot be asked.
-        """
-        return _runtime.get().lifecycle.pseudonyms.user(self.access.user) if self.access is not None else ""
+    def pseudonym(self) -> str | None:
+        """How records call who asks; None if nobody knows who it is."""
+        return None if self.access is None else _runtime.get().lifecycle.pseudonyms.user(self.access.user)
 
     def note(self, result: Result, status: int) -> None:
-        """Write down that it was granted or refused: an event, and a count if it was refused."""
+        """Write down what came of it: an event, and a count if it was refused."""
         runtime = _runtime.get()
         if not runtime.enabled:
             return
-        attributes: dict[str, AttributeValue] = {sc.ACCESS_RESOURCE: self.resource, sc.ACCESS_RESULT: result}
-        if self.session_id is not None:
-            attributes[sc.ACCESS_SESSION_ID] = self.session_id
-        if self.access is not None:
-            attributes[sc.ACCESS_ROLE] = _role(self.access)
-            with guarded("make the pseudonym of who asks"):
-                attributes[sc.ENDUSER_PSEUDO_ID] = self.pseudonym
-        severity = SeverityNumber.WARN if result == "refused" else SeverityNumber.INFO
-        event = Event(sc.EVENT_ACCESS, runtime.lifecycle.clock.time_ns(), attributes)
-        runtime.telemetry.event(event, {}, severity=severity, always_log=True)
-        # In a session, its middleware counts what is answered with 401 and 403.
-        counted = status in {401, 403} and current_session().id
-        if result == "refused" and not counted:
-            runtime.telemetry.metrics.access_failures.add(1, None, _REASONS.get(status, "forbidden"))
+        with guarded("note an access"):
+            event = Event(sc.EVENT_ACCESS, runtime.lifecycle.clock.time_ns(), self._attributes(result))
+            severity = SeverityNumber.WARN if result == "refused" else SeverityNumber.INFO
+            runtime.telemetry.event(event, {}, severity=severity, always_log=True)
+            # What is answered so inside a session, its middleware counts.
+            if result == "refused" and not (current_session().id and status in {UNAUTHORIZED, FORBIDDEN}):
+                reason = "unauthorized" if status == UNAUTHORIZED else "forbidden"
+                runtime.telemetry.metrics.access_failures.add(1, None, reason)
+
+    def _attributes(self, result: Result) -> dict[str, AttributeValue]:
+        known = {
+            sc.ACCESS_RESOURCE: self.resource,
+            sc.ACCESS_RESULT: result,
+            sc.ACCESS_ROLE: None if self.access is None else type(self.access).__name__.lower(),
+            sc.ACCESS_SESSION_ID: self.session_id,
+            sc.ENDUSER_PSEUDO_ID: self.pseudonym,
+        }
+        return {name: value for name, value in known.items() if value is not None}
 
 
-def checked(decision: object) -> Access | None:
+def decision(found: object) -> Access | None:
     """What an authorizer returned, if it can be that.
 
     Raises:
-        ConfigurationError: it is something else; nobody is let in by it.
+        ConfigurationError: it is something else, and lets nobody in.
     """
-    if decision is None or (isinstance(decision, Operator | Owner) and isinstance(decision.user, str)):
-        if decision is not None:
-            _values.user_name(decision.user)
-        return decision
+    if found is None:
+        return None
+    if isinstance(found, Operator | Owner):
+        if isinstance(found.user, str) and found.user:
+            return found
+        raise ConfigurationError(f"authorize() returned {type(found).__name__}(...) without the name of a user")
     raise ConfigurationError(
-        f"authorize() returned a {type(decision).__name__}: return Operator(user), Owner(user), or None for nobody"
+        f"authorize() returned a {type(found).__name__}: return Operator(user), Owner(user), or None for nobody"
     )
 
 
-def callable_(authorize: object) -> None:
-    """Check that there is an authorizer.
+def authorizer(authorize: Any) -> Any:
+    """Check that there is one.
 
     Raises:
         ConfigurationError: it cannot be called.
@@ -99,10 +100,14 @@ def callable_(authorize: object) -> None:
     if not callable(authorize):
         raise ConfigurationError(
             f"authorize={authorize!r}: give a function that takes the request and returns Operator(user), Owner(user), "
-            "or None; without one nothing is shown to anybody"
+            "or None; nothing is shown to anybody without one"
         )
+    return authorize
 
 
-@functools.singledispatch
-def _role(access: Access) -> str:
-    return "operator" if isinstance(access, Operator) else "owner"
+def session_id_of(given: str | None) -> str | None:
+    """An id that a session can have; None if there is none in the path, or something else."""
+    try:
+        return None if given is None else _values.session_id(given)
+    except InvalidValueError:
+        return None

@@ -48,8 +48,8 @@ def _header(contents: Contents) -> Markup:
 
 def _footer(contents: Contents) -> Markup:
     said = (
-        f"Made by otel-sessions {__version__}, with what had ended by {time(contents.statistics.until)}. Times are UTC, "
-        "users are pseudonyms, and quantiles are right to within 1.1 %."
+        f"Made by otel-sessions {__version__}, with what had ended by {time(contents.statistics.until)}. "
+        "Times are UTC, users are pseudonyms, and quantiles are right to within 1.1 %."
     )
     return tag("footer", tag("p", said))
 
