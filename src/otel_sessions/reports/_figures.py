@@ -36,11 +36,13 @@ def brief(seconds: float) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share. What is not all does not become it by rounding."""
+    """A share. What is not all, or not nothing, does not become it by rounding."""
     if share is None:
         return "-"
     shown = f"{share:.1%}"
-    return f"> {0.999:.1%}" if shown == "100.0%" and share < 1 else shown
+    if shown == "100.0%" and share < 1:
+        return "> 99.9%"
+    return "< 0.1%" if shown == "0.0%" and share > 0 else shown
 
 
 def count(number: int) -> str:
