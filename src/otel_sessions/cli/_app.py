@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..version import __version__
-from . import _assets, _dashboards, _demo, _health, _list, _show, _stats, _usage, _watch
+from . import _assets, _dashboards, _demo, _health, _list, _report, _show, _stats, _usage, _watch
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command("assets")(_assets.write)
 app.command("list")(_list.show)
 app.command("show")(_show.show)
+app.command("report")(_report.write)
 app.command("stats")(_stats.show)
 app.command("health")(_health.show)
 app.command("usage")(_usage.show)
