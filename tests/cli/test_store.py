@@ -18,15 +18,7 @@ from .. import redis_server
 from .command import otel_sessions
 from .stock import empty, run
 
-VERBS = (
-    ["list"],
-    ["show", "x"],
-    ["stats"],
-    ["usage"],
-    ["usage", "grace"],
-    ["watch", "--once"],
-    ["list", "--user", "x"],
-)
+VERBS = ("list", "list --user grace", "show x", "stats", "usage", "usage grace", "watch --once")
 
 
 @contextmanager
