@@ -85,13 +85,13 @@ def stocked(kind: str, directory: Path) -> str:
     where = url(kind, directory)
     with record_sessions(store=where, clock=SystemClock(), pseudonym_key=KEY, tiers=TIERS, detect_user=False):
         for shop in ("north", "south"):
-            with session("audit", user="ada", tier="pro", attributes={"shop": shop, "rows": 3}) as audit:
+            with session("audit", user="grace", tier="pro", attributes={"shop": shop, "rows": 3}) as audit:
                 audit.progress("Connecting")
                 audit.use("tokens", 15, operation="inference")
         for _ in range(2):
             with pytest.raises(ValueError), session("import", user=HOSTILE):  # noqa: PT011 - which one, is ours
                 raise ValueError(HOSTILE)
-        logged_in = otel_sessions.start("web", id="ended", user="ada")
+        logged_in = otel_sessions.start("web", id="ended", user="grace")
         with logged_in:
             logged_in.event("cart.article_added", HOSTILE, article=7)
         otel_sessions.end("ended", reason="logout")
@@ -103,7 +103,7 @@ def stocked(kind: str, directory: Path) -> str:
 
 
 def _conversation() -> None:
-    chat = otel_sessions.start("chat", id="chat-1", user="ada", tier="pro", platform="web")
+    chat = otel_sessions.start("chat", id="chat-1", user="grace", tier="pro", platform="web")
     with chat:
         with chat.turn(model="m") as turn:
             turn.tokens(input=700, output=150)

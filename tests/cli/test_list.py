@@ -40,7 +40,7 @@ class TestList:
         statuses = [row.split()[0] for row in rows]
         assert (statuses[:3], sorted(statuses[3:])) == (["active"] * 3, ["error"] * 2 + ["success"] * 3)
         assert "\x1b" not in done.stdout
-        assert "ada" not in done.stdout
+        assert "grace" not in done.stdout
 
     def test_as_json(self, store: str) -> None:
         """The same for programs, with no key that a client is found by."""
@@ -54,7 +54,7 @@ class TestList:
         [
             (["--type", "chat"], ["chat"]),
             (["--type", "web"], ["web", "web", "web"]),
-            (["--user", "ada"], ["chat", "web", "audit", "audit"]),
+            (["--user", "grace"], ["chat", "web", "audit", "audit"]),
             (["--user", "eve"], []),
             (["--status", "active", "--type", "web"], ["web", "web"]),
             (["--status", "error"], ["import", "import"]),
@@ -93,7 +93,7 @@ class TestList:
     def test_by_pseudonym(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
         """A pseudonym that was shown finds the user's sessions."""
         [chat] = checked("list", run(capsys, "list", "--store", store, "--type", "chat", "--json").stdout)["sessions"]
-        assert types(capsys, store, "--user", chat["user"]) == types(capsys, store, "--user", "ada")
+        assert types(capsys, store, "--user", chat["user"]) == types(capsys, store, "--user", "grace")
 
 
 class TestTerminal:

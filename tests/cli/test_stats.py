@@ -33,7 +33,7 @@ class TestStats:
         found = checked("stats", done.stdout)
         assert (8, 3, 5, 0.6) == tuple(found[name] for name in ("total", "active", "ended", "success_rate"))
         assert {"success": 3, "error": 2, "active": 3} == found["by_status"]
-        assert "ada" not in done.stdout
+        assert "grace" not in done.stdout
 
     def test_of_some_time(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
         """What ended before a time, or after one."""

@@ -44,11 +44,11 @@ class TestUsage:
 
     def test_of_a_user(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
         """The sums of one user's, and the latest uses; the clear name is not shown."""
-        done = run(capsys, "usage", "ada", "--store", store)
+        done = run(capsys, "usage", "grace", "--store", store)
         assert (0, "") == (done.returncode, done.stderr)
-        assert "ada" not in done.stdout
+        assert "grace" not in done.stdout
         assert "chat-1" in done.stdout
-        found = checked("usage", run(capsys, "usage", "ada", "--store", store, "--limit", "2", "--json").stdout)
+        found = checked("usage", run(capsys, "usage", "grace", "--store", store, "--limit", "2", "--json").stdout)
         assert (4, 880, 2) == (found["sessions"], found["usage"]["tokens"], len(found["history"]))
 
     @pytest.mark.parametrize("user", ["nobody", HOSTILE + "?"])
@@ -74,7 +74,7 @@ class TestUsage:
         ("arguments", "said"),
         [
             (["--limit", "3"], "otel-sessions: --limit 3: single uses are shown of a user"),
-            (["ada", "--limit", "0"], "otel-sessions: 0 cannot be the number of uses"),
+            (["grace", "--limit", "0"], "otel-sessions: 0 cannot be the number of uses"),
             ([""], "otel-sessions: '' cannot be a user"),
         ],
     )
