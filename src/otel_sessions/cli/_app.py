@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..version import __version__
-from . import _assets, _dashboards, _demo, _stats
+from . import _assets, _cleanup, _dashboards, _demo, _doctor, _export, _recover, _stats
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,6 +16,10 @@ app = typer.Typer(
 )
 app.command("assets")(_assets.write)
 app.command("stats")(_stats.show)
+app.command("export")(_export.write)
+app.command("cleanup")(_cleanup.forget)
+app.command("recover")(_recover.finish)
+app.command("doctor")(_doctor.examine)
 app.add_typer(_dashboards.app, name="dashboards")
 app.command("demo", context_settings=_demo.UNTOUCHED, add_help_option=False)(_demo.run)
 
