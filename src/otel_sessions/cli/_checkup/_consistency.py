@@ -30,23 +30,23 @@ _SUMMED: Final = ("sessions", "requests", "errors", "turns")
 Sums = Mapping[tuple[int, str], int]
 
 
-def consistency(store: Store, facts: Facts | None) -> Iterator[Finding]:
-    """What does not fit together in a store."""
+def consistency(store: Store, facts: Facts | None, *, most: int = _MOST) -> Iterator[Finding]:
+    """What does not fit together in a store; nothing is said of more than so many sessions."""
     try:
         if isinstance(store, SharedStore):
-            yield from _orphans(store)
+            yield from _orphans(store, most)
         if facts is not None:
             yield _owed(facts)
         if isinstance(store, HistoryStore):
-            yield _sums(store)
+            yield _sums(store, most)
     except SessionsError as error:
         yield problem("consistency", redact(plain(error)), "see docs/stores.md")
 
 
-def _orphans(store: SharedStore) -> Iterator[Finding]:
+def _orphans(store: SharedStore, most: int) -> Iterator[Finding]:
     """Active sessions whose process is gone."""
-    if sum(store.counts().values()) > _MOST:
-        yield ok("crashed processes", f"not looked for among more than {_MOST:,} active sessions")
+    if sum(store.counts().values()) > most:
+        yield ok("crashed processes", f"not looked for among more than {most:,} active sessions")
         return
     now_ns = time.time_ns()
     beats = store.owners()
@@ -83,17 +83,17 @@ def _owed(facts: Facts) -> Finding:
     )
 
 
-def _sums(store: HistoryStore) -> Finding:
+def _sums(store: HistoryStore, most: int) -> Finding:
     """Whether the sums of the last full hours are those of the records."""
     until = hour_of(time.time_ns())
     since = until - _HOURS
     period = f"the last {_HOURS} full hours"
-    records, kept = _by_record(store, since, until), _by_hour(store, since, until)
+    records, kept = _by_record(store, since, until, most), _by_hour(store, since, until)
     if records is not None and kept != records:
         # Once more, for a session may have been counted in between the two looks.
-        records, kept = _by_record(store, since, until), _by_hour(store, since, until)
+        records, kept = _by_record(store, since, until, most), _by_hour(store, since, until)
     if records is None:
-        return ok("sums", f"not compared: more than {_MOST:,} sessions ended in {period}")
+        return ok("sums", f"not compared: more than {most:,} sessions ended in {period}")
     if kept == records:
         return ok("sums", f"those of {period} are right: {_count(records):,} sessions")
     different = sorted({name for _, name in kept.keys() | records.keys() if _of(kept, name) != _of(records, name)})
@@ -105,13 +105,13 @@ def _sums(store: HistoryStore) -> Finding:
     )
 
 
-def _by_record(store: HistoryStore, since: int, until: int) -> Sums | None:
+def _by_record(store: HistoryStore, since: int, until: int, most: int) -> Sums | None:
     """What the records add up to; None if there are too many of them."""
     found: Counter[tuple[int, str]] = Counter()
     wanted, before, seen = Wanted(since_ns=since * HOUR_NS, until_ns=until * HOUR_NS), None, 0
     while page := store.history(wanted, _PAGE, before):
         seen += len(page)
-        if seen > _MOST:
+        if seen > most:
             return None
         for record in page:
             hour, totals = hour_of(record.ended_ns or 0), record.totals

@@ -26,6 +26,7 @@ _TIMEOUT: Final = 5
 _PORTS: Final = {"http": 80, "https": 443}
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _TYPE: Final = "doctor"
+_CONSOLE: Final = "console"
 
 
 class _Endpoint(NamedTuple):
@@ -46,17 +47,22 @@ def exporting(*, offline: bool) -> Iterator[Finding]:
         offline: send nothing.
     """
     try:
-        exporters = configured("traces")
+        every = configured("traces")
+        # What is written here would be taken for what this command has to say.
+        exporters = {name: make for name, make in every.items() if name != _CONSOLE}
         delivery = Delivery.made(exporters, timeout=_TIMEOUT)
     except Failure as failure:
         yield problem("exporter", str(failure), "correct the OTEL_* variables, or install the exporter")
         return
-    if not exporters:
+    if not every:
         yield warning(
             "exporter",
             "none for spans: OTEL_TRACES_EXPORTER=none, or OTEL_SDK_DISABLED=true",
             "unset it, unless the application sets up an SDK of its own",
         )
+        return
+    if not exporters:
+        yield ok("exporter", "console: spans are written to the standard output of the application")
         return
     try:
         yield from _sent(list(exporters), delivery, offline=offline)

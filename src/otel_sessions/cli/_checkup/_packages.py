@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from typing import Final
 
 # opentelemetry-instrumentation, which this package needs, brings it.
 from packaging.requirements import Requirement
@@ -13,20 +14,33 @@ from packaging.specifiers import SpecifierSet
 from ...version import __version__
 from ._finding import Finding, ok, problem, warning
 
-_OURS = "otel-sessions"
+_OURS: Final = "otel-sessions"
 
 
-def packages() -> Iterator[Finding]:
-    """Python, and what this package needs."""
-    yield from _python()
-    needed = requirements()
+def packages(of: str = _OURS) -> Iterator[Finding]:
+    """Python, and the packages that a distribution needs: this one."""
+    needed = requirements(of=of)
     if needed is None:
+        yield from _python("")
         yield warning(
             "packages",
             f"otel-sessions {__version__} is not installed as a distribution: what it needs is not known",
             "run: pip install otel-sessions",
         )
         return
+    yield from _python(metadata(of)["Requires-Python"])
+    yield from _needed(needed)
+
+
+def _python(wanted: str) -> Iterator[Finding]:
+    here = platform.python_version()
+    if SpecifierSet(wanted).contains(here, prereleases=True):
+        yield ok("python", here)
+    else:
+        yield problem("python", f"{here}, and {wanted} is needed", "run the application by another Python")
+
+
+def _needed(needed: list[Requirement]) -> Iterator[Finding]:
     wrong = list(filter(None, map(_fault, needed)))
     yield from (problem("packages", fault, f"run: pip install '{need}'") for need, fault in wrong)
     if not wrong:
@@ -34,22 +48,10 @@ def packages() -> Iterator[Finding]:
         yield ok("packages", ", ".join([f"otel-sessions {__version__}", *shown]))
 
 
-def _python() -> Iterator[Finding]:
+def requirements(extra: str = "", *, of: str = _OURS) -> list[Requirement] | None:
+    """What a distribution needs here, with an extra; None if there is none of that name."""
     try:
-        wanted = SpecifierSet(metadata(_OURS)["Requires-Python"])
-    except PackageNotFoundError:
-        wanted = SpecifierSet()
-    here = platform.python_version()
-    if wanted.contains(here, prereleases=True):
-        yield ok("python", here)
-    else:
-        yield problem("python", f"{here}, and {wanted} is needed", "run the application by another Python")
-
-
-def requirements(extra: str = "") -> list[Requirement] | None:
-    """What this package needs here, with an extra; None if it is not installed as a distribution."""
-    try:
-        texts = requires(_OURS) or []
+        texts = requires(of) or []
     except PackageNotFoundError:
         return None
     found = [Requirement(text) for text in texts]

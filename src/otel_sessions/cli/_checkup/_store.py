@@ -74,16 +74,12 @@ def _looked_at(found: Store, url: str, reached: Reached) -> Iterator[Finding]:
     if isinstance(found, RetentionStore):
         told.append(f"{found.purgeable(_LARGEST):,} ended ones")
     yield ok(_CHECK, ", ".join(told))
-    slow = f"a question takes {seconds * 1000:.1f} ms"
-    if seconds > _SLOW_SECONDS:
-        yield warning("round trip", slow, "move the store nearer: each start and each end waits for it")
-    else:
-        yield ok("round trip", slow)
+    yield round_trip(seconds)
     if facts is not None and facts.evicts:
         yield warning(
             "eviction", "the server lets go of keys when its memory is full", "set its maxmemory-policy to noeviction"
         )
-    yield from _clock(found, facts)
+    yield from clock(found, facts)
 
 
 def _timed(ask: Callable[[], int]) -> tuple[float, int]:
@@ -100,7 +96,16 @@ def _place(url: str) -> str:
     return plain(parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}")
 
 
-def _clock(found: Store, facts: Facts | None) -> Iterator[Finding]:
+def round_trip(seconds: float) -> Finding:
+    """How long a question takes."""
+    told = f"a question takes {seconds * 1000:.1f} ms"
+    if seconds > _SLOW_SECONDS:
+        return warning("round trip", told, "move the store nearer: each start and each end waits for it")
+    return ok("round trip", told)
+
+
+def clock(found: Store, facts: Facts | None) -> Iterator[Finding]:
+    """Whether clocks differ: the server's from ours, and those of whoever wrote from ours."""
     now_ns = time.time_ns()
     ahead = {
         "the store was written": None if facts is None else facts.changed_ns,
