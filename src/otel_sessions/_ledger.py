@@ -492,6 +492,14 @@ class Ledger:
         scoped.update(dict(most))
         return heapq.nsmallest(limit, scoped.items(), key=lambda each: (-each[1], each[0])), len(scoped)
 
+    def owners_or_fail(self) -> Mapping[str, int]:
+        """The last heartbeat of every process that shares the store; none if nobody does.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        return {} if self.shared is None else self.ask("owners", self.shared.owners)
+
     def purge(self, before_ns: int) -> int:
         """Forget the sessions that ended before that time, and the sums of the hours that were over by then.
 
