@@ -152,7 +152,8 @@ class TestFailure:
                         checked("watch", said)
                     server.resume()
                     _until(lines, "1: 1 web" if not options else '"error": null')
-                    process.terminate()
+                    process.stdout.close()
+                    process.wait(30)
         finally:
             server.stop()
 

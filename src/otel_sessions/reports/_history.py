@@ -10,10 +10,11 @@ from typing import Any, Final, NamedTuple, get_args, overload
 
 from .. import _runtime, _values
 from .._ledger import Ledger
-from .._models import EndReason, SessionRecord, Status
+from .._models import AttributeValue, EndReason, SessionRecord, Status
 from .._wanted import Place, Wanted
 from ..exceptions import InvalidValueError
 from ..security.pseudonyms import Pseudonyms
+from ..security.redaction import Redactor
 from ._description import describe
 from ._period import period
 
@@ -102,7 +103,7 @@ def history(
         status=status,
         reason=end_reason,
         tier=tier,
-        attributes=_values.attributes(attributes, runtime.settings.redact) if attributes else None,
+        attributes=None if attributes is None else _attributes(attributes, runtime.settings.redact),
         since_ns=asked.since_ns,
         # What another machine has ended, whose clock is ahead, has ended.
         until_ns=None if until is None else asked.until_ns,
@@ -178,6 +179,17 @@ def _check(type_: str | None, user: str | None, tier: str | None, attributes: An
         _values.user_name(user)
     if attributes is not None and not isinstance(attributes, Mapping):
         raise InvalidValueError(f"attributes={attributes!r}: use a mapping of names to values")
+
+
+def _attributes(given: Mapping[str, object], redact: Redactor) -> Mapping[str, AttributeValue]:
+    """Attributes as sessions have them. One that none can have is not left out, or what has others would be found."""
+    for name, value in given.items():
+        if not _values.attributes({name: value}, redact):
+            raise InvalidValueError(
+                f"attributes: no session has {_values._shown({name: value})}: a name is text; a value is text, a "
+                "boolean, a number of at most 64 bits, or a sequence of one of them"
+            )
+    return _values.attributes(given, redact)
 
 
 def _one_of(what: str, value: str | None, values: Sequence[str]) -> None:
