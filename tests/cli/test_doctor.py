@@ -28,7 +28,7 @@ from otel_sessions.cli._checkup import (
     variables,
 )
 from otel_sessions.cli._checkup._instrumentations import framework
-from otel_sessions.cli._checkup._store import clock, round_trip
+from otel_sessions.cli._checkup._store import _looked_at, clock, round_trip
 from otel_sessions.stores import MemoryStore, from_url
 from otel_sessions.stores._facts import Facts
 from otel_sessions.stores.sqlite import SQLiteStore
@@ -375,9 +375,11 @@ class TestStore:
 
     def test_a_store_of_ones_own(self) -> None:
         """One that says less is looked at as far as it goes."""
-        bare = cast("Store", object())
+        bare = cast("Store", _Bare())
         assert verdicts(consistency(bare, None)) == {}
-        assert verdicts(clock(bare, None)) == {"clock": "ok"}
+        assert verdicts(_looked_at(bare, "mine://host", Reached())) == dict.fromkeys(
+            ("store", "round trip", "clock"), "ok"
+        )
 
 
 class TestConsistency:
@@ -440,6 +442,18 @@ class TestConsistency:
         (tmp_path / "a.db").write_text("gone" * 100, "utf-8")
         [found] = consistency(held, None)
         assert found.verdict == "problem"
+
+
+class _Bare:
+    """The least that a store may be asked."""
+
+    name = "mine"
+
+    def secret(self) -> bytes:
+        return bytes(32)
+
+    def counts(self) -> dict[tuple[str, str | None], int]:
+        return {}
 
 
 class _Closing:

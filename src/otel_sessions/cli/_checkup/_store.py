@@ -109,15 +109,13 @@ def clock(found: Store, facts: Facts | None) -> Iterator[Finding]:
     now_ns = time.time_ns()
     ahead = {
         "the store was written": None if facts is None else facts.changed_ns,
-        "a process showed a heartbeat": max(found.owners().values(), default=None)
-        if isinstance(found, SharedStore)
-        else None,
+        "a process showed a heartbeat": _last_beat(found),
         "a session ended": _last_end(found, now_ns),
     }
     late = [
         f"{what} {(at - now_ns) / _NS:,.0f} s in the future"
         for what, at in ahead.items()
-        if at and at - now_ns > _OFF_NS
+        if at is not None and at - now_ns > _OFF_NS
     ]
     if facts is not None and facts.clock_ns is not None and abs(facts.clock_ns - now_ns) > _OFF_NS:
         late.insert(0, f"the server's differs by {(facts.clock_ns - now_ns) / _NS:+,.0f} s")
