@@ -39,14 +39,16 @@ class _Factual(Protocol):
 
 @dataclass
 class Reached:
-    """The store, once it has been reached: others look into it as well."""
+    """The store, once it has been made: others look into it as well."""
 
     store: Store | None = None
     facts: Facts | None = None
+    answers: bool = False
+    """Whether it has answered all that it was asked."""
 
 
 def store(url: str | None, reached: Reached) -> Iterator[Finding]:
-    """What there is to say of the store; if it can be had it is `reached`, and the caller's to shut down."""
+    """What there is to say of the store; if it can be made it is `reached`, and the caller's to shut down."""
     if url is None or url.startswith("memory:"):
         yield ok(_CHECK, "memory: each process keeps its sessions to itself, and nothing of them can be seen from here")
         return
@@ -54,6 +56,7 @@ def store(url: str | None, reached: Reached) -> Iterator[Finding]:
         check(url)
         reached.store = found = from_url(url)
         yield from _looked_at(found, url, reached)
+        reached.answers = True
     except (Failure, SessionsError) as error:
         yield problem(
             _CHECK, redact(plain(error)), "see docs/stores.md; the application goes on, and says so in its log"
