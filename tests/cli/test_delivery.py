@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from otel_sessions.cli._checkup import exporting
-from otel_sessions.cli._delivery import Delivery, configured
+from otel_sessions.cli._delivery import Delivery, configured, made
 from otel_sessions.cli._failure import Failure
 
 MODULE = """
@@ -133,4 +133,4 @@ class TestConfigured:
             raise ValueError("bad header hunter2-key")
 
         with pytest.raises(Failure, match=r"the exporter otlp cannot be made .*: ValueError: bad header \*\*\*"):
-            Delivery.made({"otlp": make})
+            made({"otlp": make})
