@@ -34,7 +34,19 @@ from .exceptions import (
     SessionsError,
     StoreError,
 )
-from .reports import HealthAlert, HealthCheck, HealthReport, History, Statistics, alerts, health, history, statistics
+from .reports import (
+    HealthAlert,
+    HealthCheck,
+    HealthReport,
+    History,
+    Statistics,
+    alerts,
+    cleanup,
+    export,
+    health,
+    history,
+    statistics,
+)
 from .version import __version__
 
 __all__ = [
@@ -70,9 +82,11 @@ __all__ = [
     "active",
     "alerts",
     "bind",
+    "cleanup",
     "configure",
     "current_session",
     "end",
+    "export",
     "get",
     "health",
     "history",

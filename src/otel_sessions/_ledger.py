@@ -21,12 +21,24 @@ from ._guard import dropped, guarded, log
 from ._live import Live, Recent
 from ._models import EndReason, SessionRecord, Status, Totals
 from ._parts import Parts
+from ._tally import DAY_HOURS, Kind, Tally
 from ._telemetry import Reader, Telemetry
 from .exceptions import ConfigurationError, StoreError
 from .security.redaction import redact
 from .stores._hours import Hours
 from .stores._kept_uses import KeptUses
-from .typing import Clock, HistoryStore, HourTally, Place, SharedStore, Store, UserStore, Wanted
+from .typing import (
+    Clock,
+    DayTally,
+    HistoryStore,
+    HourTally,
+    Place,
+    RetentionStore,
+    SharedStore,
+    Store,
+    UserStore,
+    Wanted,
+)
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -133,6 +145,10 @@ class Ledger:
             stored = self.call("create", self.shared.create, live.beginning, failed=Failed.FAILED)
             if stored is Failed.FAILED:
                 self.keep_unstored(live)
+
+    def add_up(self, now_ns: int) -> None:
+        """Add up what has ended here: in the background, so that nobody has to do it whose session ends."""
+        self._hours.settle(now_ns)
 
     def remember(self, record: SessionRecord) -> SessionRecord:
         """Remember a scoped session that has ended here, and that no store knows."""
@@ -349,7 +365,7 @@ class Ledger:
             StoreError: the store cannot be asked.
         """
         self.flush()
-        return self._with_scoped(self.ask("active", lambda: self.store.active(user=user)), user)
+        return self._with_scoped(self._ask("active", lambda: self.store.active(user=user)), user)
 
     def counts_or_fail(self) -> Mapping[tuple[str, str | None], int]:
         """How many sessions are active, by type and tier.
@@ -357,7 +373,7 @@ class Ledger:
         Raises:
             StoreError: the store cannot be asked.
         """
-        return self._with_open(self.ask("counts", self.store.counts))
+        return self._with_open(self._ask("counts", self.store.counts))
 
     def most_of_a_user_or_fail(self) -> int | None:
         """How many sessions the user has open who has most of them; None if the store knows no users.
@@ -367,7 +383,15 @@ class Ledger:
         """
         if self._user_store is None:
             return None
-        return self.ask("most_of_a_user", self._user_store.most_of_a_user, self._users_here())
+        return self._ask("most_of_a_user", self._user_store.most_of_a_user, self._users_here())
+
+    def standings_or_fail(self, read: Callable[..., T], *args: object) -> T:
+        """What `read` says of how quotas stand in the store.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        return self._ask("standings", read, *args)
 
     @property
     def pending(self) -> int:
@@ -395,7 +419,7 @@ class Ledger:
             ConfigurationError: the store keeps no history.
             StoreError: the store cannot be asked.
         """
-        found = self.ask("history", _historian(self.store).history, wanted, limit, before)
+        found = self._ask("history", _historian(self.store).history, wanted, limit, before)
         if self.shared is not None:
             return found
         scoped = [r for r in self._past.copy() if wanted.fits(r) and (before is None or Place.of(r) < before)]
@@ -408,8 +432,40 @@ class Ledger:
             ConfigurationError: the store keeps no history.
             StoreError: the store cannot be asked.
         """
-        found = self.ask("tallies", _historian(self.store).tallies, since_hour, until_hour)
+        found = self._ask("tallies", _historian(self.store).tallies, since_hour, until_hour)
         return [*found, *self._hours.tallies(since_hour, until_hour)]
+
+    def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
+        """What ended in these days, but for the last.
+
+        Raises:
+            ConfigurationError: the store keeps no history.
+            StoreError: the store cannot be asked.
+        """
+        found = self._ask("tallies", _historian(self.store).daily_tallies, since_day, until_day)
+        return [*found, *self._hours.daily_tallies(since_day, until_day)]
+
+    def sums(self, since_hour: int, until_hour: int) -> dict[Kind, Tally]:
+        """What ended in these hours, but for the last, by kind; of whole days it asks for no hours.
+
+        Raises:
+            ConfigurationError: the store keeps no history.
+            StoreError: the store cannot be asked.
+        """
+        first_day, last_day = -(-since_hour // DAY_HOURS), until_hour // DAY_HOURS
+        found: list[HourTally | DayTally] = []
+        if first_day < last_day:
+            found += self.daily_tallies(first_day, last_day)
+            rest = [(since_hour, first_day * DAY_HOURS), (last_day * DAY_HOURS, until_hour)]
+        else:
+            rest = [(since_hour, until_hour)]
+        for since, until in rest:
+            if since < until:
+                found += self.tallies(since, until)
+        by_kind: dict[Kind, Tally] = {}
+        for each in found:
+            by_kind.setdefault(each.kind, Tally()).add(each.tally)
+        return by_kind
 
     def users(self, since_day: int, until_day: int, limit: int) -> tuple[list[tuple[str, int]], int]:
         """The users most of whose sessions ended in these days, and how many there were.
@@ -422,11 +478,41 @@ class Ledger:
         scoped = self._hours.by_user(since_day, until_day)
         # Whoever is known here only may be known to the store as well, among all those it did not name.
         wanted = limit if not scoped else _ALL_USERS
-        most = self.ask("most_frequent_users", store.most_frequent_users, since_day, until_day, wanted)
+        most = self._ask("most_frequent_users", store.most_frequent_users, since_day, until_day, wanted)
         if not scoped:
-            return most, self.ask("users", store.users, since_day, until_day)
+            return most, self._ask("users", store.users, since_day, until_day)
         scoped.update(dict(most))
         return heapq.nsmallest(limit, scoped.items(), key=lambda each: (-each[1], each[0])), len(scoped)
+
+    def purge(self, before_ns: int) -> int:
+        """Forget the sessions that ended before that time, and the sums of the hours that were over by then.
+
+        Raises:
+            ConfigurationError: the store cannot be told to forget.
+            StoreError: the store cannot be asked.
+        """
+        forgotten = self._ask("purge", _forgetful(self.store).purge, before_ns)
+        old = self._old(before_ns)
+        for record in old:
+            # They are at the left end, but for a clock that was set back.
+            self._past.remove(record)
+            self._uses.drop(record.id)
+            self._has_forgotten = True
+        self._hours.forget(before_ns)
+        return forgotten + len(old)
+
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now.
+
+        Raises:
+            ConfigurationError: the store cannot be told to forget.
+            StoreError: the store cannot be asked.
+        """
+        return self._ask("purgeable", _forgetful(self.store).purgeable, before_ns) + len(self._old(before_ns))
+
+    def _old(self, before_ns: int) -> list[SessionRecord]:
+        """The scoped sessions that ended here, and that no store knows, before that time."""
+        return [record for record in self._past.copy() if (record.ended_ns or 0) < before_ns]
 
     def call(self, operation: str, function: Callable[..., T], *args: object, failed: F) -> T | F:
         """Call the store: timed; a failure is swallowed, and the result then is `failed`.
@@ -440,7 +526,7 @@ class Ledger:
                 self._warn(operation, error)
         return failed
 
-    def ask(self, operation: str, function: Callable[..., T], *args: object) -> T:
+    def _ask(self, operation: str, function: Callable[..., T], *args: object) -> T:
         """Call the store for somebody who has to know it if that fails.
 
         Raises:
@@ -545,8 +631,18 @@ def _historian(store: Store) -> HistoryStore:
     """The store, if it can be asked about what has ended."""
     if isinstance(store, HistoryStore):
         return store
-    lacking = ", ".join(sorted(verb for verb in vars(HistoryStore) if verb[0] != "_" and not hasattr(store, verb)))
+    lacking = _lacking(store, HistoryStore)
     raise ConfigurationError(f"store: {type(store).__name__} keeps no history; it lacks {lacking} of HistoryStore")
+
+
+def _forgetful(store: Store) -> RetentionStore:
+    """The store, if it can be told to forget."""
+    if isinstance(store, RetentionStore):
+        return store
+    lacking = _lacking(store, RetentionStore)
+    raise ConfigurationError(
+        f"store: {type(store).__name__} cannot be told to forget; it lacks {lacking} of RetentionStore"
+    )
 
 
 def _shared(store: Store) -> SharedStore | None:
@@ -555,7 +651,11 @@ def _shared(store: Store) -> SharedStore | None:
         return None
     if isinstance(store, SharedStore):
         return store
-    lacking = ", ".join(sorted(verb for verb in vars(SharedStore) if verb[0] != "_" and not hasattr(store, verb)))
+    lacking = _lacking(store, SharedStore)
     raise ConfigurationError(
         f"store: {type(store).__name__} says that it is shared, but lacks {lacking} of SharedStore"
     )
+
+
+def _lacking(store: Store, protocol: type) -> str:
+    return ", ".join(sorted(verb for verb in vars(protocol) if verb[0] != "_" and not hasattr(store, verb)))

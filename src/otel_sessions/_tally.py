@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NS: Final = 1_000_000_000
 HOUR_NS: Final = 3_600 * NS
+DAY_HOURS: Final = 24
 
 _SCALE: Final = 32
 """Buckets for each doubling: scale 5 of https://opentelemetry.io/docs/specs/otel/metrics/data-model/#exponentialhistogram,
@@ -31,6 +32,8 @@ Counts: TypeAlias = "dict[str, float]"
 _WHOLE: Final = ("sessions", "duration_ns", "requests", "events", "errors", "turns", "turn_ns", "active_ns")
 _NAMED: Final = ("messages", "tokens", "usage", "cost")
 _NUMBERED: Final = ("durations", "started")
+_COUNTED: Final = frozenset({"requests", "events", "errors", "turns", "turn_ns", *_NAMED})
+"""What a session's totals hold already."""
 
 
 class Kind(NamedTuple):
@@ -64,6 +67,11 @@ def hour_of_week(hour: int) -> int:
     return (hour + _THURSDAY) % _HOURS
 
 
+def day_of(hour: int) -> int:
+    """The day since the epoch, UTC, that an hour falls into."""
+    return hour // DAY_HOURS
+
+
 class Tally:
     """What some ended sessions add up to. The defaults live on the class: one of them is small."""
 
@@ -92,25 +100,35 @@ class Tally:
     @classmethod
     def of(cls, record: SessionRecord) -> Tally:
         """One ended session."""
+        found = cls()
+        found.count(record)
+        return found
+
+    def count(self, record: SessionRecord) -> None:
+        """Add one ended session."""
         began, totals = record.beginning, record.totals
         # Not negative, though the wall clock may have been set back.
         duration_ns = max(0, (record.ended_ns or began.started_ns) - began.started_ns)
-        found = cls()
-        found.sessions = 1
-        for name in ("requests", "events", "errors", "turns", "turn_ns"):
-            if value := getattr(totals, name):
-                setattr(found, name, value)
+        active_ns = duration_ns if began.topology == "scoped" else min(totals.active_ns, duration_ns)
+        self.sessions += 1
         if duration_ns:
-            found.duration_ns = duration_ns
-        if active_ns := duration_ns if began.topology == "scoped" else min(totals.active_ns, duration_ns):
-            found.active_ns = active_ns
-        found.longest = Longest(duration_ns, record.id)
-        found.durations = {bucket_of(duration_ns): 1}
-        found.started = {hour_of_week(hour_of(began.started_ns)): 1}
-        for name in _NAMED:
-            if value := getattr(totals, name):
-                setattr(found, name, dict(value))
-        return found
+            self.duration_ns += duration_ns
+        if active_ns:
+            self.active_ns += active_ns
+        longest = Longest(duration_ns, record.id)
+        if self.longest is None or longest > self.longest:
+            self.longest = longest
+        if self.durations is None or self.started is None:
+            self.durations, self.started = {}, {}
+        bucket, hour = bucket_of(duration_ns), hour_of_week(hour_of(began.started_ns))
+        self.durations[bucket] = self.durations.get(bucket, 0) + 1
+        self.started[hour] = self.started.get(hour, 0) + 1
+        # Of most of them a session has none: what its totals hold says so at once.
+        for name in vars(totals).keys() & _COUNTED:
+            if name in _NAMED:
+                _add(self, name, getattr(totals, name), most=_MOST_NAMES)
+            elif value := getattr(totals, name):
+                setattr(self, name, getattr(self, name) + value)
 
     def add(self, other: Tally) -> None:
         """Add what `other` holds."""

@@ -29,6 +29,7 @@ __all__ = [
     "Bucket",
     "Charge",
     "Clock",
+    "DayTally",
     "EndReason",
     "Event",
     "HistoryStore",
@@ -38,6 +39,7 @@ __all__ = [
     "LimitStore",
     "Pace",
     "Place",
+    "RetentionStore",
     "Role",
     "SessionRecord",
     "SharedStore",
@@ -187,6 +189,15 @@ class HourTally(NamedTuple):
     tally: Tally
 
 
+class DayTally(NamedTuple):
+    """What the sessions of one kind add up to that ended within one day."""
+
+    day: int
+    """Since the epoch, UTC."""
+    kind: Kind
+    tally: Tally
+
+
 @runtime_checkable
 class HistoryStore(Store, Protocol):
     """A store that can be asked about all that has ended in it; without it there are no reports.
@@ -204,6 +215,9 @@ class HistoryStore(Store, Protocol):
     def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
         """What ended in these hours, but for the last, in no order. A session is in it as soon as it has ended."""
 
+    def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
+        """The same by days since the epoch, UTC: for times of which the hours would be many."""
+
     def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
         """The pseudonyms of those most of whose sessions ended in these days since the epoch, and how many did.
 
@@ -212,6 +226,23 @@ class HistoryStore(Store, Protocol):
 
     def users(self, since_day: int, until_day: int) -> int:
         """How many users' sessions ended in these days."""
+
+
+@runtime_checkable
+class RetentionStore(Store, Protocol):
+    """A store that can be told to forget what ended long ago; without it there is no `cleanup`.
+
+    What somebody owes the export of is not forgotten.
+    """
+
+    def purge(self, before_ns: int) -> int:
+        """Forget the sessions that ended before that time and are owed by nobody, parts too; how many they were.
+
+        The sums of the hours, and of the days, that were over by then are forgotten as well.
+        """
+
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now."""
 
 
 @runtime_checkable

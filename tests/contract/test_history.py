@@ -69,8 +69,11 @@ def ids(records: list[SessionRecord]) -> list[str]:
     return [record.id for record in records]
 
 
-def total(store: HistoryStore, since: int = ALWAYS[0], until: int = ALWAYS[1]) -> Tally:
-    return Tally.total(each.tally for each in store.tallies(since, until))
+def total(store: HistoryStore) -> Tally:
+    """All there is by hours, which is all there is by days."""
+    hourly = Tally.total(each.tally for each in store.tallies(*ALWAYS))
+    assert Tally.total(each.tally for each in store.daily_tallies(*ALWAYS)) == hourly
+    return hourly
 
 
 class TestHistory:
@@ -156,7 +159,8 @@ class TestHistory:
 class TestTallies:
     def test_nothing(self, store: HistoryStore) -> None:
         """Nothing adds up to nothing."""
-        assert (store.tallies(*ALWAYS), store.most_frequent_users(*ALWAYS, 5), store.users(*ALWAYS)) == ([], [], 0)
+        assert (store.tallies(*ALWAYS), store.daily_tallies(*ALWAYS)) == ([], [])
+        assert (store.most_frequent_users(*ALWAYS, 5), store.users(*ALWAYS)) == ([], 0)
 
     def test_by_hour_and_kind(self, store: HistoryStore) -> None:
         """What ended in which hour, kept apart by type, tier, status and reason."""
@@ -165,6 +169,18 @@ class TestTallies:
         run(store, "c", ended_ns=START + HOUR_NS, tier="pro")
         run(store, "d", ended_ns=START + 2 * HOUR_NS, status="error", reason="exception")
         found = {(each.hour - HOUR, each.kind): each.tally.sessions for each in store.tallies(HOUR, HOUR + 2)}
+        assert found == {
+            (0, Kind("chat", None, "success", "completed")): 2,
+            (1, Kind("chat", "pro", "success", "completed")): 1,
+        }
+
+    def test_by_day_and_kind(self, store: HistoryStore) -> None:
+        """What ended on which day, kept apart in the same way."""
+        run(store, "a", ended_ns=START + SECOND)
+        run(store, "b", ended_ns=START + 24 * HOUR_NS - 1)
+        run(store, "c", ended_ns=START + 24 * HOUR_NS, tier="pro")
+        run(store, "d", ended_ns=START + 48 * HOUR_NS)
+        found = {(each.day - DAY, each.kind): each.tally.sessions for each in store.daily_tallies(DAY, DAY + 2)}
         assert found == {
             (0, Kind("chat", None, "success", "completed")): 2,
             (1, Kind("chat", "pro", "success", "completed")): 1,

@@ -47,6 +47,7 @@ class TestFound:
         """Both, the latest end first; those that go on are none."""
         otel_sessions.start("chat", id="c1", user="ada")
         audits(recorded, "ada")
+        recorded.advance(1)
         otel_sessions.end("c1")
         otel_sessions.start("chat", id="c2")
         assert [record.type for record in history()] == ["chat", "audit"]

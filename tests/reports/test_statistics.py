@@ -70,6 +70,17 @@ class TestSums:
         assert found.by_tier == {"none": 3, "pro": 1}
         assert (found.users, sorted(found.by_user.values())) == (2, [1, 2])
 
+    def test_whole_days(self, recorded: RecordedSessions) -> None:
+        """Days of which all hours are asked for are taken as a whole, and those at both ends by the hour."""
+        recorded.advance(12 * 3600)
+        for _ in range(10):
+            run(recorded, 12 * 3600)
+        now = START + dt.timedelta(hours=132)
+        for since_hour, until_hour, expected in ((0, 132, 10), (24, 132, 10), (25, 132, 9), (36, 96, 5), (37, 40, 0)):
+            since, until = (START + dt.timedelta(hours=hour) for hour in (since_hour, until_hour))
+            found = statistics(since=since, until=None if until == now else until)
+            assert (found.ended, sum(found.by_hour.values())) == (expected, expected), (since_hour, until_hour)
+
     def test_durations(self, recorded: RecordedSessions) -> None:
         """The mean is exact, quantiles are near, and the longest is named."""
         for seconds in (10, 20, 30, 40, 400):

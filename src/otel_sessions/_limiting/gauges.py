@@ -61,7 +61,7 @@ class LimitGauges:
         """
         limited = self._limited()
         buckets = [self._bucket(tier, quota) for tier, quota in limited]
-        found = self._ledger.ask("standings", self._limiter.standings, buckets) if buckets else []
+        found = self._ledger.standings_or_fail(self._limiter.standings, buckets) if buckets else []
         return [
             ((quota.name, tier.name, quota.per, quota.scope), quota.limit or 0, standing)
             for (tier, quota), standing in zip(limited, found, strict=True)

@@ -4,6 +4,8 @@ All of it asks the store: what other processes have ended there is in it, as lon
 """
 
 from .._health_check import HealthAlert, HealthCheck, HealthReport
+from ._cleanup import cleanup
+from ._export import export
 from ._health import alerts, health
 from ._history import History, history
 from ._statistics import LongestSession, Statistics, statistics
@@ -16,6 +18,8 @@ __all__ = [
     "LongestSession",
     "Statistics",
     "alerts",
+    "cleanup",
+    "export",
     "health",
     "history",
     "statistics",

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, get_args, overload
+from typing import Any, Final, overload
 
 from .. import _runtime, _values
 from .._models import EndReason, SessionRecord, Status
-from .._wanted import Place, Wanted
+from .._wanted import Place
 from ..exceptions import InvalidValueError
-from ..security.pseudonyms import Pseudonyms
 from ._description import describe
-from ._period import period
+from ._question import question
 
 _MOST_DIGITS: Final = 20
-_PSEUDONYM: Final = re.compile("[0-9a-f]{32}")
 
 
 class History(Sequence[SessionRecord]):
@@ -81,50 +78,27 @@ def history(
         ConfigurationError: the store is one of your own, and keeps no history.
         StoreError: the store cannot be asked.
     """
-    for what, name in (("session type", type), ("tier", tier)):
-        if name is not None:
-            _values.label(what, name)
-    _one_of("status", status, get_args(Status))
-    _one_of("end_reason", end_reason, get_args(EndReason))
-    if user is not None:
-        _values.user_name(user)
-    if attributes is not None and not isinstance(attributes, Mapping):
-        raise InvalidValueError(f"attributes={attributes!r}: use a mapping of names to values")
     limit = _values.whole("the number of sessions", limit)
     before = None if after is None else _place(after)
     runtime = _runtime.get()
-    now_ns = runtime.lifecycle.clock.time_ns()
-    asked = period(now_ns, days, since, until)
-    if not runtime.enabled:
-        return History((), None)
-    ledger = runtime.lifecycle.ledger
-    wanted = Wanted(
+    asked = question(
+        runtime,
         type=type,
+        user=user,
         status=status,
-        reason=end_reason,
+        end_reason=end_reason,
         tier=tier,
-        attributes=_values.attributes(attributes, runtime.settings.redact) if attributes else None,
-        since_ns=asked.since_ns,
-        until_ns=asked.until_ns,
+        attributes=attributes,
+        days=days,
+        since=since,
+        until=until,
     )
     found: list[SessionRecord] = []
-    for name in _names(user, runtime.lifecycle.pseudonyms):
+    for wanted in asked:
         # One more than is shown, to know whether there are more.
-        found += ledger.history(wanted._replace(user=name), limit + 1, before)
+        found += runtime.lifecycle.ledger.history(wanted, limit + 1, before)
     found = heapq.nlargest(limit + 1, found, key=Place.of)
     return History(found[:limit], _token(found[limit - 1]) if len(found) > limit else None)
-
-
-def _names(user: str | None, pseudonyms: Pseudonyms) -> list[str | None]:
-    """The pseudonyms that may be meant; None stands for everybody."""
-    if user is None:
-        return [None]
-    return [pseudonyms.user(user), *([user] if _PSEUDONYM.fullmatch(user) else [])]
-
-
-def _one_of(what: str, value: str | None, values: Sequence[str]) -> None:
-    if value is not None and value not in values:
-        raise InvalidValueError(f"{what}={value!r}: use one of {', '.join(values)}")
 
 
 def _token(record: SessionRecord) -> str:

@@ -11,11 +11,10 @@ from .. import _runtime
 from .._consumption import total as total_tokens
 from .._models import SessionRecord
 from .._statistics import moment
-from .._tally import HOUR_NS, NS, Kind, Tally, hour_of
+from .._tally import DAY_HOURS, HOUR_NS, NS, Kind, Tally, hour_of
 from ._period import Period, period
 
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_DAY_HOURS: Final = 24
 _MOST_USERS: Final = 20
 _NONE: Final = "none"
 
@@ -105,7 +104,8 @@ class Statistics(NamedTuple):
         }
         lines += [f"  {name:<20} {value}" for name, value in shown.items()]
         for title, counts in (("type", self.by_type), ("status", self.by_status), ("user", self.by_user)):
-            lines += ["", f"By {title}:", *(f"  {name:<34} {count}" for name, count in counts.items())]
+            if counts:
+                lines += ["", f"By {title}:", *(f"  {name:<34} {count}" for name, count in counts.items())]
         return "\n".join(lines)
 
 
@@ -132,12 +132,9 @@ def statistics(
         return _summed(hours, now_ns, {}, [], ([], 0))
     ledger = runtime.lifecycle.ledger
     runtime.lifecycle.limiter.measured.settle_all()
-    found = ledger.tallies(*hours)
-    users = ledger.users(hours.since_ns // _DAY_HOURS, -(-hours.until_ns // _DAY_HOURS), _MOST_USERS)
-    by_kind: dict[Kind, Tally] = {}
-    for each in found:
-        by_kind.setdefault(each.kind, Tally()).add(each.tally)
-    return _summed(hours, now_ns, by_kind, ledger.active_or_fail(), users)
+    sums = ledger.sums(*hours)
+    users = ledger.users(hours.since_ns // DAY_HOURS, -(-hours.until_ns // DAY_HOURS), _MOST_USERS)
+    return _summed(hours, now_ns, sums, ledger.active_or_fail(), users)
 
 
 def _summed(
@@ -179,12 +176,12 @@ def _summed(
         users=users[1],
         by_user=dict(users[0]),
         by_weekday={
-            day: sum(started.get(number * _DAY_HOURS + hour, 0) for hour in range(_DAY_HOURS))
+            day: sum(started.get(number * DAY_HOURS + hour, 0) for hour in range(DAY_HOURS))
             for number, day in enumerate(_WEEKDAYS)
         },
         by_hour={
-            hour: sum(started.get(number * _DAY_HOURS + hour, 0) for number in range(len(_WEEKDAYS)))
-            for hour in range(_DAY_HOURS)
+            hour: sum(started.get(number * DAY_HOURS + hour, 0) for number in range(len(_WEEKDAYS)))
+            for hour in range(DAY_HOURS)
         },
         requests=all_ended.requests,
         errors=all_ended.errors,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import re
 import sqlite3
 from collections import Counter
@@ -10,11 +11,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from .._models import SessionRecord
-from .._tally import Kind, Tally, hour_of
-from ..typing import HourTally, Place, Wanted
+from .._tally import Kind, Tally, day_of, hour_of
+from ..typing import DayTally, HourTally, Place, Wanted
 from . import _rows as rows
-from ._codec import decode, encode
-from ._hours import day_of
+from . import _tally_rows as sums
+from ._codec import encode
 from ._sql_values import from_sql, sql_text, whole
 
 _PAGE: Final = 500
@@ -25,13 +26,10 @@ _ENDED: Final = f"{rows.SELECT} INDEXED BY session_ended WHERE ended_ns IS NOT N
 def select(cursor: sqlite3.Cursor, wanted: Wanted, limit: int, before: Place | None) -> list[SessionRecord]:
     """The ended sessions that are wanted and stand behind `before`: at most `limit`, the latest end first."""
     owed = (record for record in rows.unexported(cursor) if before is None or Place.of(record) < before)
-    found = heapq.nlargest(limit, filter(_session(wanted), owed), key=Place.of)
-    for record in _exported(cursor, wanted, before):
-        if len(found) >= limit and Place.of(record) < Place.of(found[limit - 1]):
-            break
-        if _session(wanted)(record):
-            found = heapq.nlargest(limit, [*found, record], key=Place.of)
-    return found
+    both = heapq.merge(
+        sorted(owed, key=Place.of, reverse=True), _exported(cursor, wanted, before), key=Place.of, reverse=True
+    )
+    return list(itertools.islice(filter(_session(wanted), both), limit))
 
 
 def _session(wanted: Wanted) -> Callable[[SessionRecord], bool]:
@@ -78,12 +76,21 @@ def _conditions(wanted: Wanted) -> Iterator[tuple[str, tuple[Any, ...]]]:
 
 def tallies(cursor: sqlite3.Cursor, since_hour: int, until_hour: int) -> list[HourTally]:
     """What ended in these hours, with those sessions whose export is owed."""
-    held = cursor.execute("SELECT hour, kind, sums FROM tally WHERE hour >= ? AND hour < ?", (since_hour, until_hour))
-    found = [HourTally(hour, Kind._make(decode(kind)), Tally.from_dict(decode(sums))) for hour, kind, sums in held]
-    return found + [
+    held = [HourTally(*each) for each in sums.select(cursor, sums.HOURLY, since_hour, until_hour)]
+    return held + [
         HourTally(hour, Kind.of(record), Tally.of(record))
         for record, hour in _owed(cursor)
         if since_hour <= hour < until_hour
+    ]
+
+
+def daily_tallies(cursor: sqlite3.Cursor, since_day: int, until_day: int) -> list[DayTally]:
+    """What ended in these days, with those sessions whose export is owed."""
+    held = [DayTally(*each) for each in sums.select(cursor, sums.DAILY, since_day, until_day)]
+    return held + [
+        DayTally(day_of(hour), Kind.of(record), Tally.of(record))
+        for record, hour in _owed(cursor)
+        if since_day <= day_of(hour) < until_day
     ]
 
 
@@ -110,8 +117,7 @@ def most_frequent_users(cursor: sqlite3.Cursor, since_day: int, until_day: int, 
 def users(cursor: sqlite3.Cursor, since_day: int, until_day: int) -> int:
     """How many users' sessions ended in these days."""
     (known,) = cursor.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM user_day WHERE day >= ? AND day < ? GROUP BY user)",
-        (since_day, until_day),
+        "SELECT count(DISTINCT user) FROM user_day WHERE day >= ? AND day < ?", (since_day, until_day)
     ).fetchone()
     more = 0
     for user in _owed_by_user(cursor, since_day, until_day):

@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 from .._models import Beginning, SessionRecord, Totals
 from .._tally import Kind, Tally, hour_of
 from ..exceptions import StoreError
-from ..typing import HourTally
 
 Fields = dict[bytes, bytes]
 
@@ -128,8 +127,8 @@ def sums(ended: SessionRecord | None) -> Sums:
     return Sums(hour_of(ended.ended_ns or 0), ended.user, tuple(whole), tuple(part), greatest)
 
 
-def tallies(hour: int, raw: list[bytes]) -> list[HourTally]:
-    """The sums of one hour."""
+def tallies(raw: list[bytes]) -> list[tuple[Kind, Tally]]:
+    """The sums of one hour, or one day."""
     found: dict[str, dict[str, Any]] = {}
     for field, value in fields(raw).items():
         # The kind is JSON, which has no line breaks.
@@ -142,7 +141,7 @@ def tallies(hour: int, raw: list[bytes]) -> list[HourTally]:
             held.setdefault(name, {})[key[0]] = _number(value)
         else:
             held[name] = _number(value)
-    return [HourTally(hour, Kind._make(json.loads(kind)), Tally.from_dict(held)) for kind, held in found.items()]
+    return [(Kind._make(json.loads(kind)), Tally.from_dict(held)) for kind, held in found.items()]
 
 
 def _number(value: bytes) -> float:

@@ -72,7 +72,12 @@ _HISTORY: Final = (
     CREATE INDEX session_ended ON session (ended_ns, kind, status, reason, user)
     WHERE ended_ns IS NOT NULL AND owner IS NULL
     """,
-    "CREATE TABLE tally (hour INTEGER, kind TEXT, sums TEXT NOT NULL, PRIMARY KEY (hour, kind)) WITHOUT ROWID",
+    # Of hours, and of days again: a month is 30 rows of a kind then, and not 720.
+    """
+    CREATE TABLE tally (
+        span INTEGER, number INTEGER, kind TEXT, sums TEXT NOT NULL, PRIMARY KEY (span, number, kind)
+    ) WITHOUT ROWID
+    """,
     # By user first: who has most is found by going through it in its order.
     "CREATE TABLE user_day (user TEXT, day INTEGER, sessions INTEGER NOT NULL, PRIMARY KEY (user, day)) WITHOUT ROWID",
 )

@@ -23,9 +23,9 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
-from .._tally import Kind, Tally, hour_of
+from .._tally import DAY_HOURS, Kind, Tally, day_of, hour_of
 from ..exceptions import MissingExtraError, StoreError
-from ..typing import HourTally, Place, Wanted
+from ..typing import DayTally, HourTally, Place, Wanted
 
 try:
     import redis  # noqa: F401 - so that its absence is told from a fault of ours
@@ -33,7 +33,6 @@ except ImportError as error:
     raise MissingExtraError(feature="otel_sessions.stores.redis", module="redis", extra="redis") from error
 
 from . import _redis_format as form
-from ._hours import day_of
 from ._redis_limits import RedisLimits
 from ._redis_line import Line
 from ._redis_url import Address, Options
@@ -52,11 +51,11 @@ _OWED: Final = 30 * _DAY
 _ENDLESS: Final = 366 * _DAY
 _CHUNK: Final = 200
 _MILLISECOND: Final = 1_000_000
-_DAY_HOURS: Final = 24
 _MERGED_AT_ONCE: Final = 500
 _SLACK: Final = 24
 _ATTEMPTS: Final = 10
 _MAX_DOUBTS: Final = 100_000
+_ALWAYS: Final = ("-inf", "+inf")
 
 
 class _Doubts:
@@ -309,7 +308,7 @@ class RedisStore:
         # First, so that nothing is missed whose export is noted meanwhile.
         found = self._ended(self._run("unexported"))
         wanted, passed = limit + len(found), 0
-        while len(found) < wanted and (page := self._run("ended", passed, min(_CHUNK, wanted))):
+        while len(found) < wanted and (page := self._run("ended", passed, min(_CHUNK, wanted), *_ALWAYS)):
             passed += len(page)
             found |= self._ended(page)
         return heapq.nlargest(limit, found.values(), key=lambda record: record.ended_ns or 0)
@@ -317,8 +316,9 @@ class RedisStore:
     def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
         """The ended sessions that are wanted and stand behind `before`, at most `limit`, the latest end first."""
         found = dict(self._past(self._run("unexported"), wanted, before))
+        times = _milliseconds(wanted, before)
         passed = 0
-        while page := self._run("ended", passed, _CHUNK):
+        while page := self._run("ended", passed, _CHUNK, *times):
             passed += len(page)
             ended = self._ended(page)
             found |= dict(self._past_of(ended.values(), wanted, before))
@@ -348,16 +348,35 @@ class RedisStore:
         Of what is exported while it is asked, only the last 200 hours are sure to be right.
         """
         hours = self._hours(since_hour, until_hour)
-        found: list[HourTally] = []
-        owed: Sequence[bytes] = ()
-        for some in [hours[at : at + _CHUNK] for at in range(0, len(hours), _CHUNK)] or [[]]:
-            sums, owed = self._line.run("sums", [*self._keys, *map(self._hour, some)], [])
-            found += (each for hour, raw in zip(some, sums, strict=True) for each in form.tallies(hour, raw))
-        return found + [
+        found, owed = self._sums(hours, self._hour)
+        return [HourTally(*each) for each in found] + [
             HourTally(hour, Kind.of(record), Tally.of(record))
-            for record, hour in self._owed(owed)
+            for record, hour in owed
             if since_hour <= hour < until_hour
         ]
+
+    def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
+        """What ended in these days, for the retention.
+
+        Of what is exported while it is asked, only the last 200 days are sure to be right.
+        """
+        found, owed = self._sums(self._days(since_day, until_day), self._day)
+        return [DayTally(*each) for each in found] + [
+            DayTally(day_of(hour), Kind.of(record), Tally.of(record))
+            for record, hour in owed
+            if since_day <= day_of(hour) < until_day
+        ]
+
+    def _sums(
+        self, numbers: Sequence[int], key: Callable[[int], bytes]
+    ) -> tuple[list[tuple[int, Kind, Tally]], Iterator[tuple[SessionRecord, int]]]:
+        """The sums of hours or of days; and what is in none yet, with its hour."""
+        found: list[tuple[int, Kind, Tally]] = []
+        owed: Sequence[bytes] = ()
+        for some in [numbers[at : at + _CHUNK] for at in range(0, len(numbers), _CHUNK)] or [[]]:
+            sums, owed = self._line.run("sums", [*self._keys, *map(key, some)], [])
+            found += ((number, *each) for number, raw in zip(some, sums, strict=True) for each in form.tallies(raw))
+        return found, self._owed(owed)
 
     def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
         """Those most of whose sessions ended in these days."""
@@ -374,8 +393,7 @@ class RedisStore:
             for record, hour in self._owed(self._run("unexported"))
             if record.user is not None and since_day <= day_of(hour) < until_day
         )
-        hours = self._hours(since_day * _DAY_HOURS, until_day * _DAY_HOURS)
-        days = [self._day(day) for day in sorted({day_of(hour) for hour in hours})]
+        days = [self._users(day) for day in self._days(since_day, until_day)]
         names = list(owed)
         spare = form.encode(f"{self._prefix}union:{secrets.token_hex(8)}")
         most, known, scores = self._line.run(
@@ -390,6 +408,10 @@ class RedisStore:
     def _hours(self, since: int, until: int) -> list[int]:
         """The hours that have sums, but for the last."""
         return [int(hour) for hour in self._run("hours", since, f"({until}")]
+
+    def _days(self, since: int, until: int) -> list[int]:
+        """The days that have sums, but for the last."""
+        return sorted({day_of(hour) for hour in self._hours(since * DAY_HOURS, until * DAY_HOURS)})
 
     def _owed(self, ids: Sequence[bytes]) -> Iterator[tuple[SessionRecord, int]]:
         for record in self._ended(ids).values():
@@ -450,7 +472,8 @@ class RedisStore:
         arguments: list[bytes | str | int] = []
         for session_id, record in ended.items():
             sums = form.sums(record)
-            keys += [self._key(session_id), self._hour(sums.hour), self._day(day_of(sums.hour))]
+            day = day_of(sums.hour)
+            keys += [self._key(session_id), self._hour(sums.hour), self._day(day), self._users(day)]
             arguments += [form.encode(session_id), *sums.arguments]
         self._line.run("exported", [*self._keys, *keys], [self._retention_ms, *arguments])
 
@@ -458,6 +481,9 @@ class RedisStore:
         return form.encode(f"{self._prefix}h:{hour}")
 
     def _day(self, day: int) -> bytes:
+        return form.encode(f"{self._prefix}d:{day}")
+
+    def _users(self, day: int) -> bytes:
         return form.encode(f"{self._prefix}u:{day}")
 
     def beat(self, owner: str, now_ns: int) -> None:
@@ -497,11 +523,19 @@ class RedisStore:
         self._forget_hours(hour_of(before_ns))
         return total
 
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now. No record is read for it, only when it ended."""
+        total = passed = 0
+        while found := self._run("past", before_ns // _MILLISECOND, passed, _CHUNK):
+            total += self._run("purgeable", form.stamp(before_ns), sessions=map(form.decode, found))
+            passed += len(found)
+        return total
+
     def _forget_hours(self, before: int) -> None:
         """Forget the sums of the hours, and of the days, that were over by then."""
         hours = self._hours(0, before)
         days = {day_of(hour) for hour in hours} - {day_of(before)}
-        keys = [*map(self._hour, hours), *map(self._day, days)]
+        keys = [*map(self._hour, hours), *map(self._day, days), *map(self._users, days)]
         self._line.run("forget_hours", [*self._keys, *keys], [before])
 
     def after_fork(self) -> None:
@@ -516,3 +550,13 @@ class RedisStore:
 
 def _chunks(ids: list[str], size: int) -> Iterator[list[str]]:
     return (ids[at : at + size] for at in range(0, len(ids), size))
+
+
+def _milliseconds(wanted: Wanted, before: Place | None) -> tuple[str | int, str | int]:
+    """From when to when, in milliseconds, the sessions ended that are wanted and stand behind `before`, or more."""
+    since, until = _ALWAYS
+    ends = [ns for ns in (wanted.until_ns, None if before is None else before.ended_ns) if ns is not None]
+    return (
+        since if wanted.since_ns is None else wanted.since_ns // _MILLISECOND,
+        min(ends) // _MILLISECOND if ends else until,
+    )

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
 from ..exceptions import ConfigurationError
-from ..typing import HourTally, Place, Wanted
+from ..typing import DayTally, HourTally, Place, Wanted
 from . import _database
 from . import _history_rows as history
 from . import _rows as rows
@@ -190,6 +190,10 @@ class SQLiteStore:
         """What ended in these hours, as long as it is remembered."""
         return self._apart.look(history.tallies, since_hour, until_hour)
 
+    def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
+        """What ended in these days, as long as it is remembered."""
+        return self._apart.look(history.daily_tallies, since_day, until_day)
+
     def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
         """Those most of whose sessions ended in these days."""
         return self._apart.look(history.most_frequent_users, since_day, until_day, limit)
@@ -232,6 +236,10 @@ class SQLiteStore:
             forgotten += batch
         self._database.write(sums.forget, before_ns)
         return forgotten
+
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now."""
+        return self._apart.read(rows.purgeable, before_ns)
 
     def _forget_old(self, now_ns: int) -> None:
         """A part of it at a time, so that the background has time for the rest."""

@@ -1,9 +1,10 @@
 -- Nobody owes these sessions any more; from now on they are remembered for ARGV[1] milliseconds, and are in the sums.
--- Of each there is its id, and what it adds to the sums; and three keys: its own, and those of its hour and its day.
+-- Of each there is its id, and what it adds to the sums; and four keys: its own, and those of the sums of its hour, of its
+-- day, and of the day's users.
 local retention = tonumber(ARGV[1])
 local at, number = 2, SHARED
 while at <= #ARGV do
-  local session, tally, day = unpack(KEYS, number + 1, number + 3)
+  local session, hourly, daily, users = unpack(KEYS, number + 1, number + 4)
   local id = ARGV[at]
   if redis.call('HEXISTS', session, 'e') == 1 then
     if redis.call('HEXISTS', DEBTS, id) == 1 then
@@ -13,6 +14,6 @@ while at <= #ARGV do
   elseif redis.call('EXISTS', session) == 0 then
     settle(id)
   end
-  at = count_in(session, tally, day, at + 1, retention)
-  number = number + 3
+  at = count_in(session, hourly, daily, users, at + 1, retention)
+  number = number + 4
 end

@@ -146,10 +146,11 @@ local function remember(session, id, retention)
 end
 
 
--- Counts an ended session into the sums of its hour, and its user into those of the day; once, however often it is tried.
+-- Counts an ended session into the sums of its hour and its day, and its user into those of the day; once, however often
+-- it is tried.
 -- From ARGV[at] on stand the hour, the user, how many arguments come of each kind, and those: fields and what is added, as
 -- whole numbers or as others, or the text that stays if it is the greatest. Returns where the next arguments stand.
-local function count_in(session, tally, day, at, life)
+local function count_in(session, hourly, daily, users, at, life)
   local hour, user, whole, part, greatest = unpack(ARGV, at, at + 4)
   local first = at + 5
   local second = first + tonumber(whole)
@@ -158,23 +159,26 @@ local function count_in(session, tally, day, at, life)
   if next == first or redis.call('HEXISTS', session, 'e') == 0 or redis.call('HSETNX', session, 'n', '1') == 0 then
     return next
   end
-  for number = first, second - 1, 2 do
-    redis.call('HINCRBY', tally, ARGV[number], ARGV[number + 1])
-  end
-  for number = second, third - 1, 2 do
-    redis.call('HINCRBYFLOAT', tally, ARGV[number], ARGV[number + 1])
-  end
-  for number = third, next - 1, 2 do
-    local held = redis.call('HGET', tally, ARGV[number])
-    if not held or held < ARGV[number + 1] then
-      redis.call('HSET', tally, ARGV[number], ARGV[number + 1])
+  for _, tally in ipairs({ hourly, daily }) do
+    for number = first, second - 1, 2 do
+      redis.call('HINCRBY', tally, ARGV[number], ARGV[number + 1])
+    end
+    for number = second, third - 1, 2 do
+      redis.call('HINCRBYFLOAT', tally, ARGV[number], ARGV[number + 1])
+    end
+    for number = third, next - 1, 2 do
+      local held = redis.call('HGET', tally, ARGV[number])
+      if not held or held < ARGV[number + 1] then
+        redis.call('HSET', tally, ARGV[number], ARGV[number + 1])
+      end
     end
   end
   redis.call('ZADD', HOURS, hour, hour)
-  redis.call('PEXPIRE', tally, life)
+  redis.call('PEXPIRE', hourly, life)
+  redis.call('PEXPIRE', daily, life + 86400 * 1000)
   if optional(user) then
-    redis.call('ZINCRBY', day, 1, optional(user))
-    redis.call('PEXPIRE', day, life + 86400 * 1000)
+    redis.call('ZINCRBY', users, 1, optional(user))
+    redis.call('PEXPIRE', users, life + 86400 * 1000)
   end
   return next
 end
