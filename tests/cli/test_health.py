@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sqlite3
 import subprocess
@@ -14,7 +15,6 @@ import pytest
 from typer.testing import CliRunner
 
 import otel_sessions as sessions
-from otel_sessions._health.judge import unreachable
 from otel_sessions.cli import _health
 from otel_sessions.cli._app import app
 
@@ -150,7 +150,20 @@ class TestNoReport:
 class TestHostile:
     def test_reason(self, capsys: pytest.CaptureFixture[str]) -> None:
         """What a store says in its failure cannot steer the terminal, nor colour what is written."""
-        _health._print(unreachable(0, "no \x1b[2J[red]answer[/red]\u202e"))
+        at = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+        check = sessions.HealthCheck(
+            at,
+            "SessionStoreFailing",
+            "error",
+            "store",
+            1,
+            0.01,
+            "Look.",
+            "ratio",
+            "\x1b[1m",
+            "no \x1b[2J[red]answer\u202e",
+        )
+        _health._print(sessions.HealthReport.of(at, (check,)))
         written = capsys.readouterr().out
-        assert "no \\x1b[2J[red]answer[/red]\\u202e" in written
+        assert "no \\x1b[2J[red]answer\\u202e" in written
         assert "\x1b" not in written

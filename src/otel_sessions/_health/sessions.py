@@ -12,7 +12,10 @@ from .rule import Rule, Value, whether
 
 _FEW_SESSIONS: Final = "too few sessions have ended within the last two hours"
 _FEW_TURNS: Final = "too few turns were in the sessions that have ended within the last two hours"
-_NO_DAY: Final = "too few sessions in the last hours, or in those of the day before, to compare them"
+_NO_DAY: Final = (
+    "too few sessions in the last hours, or in those of the day before, to compare them; or too many are active to "
+    "look at each"
+)
 _DAY: Final = 24
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Annotated, Final
 
@@ -13,9 +12,8 @@ from rich.text import Text
 import otel_sessions as sessions
 
 from .. import _thresholds
-from .._health.judge import unreachable
 from .._health_check import told
-from ..exceptions import ConfigurationError, StoreError
+from ..exceptions import ConfigurationError
 from ._failure import Failure, explained
 from ._output import AsJson, cell, console, table, write_json
 from ._store import StoreUrl, opened
@@ -38,7 +36,9 @@ def show(*, store: StoreUrl = None, threshold: Thresholds = None, as_json: AsJso
     For example: otel-sessions health --store sqlite:///sessions.db --threshold active_sessions=500
     """
     with explained(_UNKNOWN):
-        report = _report(store, _parsed(threshold or []))
+        thresholds = _parsed(threshold or [])
+        with opened(store):
+            report = sessions.health(thresholds=thresholds, in_process=False)
     if as_json:
         write_json(report.to_dict())
     else:
@@ -51,15 +51,6 @@ def _parsed(given: Iterable[str]) -> dict[str, float]:
         return _thresholds.parse(",".join(given))
     except ConfigurationError as error:
         raise Failure(f"--threshold: {error}") from error
-
-
-def _report(store: str | None, thresholds: dict[str, float]) -> sessions.HealthReport:
-    try:
-        with opened(store):
-            return sessions.health(thresholds=thresholds, in_process=False)
-    except StoreError as error:
-        # It cannot even be opened, which is an answer.
-        return unreachable(time.time_ns(), str(error))
 
 
 def _print(report: sessions.HealthReport) -> None:
