@@ -71,10 +71,8 @@ class TestCodes:
         lines = done.stdout.splitlines()
         assert 2 == done.returncode
         assert lines[0].startswith("unhealthy, ")
-        assert "error     SessionErrorRateHigh" in lines[2]
-        assert "chat" in lines[2]
-        assert "4.762 %" in lines[2]
-        assert "SessionErrorRateHigh: Find the error type that has grown" in done.stdout
+        assert ["error", "SessionErrorRateHigh", "chat: 4.762 %, threshold 4 %"] == lines[2].strip().split(maxsplit=2)
+        assert "SessionErrorRateHigh (sessions): Find the error type that has grown" in done.stdout
         assert "ada" not in done.stdout
 
 

@@ -429,6 +429,14 @@ class TestHere:
             recorded.advance(60)
         assert 0 == check("SessionSuspiciousActivity").current_value
 
+    def test_without_sdk(self) -> None:
+        """What a process has counted is known without an SDK as well."""
+        otel_sessions.configure(background=False, detect_user=False)
+        with session("chat"):
+            for _ in range(5):
+                current_session().suspicious("device_change")
+        assert 5 == check("SessionSuspiciousActivity").current_value
+
     def test_access_failures(self, recorded: RecordedSessions) -> None:
         """Twenty requests that were refused as unauthenticated or forbidden within ten minutes."""
         app = Flask(__name__)
