@@ -39,7 +39,7 @@ ATTRIBUTES: Final[dict[str, tuple[str, str]]] = {
         "The session's id. Semantic conventions.",
     ),
     sc.SESSION_PREVIOUS_ID: ("session span, `session.start`", "The session that this one continues."),
-    sc.ENDUSER_PSEUDO_ID: (f"{_START}; never metrics", "The user's pseudonym, a keyed hash."),
+    sc.ENDUSER_PSEUDO_ID: (f"{_START}, `app_session.access`; never metrics", "The user's pseudonym, a keyed hash."),
     sc.TYPE: (f"{_START}, first span of a request, metrics", "The session's type."),
     sc.TIER: (f"{_SPAN}, metrics", "The set of limits that applies."),
     sc.STATUS: (f"{_END}, metrics", "How it ended: `success`, `error`, `cancelled`, `expired`, `abandoned`."),
@@ -82,6 +82,13 @@ ATTRIBUTES: Final[dict[str, tuple[str, str]]] = {
     sc.PLATFORM_FROM: ("`app_session.platform_switch`, metrics", "The platform that was left."),
     sc.PLATFORM_TO: ("`app_session.platform_switch`, metrics", "The platform that it moved to."),
     sc.ACCESS_FAILURE_REASON: ("metrics", "`unauthorized` (401) or `forbidden` (403)."),
+    sc.ACCESS_RESOURCE: (
+        "`app_session.access`",
+        "What was asked for over HTTP: `health`, `statistics`, `sessions`, `session`, `mine`.",
+    ),
+    sc.ACCESS_ROLE: ("`app_session.access`", "`operator` or `owner`; absent if nobody was recognized."),
+    sc.ACCESS_RESULT: ("`app_session.access`", "`granted`, `refused`, `not_found`, or `failed`."),
+    sc.ACCESS_SESSION_ID: ("`app_session.access`", "The session that was asked for."),
     sc.STORE: ("metrics", "Which store: `memory`."),
     sc.STORE_OPERATION: ("metrics", "What the store was asked to do."),
     sc.DROP_REASON: ("metrics", "Why something was dropped; see [troubleshooting](troubleshooting.md)."),
@@ -118,6 +125,7 @@ EVENTS: Final[dict[str, str]] = {
     sc.EVENT_LIMIT_REJECTED: "A limit refused something, or would have. Always a log event.",
     sc.EVENT_FINDING: "Suspicious activity: `suspicious()`. Always a log event, so that it survives trace sampling.",
     sc.EVENT_ALERT: "A health check has changed, if `health_interval` is set. A log event only.",
+    sc.EVENT_ACCESS: "Somebody asked for sessions or figures [over HTTP](http.md). A log event only.",
     sc.EVENT_STARTUP: "The library runs in this process; carries the main settings. A log event only.",
 }
 

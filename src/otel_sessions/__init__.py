@@ -9,7 +9,6 @@
         current_session().progress("Connecting", step=1)
 """
 
-from ._analytics import Analytics, UsageEntry, system_analytics, usage_history, user_analytics
 from ._api import active, configure, end, get, recover, resume, shutdown, start, sweep
 from ._context import BoundExecutor, bind
 from ._decorators import session
@@ -35,17 +34,22 @@ from .exceptions import (
     StoreError,
 )
 from .reports import (
+    Analytics,
     HealthAlert,
     HealthCheck,
     HealthReport,
     History,
     Statistics,
+    UsageEntry,
     alerts,
     cleanup,
     export,
     health,
     history,
     statistics,
+    system_analytics,
+    usage_history,
+    user_analytics,
 )
 from .version import __version__
 

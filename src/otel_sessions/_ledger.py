@@ -348,6 +348,18 @@ class Ledger:
         self.flush()
         return self.call("get", self.store.get, session_id, failed=None) or self._ended(session_id)
 
+    def get_or_fail(self, session_id: str) -> SessionRecord | None:
+        """The session with that id, active or recently ended.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        live = self.open.get(session_id)
+        if live is not None:
+            return self.record(live)
+        self.flush()
+        return self.ask("get", self.store.get, session_id) or self._ended(session_id)
+
     def used(self, live: Live, name: str) -> float:
         """How much of something a session has used itself."""
         record = self.get(live.beginning.id)
@@ -365,7 +377,7 @@ class Ledger:
             StoreError: the store cannot be asked.
         """
         self.flush()
-        return self._with_scoped(self._ask("active", lambda: self.store.active(user=user)), user)
+        return self._with_scoped(self.ask("active", lambda: self.store.active(user=user)), user)
 
     def counts_or_fail(self) -> Mapping[tuple[str, str | None], int]:
         """How many sessions are active, by type and tier.
@@ -373,7 +385,7 @@ class Ledger:
         Raises:
             StoreError: the store cannot be asked.
         """
-        return self._with_open(self._ask("counts", self.store.counts))
+        return self._with_open(self.ask("counts", self.store.counts))
 
     def most_of_a_user_or_fail(self) -> int | None:
         """How many sessions the user has open who has most of them; None if the store knows no users.
@@ -383,15 +395,7 @@ class Ledger:
         """
         if self._user_store is None:
             return None
-        return self._ask("most_of_a_user", self._user_store.most_of_a_user, self._users_here())
-
-    def standings_or_fail(self, read: Callable[..., T], *args: object) -> T:
-        """What `read` says of how quotas stand in the store.
-
-        Raises:
-            StoreError: the store cannot be asked.
-        """
-        return self._ask("standings", read, *args)
+        return self.ask("most_of_a_user", self._user_store.most_of_a_user, self._users_here())
 
     @property
     def pending(self) -> int:
@@ -404,10 +408,14 @@ class Ledger:
         scoped = [self._here(live) for live in list(self.open.values()) if user is None or live.user == user]
         return sorted([*found, *scoped], key=lambda record: record.beginning.started_ns)
 
-    def ended(self, limit: int) -> list[SessionRecord] | None:
-        """The sessions that ended last, the latest end first, at most `limit`; None if the store cannot be asked."""
-        found = self.call("ended", self.store.ended, limit, failed=None)
-        if found is None or self.shared is not None:
+    def ended_or_fail(self, limit: int) -> list[SessionRecord]:
+        """The sessions that ended last, the latest end first, at most `limit`.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        found = self.ask("ended", self.store.ended, limit)
+        if self.shared is not None:
             return found
         both = heapq.nlargest(limit, [*found, *self._past.copy()], key=lambda record: record.ended_ns or 0)
         return [self._uses.give(record) for record in both]
@@ -419,7 +427,7 @@ class Ledger:
             ConfigurationError: the store keeps no history.
             StoreError: the store cannot be asked.
         """
-        found = self._ask("history", _historian(self.store).history, wanted, limit, before)
+        found = self.ask("history", _historian(self.store).history, wanted, limit, before)
         if self.shared is not None:
             return found
         scoped = [r for r in self._past.copy() if wanted.fits(r) and (before is None or Place.of(r) < before)]
@@ -432,7 +440,7 @@ class Ledger:
             ConfigurationError: the store keeps no history.
             StoreError: the store cannot be asked.
         """
-        found = self._ask("tallies", _historian(self.store).tallies, since_hour, until_hour)
+        found = self.ask("tallies", _historian(self.store).tallies, since_hour, until_hour)
         return [*found, *self._hours.tallies(since_hour, until_hour)]
 
     def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
@@ -442,7 +450,7 @@ class Ledger:
             ConfigurationError: the store keeps no history.
             StoreError: the store cannot be asked.
         """
-        found = self._ask("tallies", _historian(self.store).daily_tallies, since_day, until_day)
+        found = self.ask("tallies", _historian(self.store).daily_tallies, since_day, until_day)
         return [*found, *self._hours.daily_tallies(since_day, until_day)]
 
     def sums(self, since_hour: int, until_hour: int) -> dict[Kind, Tally]:
@@ -478,11 +486,19 @@ class Ledger:
         scoped = self._hours.by_user(since_day, until_day)
         # Whoever is known here only may be known to the store as well, among all those it did not name.
         wanted = limit if not scoped else _ALL_USERS
-        most = self._ask("most_frequent_users", store.most_frequent_users, since_day, until_day, wanted)
+        most = self.ask("most_frequent_users", store.most_frequent_users, since_day, until_day, wanted)
         if not scoped:
-            return most, self._ask("users", store.users, since_day, until_day)
+            return most, self.ask("users", store.users, since_day, until_day)
         scoped.update(dict(most))
         return heapq.nsmallest(limit, scoped.items(), key=lambda each: (-each[1], each[0])), len(scoped)
+
+    def owners_or_fail(self) -> Mapping[str, int]:
+        """The last heartbeat of every process that shares the store; none if nobody does.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        return {} if self.shared is None else self.ask("owners", self.shared.owners)
 
     def purge(self, before_ns: int) -> int:
         """Forget the sessions that ended before that time, and the sums of the hours that were over by then.
@@ -491,7 +507,7 @@ class Ledger:
             ConfigurationError: the store cannot be told to forget.
             StoreError: the store cannot be asked.
         """
-        forgotten = self._ask("purge", _forgetful(self.store).purge, before_ns)
+        forgotten = self.ask("purge", _forgetful(self.store).purge, before_ns)
         old = self._old(before_ns)
         for record in old:
             # They are at the left end, but for a clock that was set back.
@@ -508,7 +524,7 @@ class Ledger:
             ConfigurationError: the store cannot be told to forget.
             StoreError: the store cannot be asked.
         """
-        return self._ask("purgeable", _forgetful(self.store).purgeable, before_ns) + len(self._old(before_ns))
+        return self.ask("purgeable", _forgetful(self.store).purgeable, before_ns) + len(self._old(before_ns))
 
     def _old(self, before_ns: int) -> list[SessionRecord]:
         """The scoped sessions that ended here, and that no store knows, before that time."""
@@ -526,7 +542,7 @@ class Ledger:
                 self._warn(operation, error)
         return failed
 
-    def _ask(self, operation: str, function: Callable[..., T], *args: object) -> T:
+    def ask(self, operation: str, function: Callable[..., T], *args: object) -> T:
         """Call the store for somebody who has to know it if that fails.
 
         Raises:

@@ -62,14 +62,14 @@ def hour_of(time_ns: int) -> int:
     return time_ns // HOUR_NS
 
 
-def hour_of_week(hour: int) -> int:
-    """Of an hour since the epoch, which one of the week it is, from Monday 00:00 UTC on."""
-    return (hour + _THURSDAY) % _HOURS
-
-
 def day_of(hour: int) -> int:
     """The day since the epoch, UTC, that an hour falls into."""
     return hour // DAY_HOURS
+
+
+def hour_of_week(hour: int) -> int:
+    """Of an hour since the epoch, which one of the week it is, from Monday 00:00 UTC on."""
+    return (hour + _THURSDAY) % _HOURS
 
 
 class Tally:
@@ -198,6 +198,20 @@ def bucket_of(duration_ns: int) -> int:
 def middle_of(bucket: int) -> float:
     """The seconds that stand for a bucket: no duration in it differs from them by more than 1.1 %."""
     return float(2 ** ((bucket - 0.5) / _SCALE)) / NS if bucket else 0.0
+
+
+def bounds_of(first: int, last: int) -> tuple[float, float]:
+    """The seconds between which durations lie that are in these buckets, or in one of those between them."""
+    return (float(2 ** ((first - 1) / _SCALE)) / NS if last > 0 else 0.0), float(2 ** (last / _SCALE)) / NS
+
+
+def hours_of_start(tally: Tally, ended: int) -> Iterable[tuple[int, int]]:
+    """In which hours since the epoch the sessions began that ended in one, and how many did.
+
+    Only the hour of the week is kept: one that lasted for more than a week counts in a later week than its own.
+    """
+    for hour_of_week, sessions in (tally.started or {}).items():
+        yield ended - (ended + _THURSDAY - hour_of_week) % _HOURS, sessions
 
 
 def _add(tally: Tally, name: str, more: Mapping[Any, float] | None, *, most: int | None = None) -> None:

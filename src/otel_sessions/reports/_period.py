@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Final, NamedTuple
 
 from .. import _values
-from .._tally import HOUR_NS
+from .._tally import HOUR_NS, hour_of
 from ..exceptions import InvalidValueError
 
 _DAY_NS: Final = 24 * HOUR_NS
@@ -17,6 +17,17 @@ class Period(NamedTuple):
 
     since_ns: int
     until_ns: int
+
+    def in_hours(self) -> Hours:
+        """The full hours that it touches."""
+        return Hours(hour_of(self.since_ns), hour_of(self.until_ns - 1) + 1)
+
+
+class Hours(NamedTuple):
+    """From an hour on, until another one; since the epoch, UTC."""
+
+    since: int
+    until: int
 
 
 def period(now_ns: int, days: float | None, since: dt.datetime | None, until: dt.datetime | None) -> Period:

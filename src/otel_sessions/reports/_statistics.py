@@ -11,10 +11,10 @@ from .. import _runtime
 from .._consumption import total as total_tokens
 from .._models import SessionRecord
 from .._statistics import moment
-from .._tally import DAY_HOURS, HOUR_NS, NS, Kind, Tally, hour_of
-from ._period import Period, period
+from .._tally import DAY_HOURS, HOUR_NS, NS, Kind, Tally
+from ._period import Hours, period
 
-_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MOST_USERS: Final = 20
 _NONE: Final = "none"
 
@@ -126,19 +126,18 @@ def statistics(
     """
     runtime = _runtime.get()
     now_ns = runtime.lifecycle.clock.time_ns()
-    asked = period(now_ns, None if since is not None else days, since, until)
-    hours = Period(hour_of(asked.since_ns), hour_of(asked.until_ns - 1) + 1)
+    hours = period(now_ns, None if since is not None else days, since, until).in_hours()
     if not runtime.enabled:
         return _summed(hours, now_ns, {}, [], ([], 0))
     ledger = runtime.lifecycle.ledger
     runtime.lifecycle.limiter.measured.settle_all()
     sums = ledger.sums(*hours)
-    users = ledger.users(hours.since_ns // DAY_HOURS, -(-hours.until_ns // DAY_HOURS), _MOST_USERS)
+    users = ledger.users(hours.since // DAY_HOURS, -(-hours.until // DAY_HOURS), _MOST_USERS)
     return _summed(hours, now_ns, sums, ledger.active_or_fail(), users)
 
 
 def _summed(
-    hours: Period,
+    hours: Hours,
     now_ns: int,
     by_kind: Mapping[Kind, Tally],
     active: list[SessionRecord],
@@ -157,8 +156,8 @@ def _summed(
         by_reason[kind.reason or _NONE] += tally.sessions
     started = all_ended.started or {}
     return Statistics(
-        since=moment(hours.since_ns * HOUR_NS),
-        until=min(moment(hours.until_ns * HOUR_NS), moment(now_ns)),
+        since=moment(hours.since * HOUR_NS),
+        until=min(moment(hours.until * HOUR_NS), moment(now_ns)),
         total=ended + len(active),
         active=len(active),
         ended=ended,
@@ -177,10 +176,10 @@ def _summed(
         by_user=dict(users[0]),
         by_weekday={
             day: sum(started.get(number * DAY_HOURS + hour, 0) for hour in range(DAY_HOURS))
-            for number, day in enumerate(_WEEKDAYS)
+            for number, day in enumerate(WEEKDAYS)
         },
         by_hour={
-            hour: sum(started.get(number * DAY_HOURS + hour, 0) for number in range(len(_WEEKDAYS)))
+            hour: sum(started.get(number * DAY_HOURS + hour, 0) for number in range(len(WEEKDAYS)))
             for hour in range(DAY_HOURS)
         },
         requests=all_ended.requests,

@@ -306,6 +306,12 @@ def purgeable(cursor: sqlite3.Cursor, before_ns: int) -> int:
     return int(found)
 
 
+def version(cursor: sqlite3.Cursor) -> int:
+    """Of the tables."""
+    (found,) = cursor.execute("PRAGMA user_version").fetchone()
+    return int(found)
+
+
 def secret(cursor: sqlite3.Cursor) -> bytes:
     """What was made with the tables."""
     value: bytes = cursor.execute("SELECT value FROM secret").fetchone()[0]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import re
 import secrets
 import threading
 import time
@@ -33,6 +34,7 @@ except ImportError as error:
     raise MissingExtraError(feature="otel_sessions.stores.redis", module="redis", extra="redis") from error
 
 from . import _redis_format as form
+from ._facts import Facts
 from ._redis_limits import RedisLimits
 from ._redis_line import Line
 from ._redis_url import Address, Options
@@ -437,6 +439,21 @@ class RedisStore:
     def _lost(self, ids: Collection[str]) -> None:
         """Correct the indexes: Redis has lost these sessions, or they have just ended."""
         self._run("lost", *map(form.encode, ids), sessions=ids)
+
+    def facts(self) -> Facts:
+        """What there is to know of the server."""
+        version, seconds, micros, memory = self._run("facts")
+        said = dict(re.findall(r"(?m)^(\w+):(\S+)", form.decode(memory)))
+        owed = [record.ended_ns or 0 for record in self._ended(self._run("unexported")).values()]
+        return Facts(
+            version=int(version),
+            bytes=int(said["used_memory"]) if "used_memory" in said else None,
+            clock_ns=int(seconds) * 1_000_000_000 + int(micros) * 1000,
+            changed_ns=None,
+            evicts=said.get("maxmemory", "0") != "0" and said.get("maxmemory_policy") != "noeviction",
+            owed=len(owed),
+            oldest_owed_ns=min(owed, default=None),
+        )
 
     def secret(self) -> bytes:
         """32 random bytes, made once. A Redis that was emptied gets the same ones again from who has known them."""

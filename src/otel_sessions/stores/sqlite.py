@@ -21,6 +21,7 @@ from . import _history_rows as history
 from . import _rows as rows
 from . import _tally_rows as sums
 from ._database import Database, Synchronous
+from ._facts import Facts
 from ._schema import NEVER
 from ._sqlite_limits import SQLiteLimits
 
@@ -252,6 +253,21 @@ class SQLiteStore:
                 return
 
     # -- the store itself ---------------------------------------------------------------------------------------------
+
+    def facts(self) -> Facts:
+        """What there is to know of the file."""
+        version, owed = self._apart.look(lambda cursor: (rows.version(cursor), rows.unexported(cursor)))
+        path = self._database.path
+        parts = [each.stat() for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()]
+        return Facts(
+            version=version,
+            bytes=sum(each.st_size for each in parts),
+            clock_ns=None,
+            changed_ns=max((each.st_mtime_ns for each in parts), default=None),
+            evicts=False,
+            owed=len(owed),
+            oldest_owed_ns=min((record.ended_ns or 0 for record in owed), default=None),
+        )
 
     def secret(self) -> bytes:
         """32 random bytes, made with the file."""
