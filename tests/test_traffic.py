@@ -1,21 +1,18 @@
-"""The traffic of the demo makes every metric, every fault shows where it should, and nothing is left running."""
+"""The traffic of the demo makes every metric, and nothing is left running."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from otel_sessions import _semconv as sc
-from otel_sessions.demo._harvest import Harvest, Series
+from otel_sessions.demo import run as run_demo
+from otel_sessions.demo._harvest import Harvest
 from otel_sessions.demo.traffic._faults import FAULTS
 from otel_sessions.demo.traffic._options import pace_of
 from otel_sessions.demo.traffic._pace import Pace
@@ -23,116 +20,7 @@ from otel_sessions.demo.traffic._people import People, tiers
 from otel_sessions.demo.traffic._shop import missing
 from otel_sessions.testing import OTLPReceiver
 
-COMMAND = [sys.executable, "-m", "otel_sessions.demo", "traffic"]
-TOGETHER = (
-    ("--speed", "15", *(f"--fault={name}" for name in ("errors", "refusals", "quotas", "leases", "suspicious"))),
-    ("--speed", "20", *(f"--fault={name}" for name in ("access", "crashes", "crowd", "idle", "drops", "logs"))),
-    ("--speed", "5", "--fault=slow"),
-    ("--speed", "5", "--fault=store"),
-)
-"""Which faults one process makes: those that do not hide each other. Three hundredths of a processor for each speed."""
-
-
-def environment(receiver: OTLPReceiver | None = None, **variables: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    exporting = {} if receiver is None else {**receiver.environment, "NO_PROXY": "127.0.0.1"}
-    return {**kept, **exporting, "OTEL_METRIC_EXPORT_INTERVAL": "500", "OTEL_SERVICE_NAME": "shop", **variables}
-
-
-class Running(NamedTuple):
-    """Traffic that is under way."""
-
-    process: subprocess.Popen[str]
-    receiver: OTLPReceiver
-    log: Path
-
-    @property
-    def harvest(self) -> Harvest:
-        return Harvest([], [], self.receiver.points)
-
-    def series(self, metric: sc.Metric) -> list[Series]:
-        return self.harvest.series(metric)
-
-    def total(self, metric: sc.Metric, *labels: str) -> float:
-        """The sum of the series that have all of these labels; of a histogram how many it counted."""
-        return sum(
-            each.value if metric.kind != "histogram" else each.count
-            for each in self.series(metric)
-            if set(labels) <= set(each.labels)
-        )
-
-    def mean(self, metric: sc.Metric, *labels: str) -> float | None:
-        """The mean of a histogram's series that have all of these labels; None if there is nothing in them."""
-        found = [each for each in self.series(metric) if set(labels) <= set(each.labels)]
-        count = sum(each.count for each in found)
-        return sum(each.value for each in found) / count if count else None
-
-
-def run(held: ExitStack, log: Path, *arguments: str) -> Running:
-    receiver = held.enter_context(OTLPReceiver())
-    process = subprocess.Popen(
-        [*COMMAND, "--log-file", str(log), *arguments],
-        env=environment(receiver),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    held.callback(process.wait, 30)
-    held.callback(process.terminate)
-    return Running(process, receiver, log)
-
-
-@pytest.fixture(name="faulty", scope="module")
-def _faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Running]]:
-    """For each fault, the traffic that has it; all of it runs at the same time."""
-    with ExitStack() as held:
-        found: dict[str, Running] = {}
-        for number, arguments in enumerate(TOGETHER):
-            running = run(held, tmp_path_factory.mktemp("log") / f"{number}.log", *arguments)
-            found |= {word.removeprefix("--fault="): running for word in arguments if word.startswith("--fault=")}
-        yield found
-
-
-def errors(running: Running) -> bool:
-    ended = sum(running.total(sc.DURATION, kind) for kind in ("chat", "import"))
-    return ended >= 20 and running.total(sc.DURATION, "error") / ended > 0.1
-
-
-def refusals(running: Running) -> bool:
-    return running.total(sc.LIMIT_DECISIONS, "rate", "rejected") > 0.05 * running.total(sc.LIMIT_DECISIONS) > 0
-
-
-def quotas(running: Running) -> bool:
-    near = ("warning", "critical", "exhausted")
-    high = sum(running.total(sc.QUOTA_ACTORS, "tokens", band) for band in near)
-    return high > 0 and bool(running.series(sc.QUOTA_TIME_TO_EXHAUSTION))
-
-
-def leases(running: Running) -> bool:
-    held, most = (running.total(metric, "export", "pro") for metric in (sc.LEASE_ACTIVE, sc.LEASE_LIMIT))
-    return held >= 0.9 * most > 0
-
-
-def idle(running: Running) -> bool:
-    engaged = running.mean(sc.ENGAGEMENT_RATIO, "chat")
-    return engaged is not None and engaged < 0.3
-
-
-SIGNALS: dict[str, Callable[[Running], bool]] = {
-    "errors": errors,
-    "slow": lambda running: (running.mean(sc.TURN_DURATION) or 0) > 2,
-    "refusals": refusals,
-    "quotas": quotas,
-    "leases": leases,
-    "suspicious": lambda running: running.total(sc.FINDINGS) >= 5,
-    "access": lambda running: running.total(sc.ACCESS_FAILURES) >= 20,
-    "crashes": lambda running: running.total(sc.DURATION, "crashed") > 0,
-    "crowd": lambda running: running.total(sc.ACTIVE) > 100,
-    "idle": idle,
-    "store": lambda running: any(len(each.labels) == 3 for each in running.series(sc.STORE_OPERATION_DURATION)),
-    "drops": lambda running: running.total(sc.DROPPED, sc.Drop.SESSION_ENDED) > 0,
-    "logs": lambda running: running.log.exists() and running.log.stat().st_size > 1 << 18,
-}
+from .traffic import COMMAND, environment, names, run, types
 
 
 class TestTraffic:
@@ -147,13 +35,6 @@ class TestTraffic:
             usual.receiver.wait_for(lambda: wanted - by_fault.keys() <= names(usual), 60)
             extreme.receiver.wait_for(lambda: by_fault.keys() <= names(extreme), 60)
             assert wanted >= {name for name in names(usual) | names(extreme) if name.startswith("app_session.")}
-
-    @pytest.mark.parametrize("fault", sorted(FAULTS))
-    def test_each_fault_shows(self, fault: str, faulty: dict[str, Running]) -> None:
-        """What goes wrong is seen where its alert looks for it."""
-        running = faulty[fault]
-        running.receiver.wait_for(lambda: SIGNALS[fault](running), 80)
-        assert running.process.poll() is None
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_it_stops_when_it_is_told(self, number: signal.Signals, tmp_path: Path) -> None:
@@ -192,14 +73,6 @@ class TestTraffic:
             running.receiver.wait_for(lambda: has_ended(worker), 30)
 
 
-def names(running: Running) -> set[str]:
-    return {point.name for point in running.receiver.points}
-
-
-def types(running: Running, metric: sc.Metric) -> set[str]:
-    return {str(point.attributes[sc.TYPE]) for point in running.receiver.points if point.name == metric.name}
-
-
 def has_ended(pid: str) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
@@ -218,11 +91,14 @@ class TestOptions:
             (("--fault", "logs"), "the fault 'logs' needs --log-file"),
         ],
     )
-    def test_what_cannot_be_is_said(self, arguments: tuple[str, ...], complaint: str) -> None:
+    def test_what_cannot_be_is_said(
+        self, arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """A wrong option ends it with 2, and says what is wrong."""
-        done = subprocess.run([*COMMAND, *arguments], env=environment(), check=False, capture_output=True, text=True)
-        assert done.returncode == 2
-        assert complaint in done.stderr
+        with pytest.raises(SystemExit) as left:
+            run_demo(["traffic", *arguments])
+        assert left.value.code == 2
+        assert complaint in capsys.readouterr().err
 
     def test_a_store_that_cannot_be_obstructed_is_said(self) -> None:
         """The fault `store` needs a store that others can keep from answering."""

@@ -9,7 +9,6 @@
         current_session().progress("Connecting", step=1)
 """
 
-from ._analytics import Analytics, UsageEntry, system_analytics, usage_history, user_analytics
 from ._api import active, configure, end, get, recover, resume, shutdown, start, sweep
 from ._context import BoundExecutor, bind
 from ._decorators import session
@@ -34,7 +33,24 @@ from .exceptions import (
     SessionsError,
     StoreError,
 )
-from .reports import History, Statistics, history, statistics
+from .reports import (
+    Analytics,
+    HealthAlert,
+    HealthCheck,
+    HealthReport,
+    History,
+    Statistics,
+    UsageEntry,
+    alerts,
+    cleanup,
+    export,
+    health,
+    history,
+    statistics,
+    system_analytics,
+    usage_history,
+    user_analytics,
+)
 from .version import __version__
 
 __all__ = [
@@ -42,6 +58,9 @@ __all__ = [
     "BoundExecutor",
     "ConcurrencyExceededError",
     "ConfigurationError",
+    "HealthAlert",
+    "HealthCheck",
+    "HealthReport",
     "History",
     "Hook",
     "InvalidValueError",
@@ -65,11 +84,15 @@ __all__ = [
     "UsageEvent",
     "__version__",
     "active",
+    "alerts",
     "bind",
+    "cleanup",
     "configure",
     "current_session",
     "end",
+    "export",
     "get",
+    "health",
     "history",
     "limited",
     "on",

@@ -27,7 +27,18 @@ from .exceptions import ConfigurationError, StoreError
 from .security.redaction import redact
 from .stores._hours import Hours
 from .stores._kept_uses import KeptUses
-from .typing import Clock, DayTally, HistoryStore, HourTally, Place, SharedStore, Store, UserStore, Wanted
+from .typing import (
+    Clock,
+    DayTally,
+    HistoryStore,
+    HourTally,
+    Place,
+    RetentionStore,
+    SharedStore,
+    Store,
+    UserStore,
+    Wanted,
+)
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -79,6 +90,8 @@ class Ledger:
         self.unstored: dict[str, Live] = {}
         """Sessions that started while the store could not be reached, by id."""
         self._dirty: dict[str, Live] = {}
+        self.calls = self.failures = 0
+        """How often the store was called, and how often that failed."""
         self.merging = threading.RLock()
         """Held while deltas are on their way to the store: a session must not be closed before its last one arrives."""
 
@@ -92,7 +105,7 @@ class Ledger:
             self._readers = {
                 sc.ACTIVE: self._counts,
                 sc.UP: lambda: {(self.store.name,): 1},
-                sc.STORE_PENDING: lambda: {(self.store.name,): len(self._dirty)},
+                sc.STORE_PENDING: lambda: {(self.store.name,): self.pending},
             }
             if self._user_store is not None:
                 self._readers[sc.USER_ACTIVE] = functools.partial(self._most_of_a_user, self._user_store)
@@ -345,7 +358,7 @@ class Ledger:
         if live is not None:
             return self.record(live)
         self.flush()
-        return self._ask("get", self.store.get, session_id) or self._ended(session_id)
+        return self.ask("get", self.store.get, session_id) or self._ended(session_id)
 
     def used(self, live: Live, name: str) -> float:
         """How much of something a session has used itself."""
@@ -364,7 +377,30 @@ class Ledger:
             StoreError: the store cannot be asked.
         """
         self.flush()
-        return self._with_scoped(self._ask("active", lambda: self.store.active(user=user)), user)
+        return self._with_scoped(self.ask("active", lambda: self.store.active(user=user)), user)
+
+    def counts_or_fail(self) -> Mapping[tuple[str, str | None], int]:
+        """How many sessions are active, by type and tier.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        return self._with_open(self.ask("counts", self.store.counts))
+
+    def most_of_a_user_or_fail(self) -> int | None:
+        """How many sessions the user has open who has most of them; None if the store knows no users.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        if self._user_store is None:
+            return None
+        return self.ask("most_of_a_user", self._user_store.most_of_a_user, self._users_here())
+
+    @property
+    def pending(self) -> int:
+        """How many sessions there are whose latest counts the store has not been told."""
+        return len(self._dirty)
 
     def _with_scoped(self, found: list[SessionRecord], user: str | None) -> list[SessionRecord]:
         if self.shared is not None:
@@ -372,10 +408,14 @@ class Ledger:
         scoped = [self._here(live) for live in list(self.open.values()) if user is None or live.user == user]
         return sorted([*found, *scoped], key=lambda record: record.beginning.started_ns)
 
-    def ended(self, limit: int) -> list[SessionRecord] | None:
-        """The sessions that ended last, the latest end first, at most `limit`; None if the store cannot be asked."""
-        found = self.call("ended", self.store.ended, limit, failed=None)
-        if found is None or self.shared is not None:
+    def ended_or_fail(self, limit: int) -> list[SessionRecord]:
+        """The sessions that ended last, the latest end first, at most `limit`.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        found = self.ask("ended", self.store.ended, limit)
+        if self.shared is not None:
             return found
         both = heapq.nlargest(limit, [*found, *self._past.copy()], key=lambda record: record.ended_ns or 0)
         return [self._uses.give(record) for record in both]
@@ -387,7 +427,7 @@ class Ledger:
             ConfigurationError: the store keeps no history.
             StoreError: the store cannot be asked.
         """
-        found = self._ask("history", _historian(self.store).history, wanted, limit, before)
+        found = self.ask("history", _historian(self.store).history, wanted, limit, before)
         if self.shared is not None:
             return found
         scoped = [r for r in self._past.copy() if wanted.fits(r) and (before is None or Place.of(r) < before)]
@@ -400,7 +440,7 @@ class Ledger:
             ConfigurationError: the store keeps no history.
             StoreError: the store cannot be asked.
         """
-        found = self._ask("tallies", _historian(self.store).tallies, since_hour, until_hour)
+        found = self.ask("tallies", _historian(self.store).tallies, since_hour, until_hour)
         return [*found, *self._hours.tallies(since_hour, until_hour)]
 
     def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
@@ -410,7 +450,7 @@ class Ledger:
             ConfigurationError: the store keeps no history.
             StoreError: the store cannot be asked.
         """
-        found = self._ask("tallies", _historian(self.store).daily_tallies, since_day, until_day)
+        found = self.ask("tallies", _historian(self.store).daily_tallies, since_day, until_day)
         return [*found, *self._hours.daily_tallies(since_day, until_day)]
 
     def sums(self, since_hour: int, until_hour: int) -> dict[Kind, Tally]:
@@ -446,11 +486,49 @@ class Ledger:
         scoped = self._hours.by_user(since_day, until_day)
         # Whoever is known here only may be known to the store as well, among all those it did not name.
         wanted = limit if not scoped else _ALL_USERS
-        most = self._ask("most_frequent_users", store.most_frequent_users, since_day, until_day, wanted)
+        most = self.ask("most_frequent_users", store.most_frequent_users, since_day, until_day, wanted)
         if not scoped:
-            return most, self._ask("users", store.users, since_day, until_day)
+            return most, self.ask("users", store.users, since_day, until_day)
         scoped.update(dict(most))
         return heapq.nsmallest(limit, scoped.items(), key=lambda each: (-each[1], each[0])), len(scoped)
+
+    def owners_or_fail(self) -> Mapping[str, int]:
+        """The last heartbeat of every process that shares the store; none if nobody does.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        return {} if self.shared is None else self.ask("owners", self.shared.owners)
+
+    def purge(self, before_ns: int) -> int:
+        """Forget the sessions that ended before that time, and the sums of the hours that were over by then.
+
+        Raises:
+            ConfigurationError: the store cannot be told to forget.
+            StoreError: the store cannot be asked.
+        """
+        forgotten = self.ask("purge", _forgetful(self.store).purge, before_ns)
+        old = self._old(before_ns)
+        for record in old:
+            # They are at the left end, but for a clock that was set back.
+            self._past.remove(record)
+            self._uses.drop(record.id)
+            self._has_forgotten = True
+        self._hours.forget(before_ns)
+        return forgotten + len(old)
+
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now.
+
+        Raises:
+            ConfigurationError: the store cannot be told to forget.
+            StoreError: the store cannot be asked.
+        """
+        return self.ask("purgeable", _forgetful(self.store).purgeable, before_ns) + len(self._old(before_ns))
+
+    def _old(self, before_ns: int) -> list[SessionRecord]:
+        """The scoped sessions that ended here, and that no store knows, before that time."""
+        return [record for record in self._past.copy() if (record.ended_ns or 0) < before_ns]
 
     def call(self, operation: str, function: Callable[..., T], *args: object, failed: F) -> T | F:
         """Call the store: timed; a failure is swallowed, and the result then is `failed`.
@@ -464,7 +542,7 @@ class Ledger:
                 self._warn(operation, error)
         return failed
 
-    def _ask(self, operation: str, function: Callable[..., T], *args: object) -> T:
+    def ask(self, operation: str, function: Callable[..., T], *args: object) -> T:
         """Call the store for somebody who has to know it if that fails.
 
         Raises:
@@ -483,6 +561,8 @@ class Ledger:
             del attributes[sc.ERROR_TYPE]
             return result
         finally:
+            self.calls += 1
+            self.failures += sc.ERROR_TYPE in attributes
             self._telemetry.metrics.store_operation_duration.record(time.perf_counter() - began, attributes)
 
     def _warn(self, operation: str, error: StoreError) -> None:
@@ -539,19 +619,27 @@ class Ledger:
         found = self.call("counts", self.store.counts, failed=None)
         if found is None:
             return {}
-        active = Counter(found)
-        if self.shared is None:
-            active.update((live.beginning.type, live.beginning.tier) for live in list(self.open.values()))
+        active = self._with_open(found)
         # What was seen once is reported as zero from then on: a series that just stops keeps its last value.
         self._seen |= set(list(active)[:_MAX_SERIES])
         return {(kind, tier): active.get((kind, tier), 0) for kind, tier in self._seen | active.keys()}
 
+    def _with_open(self, found: Mapping[tuple[str, str | None], int]) -> Counter[tuple[str, str | None]]:
+        active = Counter(found)
+        if self.shared is None:
+            active.update((live.beginning.type, live.beginning.tier) for live in list(self.open.values()))
+        return active
+
+    def _users_here(self) -> Mapping[str, int]:
+        """The scoped sessions of each user that the store does not know."""
+        if self.shared is not None:
+            return {}
+        return Counter(live.user for live in list(self.open.values()) if live.user is not None)
+
     def _most_of_a_user(self, store: UserStore) -> Mapping[tuple[str | None, ...], float]:
         if not self.leads:
             return {(): 0}
-        scoped = Counter(live.user for live in list(self.open.values()) if live.user is not None)
-        besides = scoped if self.shared is None else {}
-        found = self.call("most_of_a_user", store.most_of_a_user, besides, failed=None)
+        found = self.call("most_of_a_user", store.most_of_a_user, self._users_here(), failed=None)
         return {} if found is None else {(): found}
 
 
@@ -559,8 +647,18 @@ def _historian(store: Store) -> HistoryStore:
     """The store, if it can be asked about what has ended."""
     if isinstance(store, HistoryStore):
         return store
-    lacking = ", ".join(sorted(verb for verb in vars(HistoryStore) if verb[0] != "_" and not hasattr(store, verb)))
+    lacking = _lacking(store, HistoryStore)
     raise ConfigurationError(f"store: {type(store).__name__} keeps no history; it lacks {lacking} of HistoryStore")
+
+
+def _forgetful(store: Store) -> RetentionStore:
+    """The store, if it can be told to forget."""
+    if isinstance(store, RetentionStore):
+        return store
+    lacking = _lacking(store, RetentionStore)
+    raise ConfigurationError(
+        f"store: {type(store).__name__} cannot be told to forget; it lacks {lacking} of RetentionStore"
+    )
 
 
 def _shared(store: Store) -> SharedStore | None:
@@ -569,7 +667,11 @@ def _shared(store: Store) -> SharedStore | None:
         return None
     if isinstance(store, SharedStore):
         return store
-    lacking = ", ".join(sorted(verb for verb in vars(SharedStore) if verb[0] != "_" and not hasattr(store, verb)))
+    lacking = _lacking(store, SharedStore)
     raise ConfigurationError(
         f"store: {type(store).__name__} says that it is shared, but lacks {lacking} of SharedStore"
     )
+
+
+def _lacking(store: Store, protocol: type) -> str:
+    return ", ".join(sorted(verb for verb in vars(protocol) if verb[0] != "_" and not hasattr(store, verb)))

@@ -12,6 +12,9 @@ from weakref import WeakSet
 from ._background import Background
 from ._config import Settings, resolve, summary, tolerant_from_environment
 from ._guard import guarded, log
+from ._health.judge import Judge
+from ._health.machine import Machine
+from ._health.monitor import Monitor
 from ._hooks import hooks
 from ._ledger import Ledger
 from ._lifecycle import Lifecycle, SystemClock
@@ -55,7 +58,11 @@ class Runtime:
         self.may_block = settings.enabled and ledger.shared is not None
         """Whether the beginning and the end of a session may have to wait for a store outside of this process."""
         self.upkeep = Upkeep(self.lifecycle)
-        self.background = Background(self.upkeep.sweep, settings.flush_interval)
+        self.judge = Judge(self.lifecycle, Machine())
+        self.monitor = Monitor(self.judge.report, settings.health_interval, clock, self.telemetry)
+        self.background = Background(self._round, settings.flush_interval)
+        # A thread of its own: heartbeats do not wait for it. It looks whether a check is due by the clock.
+        self.checking = Background(self.monitor.round, settings.flush_interval, name="otel-sessions-health")
         if successor_of is not None and successor_of.lifecycle.used:
             self._on_first_use()
 
@@ -71,6 +78,18 @@ class Runtime:
             self.telemetry.startup(summary(self.settings), self.lifecycle.clock.time_ns())
             if self.settings.background:
                 self.background.start()
+                if self.monitor.is_wanted:
+                    self.checking.start()
+
+    def sweep(self) -> None:
+        """One round of what the threads do, here and now."""
+        self._round()
+        if not self.settings.background:
+            self.monitor.round()
+
+    def _round(self) -> None:
+        self.upkeep.sweep()
+        self.judge.minutes.keep()
 
     def _on_sdk(self, tracers: TracerProvider | None, loggers: LoggerProvider | None) -> None:
         """Put `session.id` on everything that is made in a session, once a provider is there that can be told."""
@@ -99,14 +118,22 @@ class Runtime:
 
     def stop(self) -> None:
         """End what cannot outlive this process, and the thread."""
-        self.background.stop()
+        self.stop_threads()
         self.upkeep.shutdown()
+
+    def stop_threads(self) -> None:
+        """Stop them, and wait for what they are doing, up to a bound."""
+        self.background.stop()
+        self.checking.stop()
 
     def after_fork(self) -> None:
         """Start afresh in a child process."""
         self.background.after_fork()
+        self.checking.after_fork()
         self.lifecycle.after_fork()
         self.upkeep.after_fork()
+        self.judge.minutes.after_fork()
+        self.monitor.after_fork()
 
 
 def _store(settings: Settings) -> Store:
@@ -170,7 +197,7 @@ def configure(**settings: Any) -> Runtime:
         keep = old if old is not None and _same_store(old.settings, resolved) else None
         new = Runtime(resolved, explicit=True, successor_of=keep)
         if old is not None:
-            old.background.stop()
+            old.stop_threads()
             if keep is None:
                 old.upkeep.shutdown()
         current = new

@@ -67,6 +67,11 @@ def day_of(hour: int) -> int:
     return hour // DAY_HOURS
 
 
+def hour_of_week(hour: int) -> int:
+    """Of an hour since the epoch, which one of the week it is, from Monday 00:00 UTC on."""
+    return (hour + _THURSDAY) % _HOURS
+
+
 class Tally:
     """What some ended sessions add up to. The defaults live on the class: one of them is small."""
 
@@ -115,7 +120,7 @@ class Tally:
             self.longest = longest
         if self.durations is None or self.started is None:
             self.durations, self.started = {}, {}
-        bucket, hour = bucket_of(duration_ns), (hour_of(began.started_ns) + _THURSDAY) % _HOURS
+        bucket, hour = bucket_of(duration_ns), hour_of_week(hour_of(began.started_ns))
         self.durations[bucket] = self.durations.get(bucket, 0) + 1
         self.started[hour] = self.started.get(hour, 0) + 1
         # Of most of them a session has none: what its totals hold says so at once.

@@ -1,7 +1,8 @@
-"""Which ended sessions somebody asks for."""
+"""Which sessions somebody asks for."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Wanted(NamedTuple):
     """They ended earlier."""
 
     def fits(self, record: SessionRecord) -> bool:
-        """Whether an ended session is one of them."""
-        ended_ns = record.ended_ns or 0
+        """Whether a session is one of them. One that is active is yet to end: not for a reason, nor by `until_ns`."""
+        ended_ns = math.inf if record.ended_ns is None else record.ended_ns
         return (
             self.type in {None, record.type}
             and self.user in {None, record.user}

@@ -39,6 +39,7 @@ __all__ = [
     "LimitStore",
     "Pace",
     "Place",
+    "RetentionStore",
     "Role",
     "SessionRecord",
     "SharedStore",
@@ -225,6 +226,23 @@ class HistoryStore(Store, Protocol):
 
     def users(self, since_day: int, until_day: int) -> int:
         """How many users' sessions ended in these days."""
+
+
+@runtime_checkable
+class RetentionStore(Store, Protocol):
+    """A store that can be told to forget what ended long ago; without it there is no `cleanup`.
+
+    What somebody owes the export of is not forgotten.
+    """
+
+    def purge(self, before_ns: int) -> int:
+        """Forget the sessions that ended before that time and are owed by nobody, parts too; how many they were.
+
+        The sums of the hours, and of the days, that were over by then are forgotten as well.
+        """
+
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now."""
 
 
 @runtime_checkable

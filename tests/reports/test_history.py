@@ -47,6 +47,7 @@ class TestFound:
         """Both, the latest end first; those that go on are none."""
         otel_sessions.start("chat", id="c1", user="ada")
         audits(recorded, "ada")
+        recorded.advance(1)
         otel_sessions.end("c1")
         otel_sessions.start("chat", id="c2")
         assert [record.type for record in history()] == ["chat", "audit"]
@@ -105,6 +106,56 @@ class TestFound:
         assert (found["sessions"][0]["type"], found["next"]) == ("audit", None)
 
 
+class TestActive:
+    def test_before_the_others(self, recorded: RecordedSessions) -> None:
+        """Those that are active come first, the latest start first, and then the ended ones, page by page."""
+        for number in range(3):
+            otel_sessions.start("chat", id=f"c{number}")
+            audits(recorded, "ada")
+        page = history(limit=2, active=True)
+        found = list(page)
+        while page.next is not None:
+            page = history(limit=2, active=True, after=page.next)
+            found += page
+        assert [record.id for record in found[:3]] == ["c2", "c1", "c0"]
+        assert found[3:] == list(history())
+        assert len(found) == 6
+
+    def test_alone(self, recorded: RecordedSessions) -> None:
+        """The status asks for them alone, and their durations are as of now."""
+        chat = otel_sessions.start("chat")
+        audits(recorded, "ada")
+        found = history(status="active")
+        assert [record.id for record in found] == [chat.id]
+        assert [each["duration"] for each in found.to_dict()["sessions"]] == [60]
+
+    def test_by_what_is_asked_of_the_others(self, recorded: RecordedSessions) -> None:
+        """Each condition holds for them as well; those of ends say that they have not ended yet."""
+        chat = otel_sessions.start("chat", user="ada", tier="pro", attributes={"shop": "a"})
+        recorded.advance(10)
+        now = START + dt.timedelta(seconds=10)
+        wanted: list[dict[str, Any]] = [
+            {"type": "chat"},
+            {"user": "ada"},
+            {"user": chat.user},
+            {"tier": "pro"},
+            {"attributes": {"shop": "a"}},
+            {"days": 1},
+            {"since": now},
+        ]
+        assert [len(history(active=True, **each)) for each in wanted] == [1] * len(wanted)
+        unwanted: list[dict[str, Any]] = [
+            {"type": "audit"},
+            {"user": "bob"},
+            {"tier": "free"},
+            {"attributes": {"shop": "b"}},
+            {"end_reason": "completed"},
+            {"status": "success"},
+            {"until": now + dt.timedelta(days=1)},
+        ]
+        assert [len(history(active=True, **each)) for each in unwanted] == [0] * len(unwanted)
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         "arguments",
@@ -126,12 +177,19 @@ class TestRefused:
             {"after": "x"},
             {"after": "1:"},
             {"after": 7},
+            {"after": "active:1"},
+            {"after": "active:-1:x"},
         ],
     )
     def test_bad_arguments(self, arguments: dict[str, Any]) -> None:
         """They are refused at the door, with the value."""
         with record_sessions(), pytest.raises(InvalidValueError):
             history(**arguments)
+
+    def test_switched_off(self) -> None:
+        """Where sessions are switched off there are none."""
+        with record_sessions(enabled=False):
+            assert list(history(active=True)) == []
 
     def test_a_store_that_cannot_be_asked(self) -> None:
         """It is said, and not taken for an empty history."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -44,6 +44,19 @@ def plain(text: object) -> str:
 def cell(text: object, style: str = "") -> Text:
     """Something in a table; nothing is `-`."""
     return Text("-" if text is None or text == "" else plain(text), style=style)
+
+
+def heading(text: object) -> Text:
+    """What stands above something else."""
+    return Text(plain(text), style="bold")
+
+
+def print_parts(out: Console, parts: Iterable[RenderableType]) -> None:
+    """Print something to a person, part by part, with a line between them."""
+    for position, part in enumerate(parts):
+        if position:
+            out.print()
+        out.print(part)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import unquote
 
 import typer
@@ -29,8 +30,27 @@ _SQLITE: Final = "sqlite:///"
 
 
 @contextmanager
-def opened(url: str | None) -> Iterator[None]:
+def opened(url: str | None, **settings: Any) -> Iterator[None]:
     """Have the package work with that store, and with nothing else: what is in the environment applies as well.
+
+    Args:
+        url: where it is.
+        settings: as for `otel_sessions.configure`; nothing is exported otherwise.
+
+    Raises:
+        Failure: no other process can have put anything there.
+    """
+    check(url)
+    with _quiet():
+        sessions.configure(**{"store": url, "enabled": True, "background": False, "detect_user": False, **settings})
+        try:
+            yield
+        finally:
+            sessions.shutdown()
+
+
+def check(url: str | None) -> None:
+    """See that there can be something at that URL.
 
     Raises:
         Failure: no other process can have put anything there.
@@ -46,8 +66,15 @@ def opened(url: str | None) -> Iterator[None]:
         path = Path(unquote(url.removeprefix(_SQLITE).partition("?")[0]))
         if not path.exists():
             raise Failure(f"--store {url}: there is no file {path.absolute()}; is the working directory another one?")
-    sessions.configure(store=url, background=False, detect_user=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without warnings: those are for applications, which go on. Whoever typed a command is told by its failure."""
+    package = logging.getLogger("otel_sessions")
+    before = package.level
+    package.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        sessions.shutdown()
+        package.setLevel(before)

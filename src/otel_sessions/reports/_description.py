@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .._models import Event, SessionRecord
+from .._models import Attributes, Event, SessionRecord
 from .._statistics import moment
 
 _NOT_SHOWN: Final = frozenset({"session_id"})
@@ -40,7 +40,7 @@ def describe(record: SessionRecord, at_ns: int | None = None) -> dict[str, Any]:
         "previous_id": beginning.previous_id,
         "trace_id": None if reservation is None else f"{reservation.trace_id:032x}",
         "span_id": None if reservation is None else f"{reservation.span_id:016x}",
-        "attributes": {name: list(v) if isinstance(v, tuple) else v for name, v in record.attributes.items()},
+        "attributes": plain_attributes(record.attributes),
         "error_type": error_type,
         "error_message": error_message,
     }
@@ -50,4 +50,13 @@ def describe(record: SessionRecord, at_ns: int | None = None) -> dict[str, Any]:
 
 def describe_event(event: Event) -> dict[str, Any]:
     """What happened in a session as JSON-compatible values."""
-    return {"name": event.name, "time": moment(event.time_ns).isoformat(), "attributes": dict(event.attributes)}
+    return {
+        "name": event.name,
+        "time": moment(event.time_ns).isoformat(),
+        "attributes": plain_attributes(event.attributes),
+    }
+
+
+def plain_attributes(attributes: Attributes) -> dict[str, Any]:
+    """Attributes as JSON-compatible values."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in attributes.items()}

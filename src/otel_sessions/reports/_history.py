@@ -1,36 +1,36 @@
-"""Which sessions have ended."""
+"""Which sessions there were, and are."""
 
 from __future__ import annotations
 
 import datetime as dt
 import heapq
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, get_args, overload
+from typing import Any, Final, NamedTuple, overload
 
 from .. import _runtime, _values
+from .._ledger import Ledger
 from .._models import EndReason, SessionRecord, Status
 from .._wanted import Place, Wanted
 from ..exceptions import InvalidValueError
-from ..security.pseudonyms import Pseudonyms
 from ._description import describe
-from ._period import period
+from ._question import question
 
 _MOST_DIGITS: Final = 20
-_PSEUDONYM: Final = re.compile("[0-9a-f]{32}")
+_ACTIVE: Final = "active:"
 
 
 class History(Sequence[SessionRecord]):
-    """Some ended sessions, the latest end first."""
+    """Some sessions: the active ones first, if they were asked for, the latest start first; then the latest end."""
 
-    def __init__(self, records: Sequence[SessionRecord], next_page: str | None) -> None:
+    def __init__(self, records: Sequence[SessionRecord], next_page: str | None, at_ns: int | None = None) -> None:
         self._records = tuple(records)
+        self._at_ns = at_ns
         self.next = next_page
         """What `after` takes to go on where this ends; None if nothing comes after it."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-compatible values."""
-        return {"sessions": [describe(record) for record in self], "next": self.next}
+        return {"sessions": [describe(record, self._at_ns) for record in self], "next": self.next}
 
     @overload
     def __getitem__(self, index: int) -> SessionRecord: ...
@@ -60,13 +60,14 @@ def history(
     until: dt.datetime | None = None,
     limit: int = 100,
     after: str | None = None,
+    active: bool = False,
 ) -> History:
     """The sessions that have ended, the latest end first, as long as they are remembered.
 
     Args:
         type: those of this type.
         user: whose they were: the clear name, or the pseudonym.
-        status: how they ended.
+        status: how they ended; `active` asks for those that have not.
         end_reason: why they ended.
         tier: the set of limits that applied.
         attributes: attributes that they had, with these values.
@@ -75,62 +76,81 @@ def history(
         until: those that ended earlier.
         limit: how many at most.
         after: `History.next` of the page before.
+        active: before them those that are active, the latest start first. One that ends while pages are turned may come
+            twice.
 
     Raises:
         InvalidValueError: an argument is wrong.
         ConfigurationError: the store is one of your own, and keeps no history.
         StoreError: the store cannot be asked.
     """
-    for what, name in (("session type", type), ("tier", tier)):
-        if name is not None:
-            _values.label(what, name)
-    _one_of("status", status, get_args(Status))
-    _one_of("end_reason", end_reason, get_args(EndReason))
-    if user is not None:
-        _values.user_name(user)
-    if attributes is not None and not isinstance(attributes, Mapping):
-        raise InvalidValueError(f"attributes={attributes!r}: use a mapping of names to values")
     limit = _values.whole("the number of sessions", limit)
-    before = None if after is None else _place(after)
+    behind = None if after is None else _Standing.read(after)
     runtime = _runtime.get()
-    now_ns = runtime.lifecycle.clock.time_ns()
-    asked = period(now_ns, days, since, until)
-    if not runtime.enabled:
-        return History((), None)
-    ledger = runtime.lifecycle.ledger
-    wanted = Wanted(
+    asked = question(
+        runtime,
         type=type,
+        user=user,
         status=status,
-        reason=end_reason,
+        end_reason=end_reason,
         tier=tier,
-        attributes=_values.attributes(attributes, runtime.settings.redact) if attributes else None,
-        since_ns=asked.since_ns,
-        until_ns=asked.until_ns,
+        attributes=attributes,
+        days=days,
+        since=since,
+        until=until,
     )
+    wants_active, now_ns = active or status == "active", runtime.lifecycle.clock.time_ns()
     found: list[SessionRecord] = []
-    for name in [None] if user is None else _names(user, runtime.lifecycle.pseudonyms):
+    for wanted in asked:
         # One more than is shown, to know whether there are more.
-        found += ledger.history(wanted._replace(user=name), limit + 1, before)
-    found = heapq.nlargest(limit + 1, found, key=Place.of)
-    return History(found[:limit], _token(found[limit - 1]) if len(found) > limit else None)
+        found += _read(runtime.lifecycle.ledger, wanted, limit + 1, behind, wants_active=wants_active)
+    found = heapq.nlargest(limit + 1, found, key=_Standing.of)
+    return History(found[:limit], _Standing.of(found[limit - 1]).token if len(found) > limit else None, now_ns)
 
 
-def _names(user: str, pseudonyms: Pseudonyms) -> list[str]:
-    """The pseudonyms that may be meant."""
-    return [pseudonyms.user(user), *([user] if _PSEUDONYM.fullmatch(user) else [])]
+class _Standing(NamedTuple):
+    """Where a session stands among those that are shown, which are sorted by this, the greatest first."""
+
+    is_active: bool
+    time_ns: int
+    session_id: str
+
+    @classmethod
+    def of(cls, record: SessionRecord) -> _Standing:
+        """That of a session: by its start while it is active, by its end then."""
+        time_ns = record.beginning.started_ns if record.ended_ns is None else record.ended_ns
+        return cls(record.ended_ns is None, time_ns, record.id)
+
+    @property
+    def token(self) -> str:
+        """It as text."""
+        return f"{_ACTIVE if self.is_active else ''}{self.time_ns}:{self.session_id}"
+
+    @classmethod
+    def read(cls, token: str) -> _Standing:
+        """Invert `token`.
+
+        Raises:
+            InvalidValueError: it is none.
+        """
+        text = str(token)
+        time, _, session_id = text.removeprefix(_ACTIVE).partition(":")
+        if not time.isdecimal() or len(time) > _MOST_DIGITS or not session_id:
+            raise InvalidValueError(f"after={token!r}: use what `History.next` of the page before says")
+        return cls(text.startswith(_ACTIVE), int(time), session_id)
 
 
-def _one_of(what: str, value: str | None, values: Sequence[str]) -> None:
-    if value is not None and value not in values:
-        raise InvalidValueError(f"{what}={value!r}: use one of {', '.join(values)}")
-
-
-def _token(record: SessionRecord) -> str:
-    return f"{record.ended_ns}:{record.id}"
-
-
-def _place(token: str) -> Place:
-    ended, _, session_id = str(token).partition(":")
-    if not ended.isdecimal() or len(ended) > _MOST_DIGITS or not session_id:
-        raise InvalidValueError(f"after={token!r}: use what `History.next` of the page before says")
-    return Place(int(ended), session_id)
+def _read(
+    ledger: Ledger, wanted: Wanted, limit: int, behind: _Standing | None, *, wants_active: bool
+) -> list[SessionRecord]:
+    """Those that are wanted and stand behind another one: of the ended ones, at most `limit`."""
+    found: list[SessionRecord] = []
+    if wants_active and (behind is None or behind.is_active):
+        found += [
+            record
+            for record in ledger.active_or_fail(wanted.user)
+            if wanted.fits(record) and (behind is None or _Standing.of(record) < behind)
+        ]
+    if wanted.status != "active" and len(found) < limit:
+        found += ledger.history(wanted, limit, None if behind is None or behind.is_active else Place(*behind[1:]))
+    return found

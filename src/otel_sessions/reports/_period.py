@@ -43,7 +43,7 @@ def period(now_ns: int, days: float | None, since: dt.datetime | None, until: dt
     if since is not None:
         since_ns = _nanoseconds("since", since)
     elif days is not None:
-        since_ns = (now_ns if until is None else until_ns) - int(_values.seconds("days", days) * _DAY_NS)
+        since_ns = (now_ns if until is None else until_ns) - nanoseconds_of(days)
     else:
         since_ns = 0
     if since_ns > now_ns:
@@ -51,6 +51,18 @@ def period(now_ns: int, days: float | None, since: dt.datetime | None, until: dt
     if since_ns >= until_ns:
         raise InvalidValueError(f"since={since!r} is not before until={until!r}: exchange them")
     return Period(max(0, since_ns), until_ns)
+
+
+def nanoseconds_of(days: float) -> int:
+    """How long so many days are.
+
+    Raises:
+        InvalidValueError: it is no positive number, or a longer time than there is.
+    """
+    try:
+        return int(_values.seconds("days", days) * _DAY_NS)
+    except InvalidValueError:
+        raise InvalidValueError(f"days={days!r}: use a positive number of days") from None
 
 
 def _nanoseconds(what: str, moment: dt.datetime) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import re
 import sqlite3
 from collections import Counter
@@ -25,13 +26,10 @@ _ENDED: Final = f"{rows.SELECT} INDEXED BY session_ended WHERE ended_ns IS NOT N
 def select(cursor: sqlite3.Cursor, wanted: Wanted, limit: int, before: Place | None) -> list[SessionRecord]:
     """The ended sessions that are wanted and stand behind `before`: at most `limit`, the latest end first."""
     owed = (record for record in rows.unexported(cursor) if before is None or Place.of(record) < before)
-    found = heapq.nlargest(limit, filter(_session(wanted), owed), key=Place.of)
-    for record in _exported(cursor, wanted, before):
-        if len(found) >= limit and Place.of(record) < Place.of(found[limit - 1]):
-            break
-        if _session(wanted)(record):
-            found = heapq.nlargest(limit, [*found, record], key=Place.of)
-    return found
+    both = heapq.merge(
+        sorted(owed, key=Place.of, reverse=True), _exported(cursor, wanted, before), key=Place.of, reverse=True
+    )
+    return list(itertools.islice(filter(_session(wanted), both), limit))
 
 
 def _session(wanted: Wanted) -> Callable[[SessionRecord], bool]:

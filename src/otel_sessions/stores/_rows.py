@@ -296,6 +296,22 @@ def purge(cursor: sqlite3.Cursor, before_ns: int, limit: int) -> int:
     return cursor.rowcount
 
 
+def purgeable(cursor: sqlite3.Cursor, before_ns: int) -> int:
+    """How many sessions ended before that time and are owed by nobody; the index alone says it."""
+    (found,) = cursor.execute(
+        "SELECT count(*) FROM session INDEXED BY session_ended "
+        "WHERE ended_ns IS NOT NULL AND ended_ns < ? AND owner IS NULL",
+        (whole(before_ns),),
+    ).fetchone()
+    return int(found)
+
+
+def version(cursor: sqlite3.Cursor) -> int:
+    """Of the tables."""
+    (found,) = cursor.execute("PRAGMA user_version").fetchone()
+    return int(found)
+
+
 def secret(cursor: sqlite3.Cursor) -> bytes:
     """What was made with the tables."""
     value: bytes = cursor.execute("SELECT value FROM secret").fetchone()[0]

@@ -203,6 +203,20 @@ class MemoryStore:
         """How many users' sessions ended in these days."""
         return len(self._hours.by_user(since_day, until_day))
 
+    def purge(self, before_ns: int) -> int:
+        """Forget the sessions that ended before that time, and the sums of the hours that were over by then."""
+        with self._lock:
+            old = self._old(before_ns)
+            for record in old:
+                self._forget(record)
+            self._hours.forget(before_ns)
+            return len(old)
+
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now."""
+        with self._lock:
+            return len(self._old(before_ns))
+
     def secret(self) -> bytes:
         """32 random bytes, made when the store was."""
         return self._secret
@@ -249,10 +263,18 @@ class MemoryStore:
         if record.beginning.key is not None:
             self._last_by_key[record.beginning.key] = record.id
         if len(self._ended) > self._history_size:
-            _, oldest = self._ended.popitem(last=False)
-            self.has_forgotten |= oldest.beginning.part is None
-            if oldest.beginning.key is not None and self._last_by_key.get(oldest.beginning.key) == oldest.id:
-                del self._last_by_key[oldest.beginning.key]
+            self._forget(next(iter(self._ended.values())))
+
+    def _old(self, before_ns: int) -> list[SessionRecord]:
+        return [record for record in self._ended.values() if (record.ended_ns or 0) < before_ns]
+
+    def _forget(self, record: SessionRecord) -> None:
+        del self._ended[record.id]
+        self._uses.drop(record.id)
+        self.has_forgotten |= record.beginning.part is None
+        key = record.beginning.key
+        if key is not None and self._last_by_key.get(key) == record.id:
+            del self._last_by_key[key]
 
     def _put(self, session_id: str, deadline_ns: int) -> None:
         tick = deadline_ns // _TICK_NS

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import re
 import secrets
 import threading
 import time
@@ -33,6 +34,7 @@ except ImportError as error:
     raise MissingExtraError(feature="otel_sessions.stores.redis", module="redis", extra="redis") from error
 
 from . import _redis_format as form
+from ._facts import Facts
 from ._redis_limits import RedisLimits
 from ._redis_line import Line
 from ._redis_url import Address, Options
@@ -55,6 +57,7 @@ _MERGED_AT_ONCE: Final = 500
 _SLACK: Final = 24
 _ATTEMPTS: Final = 10
 _MAX_DOUBTS: Final = 100_000
+_ALWAYS: Final = ("-inf", "+inf")
 
 
 class _Doubts:
@@ -307,7 +310,7 @@ class RedisStore:
         # First, so that nothing is missed whose export is noted meanwhile.
         found = self._ended(self._run("unexported"))
         wanted, passed = limit + len(found), 0
-        while len(found) < wanted and (page := self._run("ended", passed, min(_CHUNK, wanted))):
+        while len(found) < wanted and (page := self._run("ended", passed, min(_CHUNK, wanted), *_ALWAYS)):
             passed += len(page)
             found |= self._ended(page)
         return heapq.nlargest(limit, found.values(), key=lambda record: record.ended_ns or 0)
@@ -315,8 +318,9 @@ class RedisStore:
     def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
         """The ended sessions that are wanted and stand behind `before`, at most `limit`, the latest end first."""
         found = dict(self._past(self._run("unexported"), wanted, before))
+        times = _milliseconds(wanted, before)
         passed = 0
-        while page := self._run("ended", passed, _CHUNK):
+        while page := self._run("ended", passed, _CHUNK, *times):
             passed += len(page)
             ended = self._ended(page)
             found |= dict(self._past_of(ended.values(), wanted, before))
@@ -436,6 +440,21 @@ class RedisStore:
         """Correct the indexes: Redis has lost these sessions, or they have just ended."""
         self._run("lost", *map(form.encode, ids), sessions=ids)
 
+    def facts(self) -> Facts:
+        """What there is to know of the server."""
+        version, seconds, micros, memory = self._run("facts")
+        said = dict(re.findall(r"(?m)^(\w+):(\S+)", form.decode(memory)))
+        owed = [record.ended_ns or 0 for record in self._ended(self._run("unexported")).values()]
+        return Facts(
+            version=int(version),
+            bytes=int(said["used_memory"]) if "used_memory" in said else None,
+            clock_ns=int(seconds) * 1_000_000_000 + int(micros) * 1000,
+            changed_ns=None,
+            evicts=said.get("maxmemory", "0") != "0" and said.get("maxmemory_policy") != "noeviction",
+            owed=len(owed),
+            oldest_owed_ns=min(owed, default=None),
+        )
+
     def secret(self) -> bytes:
         """32 random bytes, made once. A Redis that was emptied gets the same ones again from who has known them."""
         self._secret = self._run("secret", self._secret)
@@ -521,6 +540,14 @@ class RedisStore:
         self._forget_hours(hour_of(before_ns))
         return total
 
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now. No record is read for it, only when it ended."""
+        total = passed = 0
+        while found := self._run("past", before_ns // _MILLISECOND, passed, _CHUNK):
+            total += self._run("purgeable", form.stamp(before_ns), sessions=map(form.decode, found))
+            passed += len(found)
+        return total
+
     def _forget_hours(self, before: int) -> None:
         """Forget the sums of the hours, and of the days, that were over by then."""
         hours = self._hours(0, before)
@@ -540,3 +567,13 @@ class RedisStore:
 
 def _chunks(ids: list[str], size: int) -> Iterator[list[str]]:
     return (ids[at : at + size] for at in range(0, len(ids), size))
+
+
+def _milliseconds(wanted: Wanted, before: Place | None) -> tuple[str | int, str | int]:
+    """From when to when, in milliseconds, the sessions ended that are wanted and stand behind `before`, or more."""
+    since, until = _ALWAYS
+    ends = [ns for ns in (wanted.until_ns, None if before is None else before.ended_ns) if ns is not None]
+    return (
+        since if wanted.since_ns is None else wanted.since_ns // _MILLISECOND,
+        min(ends) // _MILLISECOND if ends else until,
+    )

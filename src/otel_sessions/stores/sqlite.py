@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import parse_qsl, unquote
 
@@ -20,6 +21,7 @@ from . import _history_rows as history
 from . import _rows as rows
 from . import _tally_rows as sums
 from ._database import Database, Synchronous
+from ._facts import Facts
 from ._schema import NEVER
 from ._sqlite_limits import SQLiteLimits
 
@@ -71,6 +73,11 @@ class SQLiteStore:
         self.limits = SQLiteLimits(self._database)
         self._retention_ns = int(retention * _NS)
         self._purged_ns: int | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file, from the root."""
+        return self._database.path
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> SQLiteStore:
@@ -231,6 +238,10 @@ class SQLiteStore:
         self._database.write(sums.forget, before_ns)
         return forgotten
 
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now."""
+        return self._apart.read(rows.purgeable, before_ns)
+
     def _forget_old(self, now_ns: int) -> None:
         """A part of it at a time, so that the background has time for the rest."""
         if self._purged_ns is not None and abs(now_ns - self._purged_ns) < _PURGE_EVERY_NS:
@@ -242,6 +253,21 @@ class SQLiteStore:
                 return
 
     # -- the store itself ---------------------------------------------------------------------------------------------
+
+    def facts(self) -> Facts:
+        """What there is to know of the file."""
+        version, owed = self._apart.look(lambda cursor: (rows.version(cursor), rows.unexported(cursor)))
+        path = self._database.path
+        parts = [each.stat() for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()]
+        return Facts(
+            version=version,
+            bytes=sum(each.st_size for each in parts),
+            clock_ns=None,
+            changed_ns=max((each.st_mtime_ns for each in parts), default=None),
+            evicts=False,
+            owed=len(owed),
+            oldest_owed_ns=min((record.ended_ns or 0 for record in owed), default=None),
+        )
 
     def secret(self) -> bytes:
         """32 random bytes, made with the file."""
