@@ -173,6 +173,23 @@ class TestPage:
         with pytest.raises(InvalidValueError):
             page(days=-1)
 
+    def test_hours(self, recorded: RecordedSessions) -> None:
+        """A short time is divided into hours; midnight bears the date."""
+        recorded.advance(21 * 3_600)
+        for _ in range(5):
+            otel_sessions.start("chat").end()
+            recorded.advance(3_600)
+        made = page(days=None)
+        assert re.findall('class="middle tick">(.*?)<', made)[:6] == [
+            "21:00",
+            "22:00",
+            "23:00",
+            "Jan 2",
+            "01:00",
+            "02:00",
+        ]
+        assert "<title>2026-01-02 01:00: started 1, ended 1</title>" in made
+
     def test_very_many_users_and_types(self) -> None:
         """The most are named, and of types the rest is summed up."""
         with record_sessions(pseudonym_key="k" * 32, detect_user=False):

@@ -27,6 +27,7 @@ from otel_sessions.http.flask import blueprint
 from otel_sessions.testing import RecordedSessions, record_sessions
 
 from ..failing_store import FailingStore
+from ..interpreter import answer
 from .servers import Server, serve_asgi, serve_wsgi
 
 EVERYTHING = ("/health", "/statistics", "/sessions", "/mine", "/sessions/s1")
@@ -173,6 +174,21 @@ class TestClosed:
             with fastapi_routes(authorize) as server:
                 assert ask(server, "/statistics").status_code == 403
                 assert ask(server, "/statistics", "operator:eve").status_code == 200
+
+
+class TestExtra:
+    @pytest.mark.parametrize("name", ["fastapi", "flask"])
+    def test_a_framework_that_is_not_there(self, name: str) -> None:
+        """It is said how to install it."""
+        code = f"""
+        import json, sys
+        sys.modules["{name}"] = None
+        try:
+            import otel_sessions.http.{name}
+        except ImportError as error:
+            print(json.dumps(str(error)))
+        """
+        assert f"pip install 'otel-sessions[{name}]'" in answer(code)
 
 
 class TestLive:
