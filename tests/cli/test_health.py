@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]  # its stubs are a package of their own
 import pytest
 from typer.testing import CliRunner
 
@@ -20,9 +18,9 @@ from otel_sessions.cli._app import app
 
 from ..e2e.store_urls import store_url
 from ..redis_server import free_port
+from .checked import checked
 from .command import otel_sessions
 
-SCHEMA = json.loads((Path(__file__).parent / "schemas" / "health.json").read_text(encoding="utf-8"))
 CALM = "--threshold=storage_ratio=1"
 """However full this machine is, that is no problem of the tests."""
 
@@ -34,9 +32,7 @@ def health(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
 
 def report(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     """What it wrote as JSON, in the form that is promised."""
-    found = json.loads(done.stdout)
-    jsonschema.validate(found, SCHEMA, cls=jsonschema.Draft202012Validator)
-    return dict(found)
+    return dict(checked("health", done.stdout))
 
 
 def check(done: subprocess.CompletedProcess[str], name: str) -> dict[str, Any]:
