@@ -89,15 +89,15 @@ class TestJSONLines:
         assert export(io.StringIO(), format="jsonl", status="error") == 0
 
     def test_what_json_cannot_say(self, here: RecordedSessions) -> None:
-        """A number that is none becomes null, for all others are to read the line; hostile text is escaped."""
+        """A number that is none becomes text, for all others are to read the line; hostile text is escaped."""
         with session("audit", attributes={"ratio": math.inf, "some": [1.0, math.nan], "text": "\x1b[31m\n\u202e"}):
             pass
         out = io.StringIO()
         export(out, format="jsonl")
         assert out.getvalue().isascii()
         assert lines(out.getvalue())[0]["attributes"] == {
-            "ratio": None,
-            "some": [1.0, None],
+            "ratio": "Infinity",
+            "some": [1.0, "NaN"],
             "text": "\x1b[31m\n\u202e",
         }
 

@@ -423,7 +423,7 @@ class TestHere:
             recorded.advance(300)
             current_session().suspicious("device_change")
         assert ("error", 5) == check("SessionSuspiciousActivity")[2:5:2]
-        for _ in range(10):
+        for _ in range(11):
             recorded.advance(60)
         assert 0 == check("SessionSuspiciousActivity").current_value
 

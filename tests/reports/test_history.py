@@ -109,7 +109,7 @@ class TestFound:
         """They are text there."""
         audits(recorded, "ada", attributes={"share": float("nan"), "all": (1.5, float("-inf"))})
         found = json.loads(json.dumps(history().to_dict(), allow_nan=False))
-        assert found["sessions"][0]["attributes"] == {"share": "nan", "all": [1.5, "-inf"]}
+        assert found["sessions"][0]["attributes"] == {"share": "NaN", "all": [1.5, "-Infinity"]}
 
 
 class TestActive:
