@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from rich.console import Console
 
 import otel_sessions as sessions
 from otel_sessions.cli._view import view
+from otel_sessions.cli._watch import _Stop
 from otel_sessions.limits import Quota, Tier
 from otel_sessions.reports import Situation, Watch
 from otel_sessions.testing import record_sessions
@@ -179,6 +182,18 @@ class TestRefused:
     def test_bad_options(self, file: str, capsys: pytest.CaptureFixture[str], options: list[str], said: str) -> None:
         """They are refused in a line that says the value, and what to do."""
         assert run(capsys, "watch", "--store", file, *options) == (1, "", f"otel-sessions: {said}\n")
+
+
+class TestStop:
+    def test_what_was_not_heard(self) -> None:
+        """If the exception of a signal gets lost it is raised again; afterwards signals are what they were."""
+        before = signal.getsignal(signal.SIGTERM)
+        stop = _Stop()
+        with stop.listening():
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+            stop.wait(3600)
+        assert before == signal.getsignal(signal.SIGTERM)
 
 
 def drawn(seen: Situation, width: int, height: int | None = None, error: str | None = None) -> str:
