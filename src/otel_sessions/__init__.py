@@ -9,6 +9,8 @@
         current_session().progress("Connecting", step=1)
 """
 
+import typing as _typing
+
 from ._api import active, configure, end, get, recover, resume, shutdown, start, sweep
 from ._context import BoundExecutor, bind
 from ._decorators import session
@@ -33,25 +35,27 @@ from .exceptions import (
     SessionsError,
     StoreError,
 )
-from .reports import (
-    Analytics,
-    HealthAlert,
-    HealthCheck,
-    HealthReport,
-    History,
-    Statistics,
-    UsageEntry,
-    alerts,
-    cleanup,
-    export,
-    health,
-    history,
-    statistics,
-    system_analytics,
-    usage_history,
-    user_analytics,
-)
 from .version import __version__
+
+if _typing.TYPE_CHECKING:
+    from .reports import (
+        Analytics,
+        HealthAlert,
+        HealthCheck,
+        HealthReport,
+        History,
+        Statistics,
+        UsageEntry,
+        alerts,
+        cleanup,
+        export,
+        health,
+        history,
+        statistics,
+        system_analytics,
+        usage_history,
+        user_analytics,
+    )
 
 __all__ = [
     "Analytics",
@@ -107,3 +111,16 @@ __all__ = [
     "usage_history",
     "user_analytics",
 ]
+
+if not _typing.TYPE_CHECKING:  # or type checkers would believe that every name is here
+
+    def __getattr__(name: str) -> object:
+        # Reports are for those who ask; who starts sessions does not wait for them to be loaded.
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from . import reports as _reports  # noqa: PLC0415 - on use, see above
+
+        return getattr(_reports, name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

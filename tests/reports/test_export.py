@@ -22,7 +22,7 @@ import otel_sessions
 from otel_sessions import ConfigurationError, InvalidValueError, StoreError, session
 from otel_sessions.reports import export, history
 from otel_sessions.reports._description import describe
-from otel_sessions.reports._rows import COLUMNS, csv_row
+from otel_sessions.reports._rows import COLUMNS, csv_row, json_line
 from otel_sessions.testing import RecordedSessions, record_sessions
 
 from ..contract import STORES
@@ -89,17 +89,15 @@ class TestJSONLines:
         assert export(io.StringIO(), format="jsonl", status="error") == 0
 
     def test_what_json_cannot_say(self, here: RecordedSessions) -> None:
-        """A number that is none becomes text, for all others are to read the line; hostile text is escaped."""
-        with session("audit", attributes={"ratio": math.inf, "some": [1.0, math.nan], "text": "\x1b[31m\n\u202e"}):
+        """A number that JSON has no form for is a text in an attribute and null elsewhere; hostile text is escaped."""
+        with session("audit", attributes={"ratio": math.inf, "text": "\x1b[31m\n\u202e"}):
             pass
         out = io.StringIO()
         export(out, format="jsonl")
         assert out.getvalue().isascii()
-        assert lines(out.getvalue())[0]["attributes"] == {
-            "ratio": "Infinity",
-            "some": [1.0, "NaN"],
-            "text": "\x1b[31m\n\u202e",
-        }
+        assert lines(out.getvalue())[0]["attributes"] == {"ratio": "Infinity", "text": "\x1b[31m\n\u202e"}
+        line = json_line({"usage": {"credits": math.inf, "each": [1.0, math.nan]}})
+        assert line == '{"usage": {"credits": null, "each": [1.0, null]}}\n'
 
     def test_active_ones_too(self, recorded: RecordedSessions) -> None:
         """If they are asked for they come first, the latest start at the top, and only those that are wanted."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from ._failure import FAILED
 from ._output import AsJson, cell, console, plain, write_json
-from ._store import StoreUrl
+from ._store import StoreUrl, quiet
 
 if TYPE_CHECKING:
     from ._checkup import Finding
@@ -35,8 +34,8 @@ def examine(
 
     For example: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 otel-sessions doctor --store sqlite:///sessions.db
     """
-    logging.getLogger("otel_sessions").setLevel(logging.CRITICAL)
-    found = list(_findings(store, offline=offline))
+    with quiet():
+        found = list(_findings(store, offline=offline))
     worst = max((each.verdict for each in found), key=_WORST.index)
     if as_json:
         write_json({"verdict": worst, "findings": [each._asdict() for each in found]})

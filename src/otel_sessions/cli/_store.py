@@ -41,7 +41,7 @@ def opened(url: str | None, **settings: Any) -> Iterator[None]:
         Failure: no other process can have put anything there.
     """
     check(url)
-    with _quiet():
+    with quiet():
         sessions.configure(**{"store": url, "enabled": True, "background": False, "detect_user": False, **settings})
         try:
             yield
@@ -69,7 +69,7 @@ def check(url: str | None) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without warnings: those are for applications, which go on. Whoever typed a command is told by its failure."""
     package = logging.getLogger("otel_sessions")
     before = package.level

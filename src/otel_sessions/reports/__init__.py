@@ -6,7 +6,7 @@ All of it asks the store: what other processes have ended there is in it, as lon
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from .._health_check import HealthAlert, HealthCheck, HealthReport
 from ._analytics import Analytics, UsageEntry, system_analytics, usage_history, user_analytics
@@ -68,8 +68,9 @@ _ON_USE: Final = {
 }
 """What applications seldom need, which would make `import otel_sessions` slower."""
 
+if not TYPE_CHECKING:  # or type checkers would believe that every name is here
 
-def __getattr__(name: str) -> Any:
-    if name not in _ON_USE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_ON_USE[name]}", __name__), name)
+    def __getattr__(name: str) -> object:
+        if name not in _ON_USE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".{_ON_USE[name]}", __name__), name)
