@@ -219,6 +219,7 @@ class TestEvents:
             "exception",
             "app_session.startup",
             "app_session.access",
+            "app_session.alert",
             "app_session.progress",
             "app_session.platform_switch",
             "app_session.limit.threshold",
@@ -228,7 +229,7 @@ class TestEvents:
 
     def test_built_in_ones_are_counted_by_name(self) -> None:
         """What is recorded in a session counts by its name; start and end have metrics of their own."""
-        apart = {"session.start", "session.end", "app_session.startup", "app_session.access"}
+        apart = {"session.start", "session.end", "app_session.startup", "app_session.access", "app_session.alert"}
         assert EVENTS - apart == sc.BUILT_IN_EVENTS
 
     def test_nothing_of_ours_is_in_the_namespace_of_opentelemetry(self) -> None:

@@ -25,7 +25,7 @@ from otel_sessions.cli._failure import Failure
 from otel_sessions.cli._report import _write
 from otel_sessions.testing import record_sessions
 from tests import redis_server
-from tests.cli.command import _MAIN, otel_sessions
+from tests.cli.command import MAIN, otel_sessions
 
 SCHEMA = json.loads((Path(__file__).parent / "schemas" / "report.json").read_text(encoding="utf-8"))
 
@@ -93,7 +93,7 @@ class TestReport:
         ours, theirs = pty.openpty()
         with os.fdopen(ours), os.fdopen(theirs, "w") as terminal:
             done = subprocess.run(
-                [sys.executable, "-c", _MAIN, "report", "--store", store],
+                [sys.executable, "-c", MAIN, "report", "--store", store],
                 check=False,
                 stdout=terminal,
                 stderr=subprocess.PIPE,
