@@ -124,7 +124,8 @@ class Runtime:
     def stop_threads(self) -> None:
         """Stop them, and wait for what they are doing, up to a bound."""
         self.background.stop()
-        self.checking.stop()
+        # Nobody misses what a check would have said.
+        self.checking.stop(timeout=1.0)
 
     def after_fork(self) -> None:
         """Start afresh in a child process."""

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import datetime as dt
 import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]  # its stubs are a package of their own
 import pytest
 from typer.testing import CliRunner
 
 import otel_sessions as sessions
-from otel_sessions._health.judge import unreachable
 from otel_sessions.cli import _health
 from otel_sessions.cli._app import app
 
 from ..e2e.store_urls import store_url
 from ..redis_server import free_port
+from .checked import checked
 from .command import otel_sessions
 
-SCHEMA = json.loads((Path(__file__).parent / "schemas" / "health.json").read_text(encoding="utf-8"))
 CALM = "--threshold=storage_ratio=1"
 """However full this machine is, that is no problem of the tests."""
 
@@ -34,9 +32,7 @@ def health(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
 
 def report(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     """What it wrote as JSON, in the form that is promised."""
-    found = json.loads(done.stdout)
-    jsonschema.validate(found, SCHEMA, cls=jsonschema.Draft202012Validator)
-    return dict(found)
+    return dict(checked("health", done.stdout))
 
 
 def check(done: subprocess.CompletedProcess[str], name: str) -> dict[str, Any]:
@@ -71,10 +67,8 @@ class TestCodes:
         lines = done.stdout.splitlines()
         assert 2 == done.returncode
         assert lines[0].startswith("unhealthy, ")
-        assert "error     SessionErrorRateHigh" in lines[2]
-        assert "chat" in lines[2]
-        assert "4.762 %" in lines[2]
-        assert "SessionErrorRateHigh: Find the error type that has grown" in done.stdout
+        assert ["error", "SessionErrorRateHigh", "chat: 4.762 %, threshold 4 %"] == lines[2].strip().split(maxsplit=2)
+        assert "SessionErrorRateHigh (sessions): Find the error type that has grown" in done.stdout
         assert "ada" not in done.stdout
 
 
@@ -150,7 +144,20 @@ class TestNoReport:
 class TestHostile:
     def test_reason(self, capsys: pytest.CaptureFixture[str]) -> None:
         """What a store says in its failure cannot steer the terminal, nor colour what is written."""
-        _health._print(unreachable(0, "no \x1b[2J[red]answer[/red]\u202e"))
+        at = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+        check = sessions.HealthCheck(
+            at,
+            "SessionStoreFailing",
+            "error",
+            "store",
+            1,
+            0.01,
+            "Look.",
+            "ratio",
+            "\x1b[1m",
+            "no \x1b[2J[red]answer\u202e",
+        )
+        _health._print(sessions.HealthReport.of(at, (check,)))
         written = capsys.readouterr().out
-        assert "no \\x1b[2J[red]answer[/red]\\u202e" in written
+        assert "no \\x1b[2J[red]answer\\u202e" in written
         assert "\x1b" not in written

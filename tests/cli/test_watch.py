@@ -109,12 +109,13 @@ class TestTerminal:
         assert 40 >= max(map(len, terminal.shown.splitlines()))
         assert not {"Traceback", "Aborted", "Aborted!"} & set(terminal.shown.split())
 
-    def test_stopped_as_soon_as_it_has_begun(self, file: str) -> None:
-        """Also while it waits for its first interval."""
-        with Terminal("watch", "--interval", "3600", "--json", "--store", file) as terminal:
-            terminal.until(lambda each: "situation" in each.written)
-            terminal.interrupt()
+    def test_terminated(self, file: str) -> None:
+        """So does SIGTERM, also while it waits for long."""
+        with Terminal("watch", "--interval", "3600", "--store", file) as terminal:
+            terminal.until(lambda each: "finding" in each.written)
+            terminal.terminate()
             assert 0 == terminal.finish()
+        assert terminal.written.endswith("\x1b[?25h")
         assert "Traceback" not in terminal.shown
 
     def test_no_color(self, file: str) -> None:
@@ -152,7 +153,8 @@ class TestFailure:
                         checked("watch", said)
                     server.resume()
                     _until(lines, "1: 1 web" if not options else '"error": null')
-                    process.terminate()
+                    process.stdout.close()
+                    process.wait(30)
         finally:
             server.stop()
 

@@ -19,6 +19,7 @@ from otel_sessions._telemetry import Telemetry
 from otel_sessions.testing import ManualClock, RecordedSessions, record_sessions
 
 from ..failing_store import EVERYTHING, FailingStore
+from ..redis_server import until
 
 AT = moment(0)
 CALM = {"memory_ratio": 1, "process_memory_ratio": 1, "storage_ratio": 1, "cpu_ratio": 1}
@@ -213,6 +214,20 @@ class TestRounds:
         otel_sessions.shutdown()
         assert "otel-sessions-health" not in {thread.name for thread in threading.enumerate()}
         assert ["SessionActiveHigh"] == [alert.type for alert in heard if not alert.resolved]
+
+    def test_nobody_waits(self) -> None:
+        """While a check waits for the store the rounds of the background go on, and what they keep in time."""
+        store = FailingStore()
+        goes_on = threading.Event()
+        store.before["most_of_a_user"] = lambda: goes_on.wait(20)
+        otel_sessions.configure(store=store, health_interval=0.02, flush_interval=0.01, detect_user=False)
+        with session("chat"):
+            until(lambda: "most_of_a_user" in store.calls)
+            rounds = store.calls.count("due")
+            until(lambda: store.calls.count("due") > rounds + 3)
+            assert 1 == store.calls.count("most_of_a_user")
+            goes_on.set()
+        otel_sessions.shutdown()
 
     def test_no_thread(self) -> None:
         """Who does not want checks has no thread for them."""

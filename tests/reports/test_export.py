@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -144,6 +145,12 @@ class TestCSV:
         [found] = rows(out.getvalue())
         assert (found["tier"], found["duration"], found["ended"]) == ("pro", "60.0", "2026-01-01T00:01:00+00:00")
         assert (found["parent_id"], json.loads(found["attributes"])) == ("", {"shop": 'a, "b"', "tags": ["x"]})
+
+    def test_documented(self) -> None:
+        """The columns are those that the documentation names, in its order."""
+        page = (Path(__file__).parents[2] / "docs" / "export-and-retention.md").read_text("utf-8")
+        listed = page.partition("<!-- columns -->")[2].partition("\n\n")[0]
+        assert re.findall("`([a-z_]+)`", listed) == list(COLUMNS)
 
     def test_nothing(self, recorded: RecordedSessions) -> None:
         """No sessions are a head and no rows."""

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from .._limiting.gauges import Row
-from .._tally import hour_of
+from .._tally import day_of, hour_of
 from .._thresholds import Threshold
 from ..exceptions import StoreError
 from ..typing import SessionRecord
 from .machine import Machine, Storage
 from .minutes import Lately
-from .past import HOURS, Past
+from .past import DAYS, HOURS, Past
 
 if TYPE_CHECKING:
     from .._lifecycle import Lifecycle
@@ -70,7 +70,9 @@ class Evidence:
             StoreError: the store cannot be asked.
         """
         hour = hour_of(self.now_ns)
-        return Past(self._ask(lambda: self._ledger.tallies(hour - HOURS, hour + 1)), hour)
+        day = day_of(hour)
+        tallies = self._ask(lambda: self._ledger.tallies(hour - HOURS, hour + 1))
+        return Past(tallies, hour, self._ask(lambda: self._ledger.daily_tallies(day - 1 - DAYS, day - 1)))
 
     @cached_property
     def active(self) -> int:

@@ -60,13 +60,6 @@ class Judge:
         return HealthReport.of(moment(evidence.now_ns), tuple(checks))
 
 
-def unreachable(time_ns: int, reason: str) -> HealthReport:
-    """The report on a store that cannot even be opened."""
-    rule = next(rule for rule in RULES if rule.type == UNREACHABLE)
-    check = _check(rule, rule.severity, time_ns, rule.threshold.value, Value(1.0, reason=reason))
-    return HealthReport.of(moment(time_ns), (check,))
-
-
 def _judged(rules: Sequence[Rule], evidence: Evidence) -> HealthCheck:
     """One check, by the rules of its type: the most severe one that applies."""
     mildest, now = min(rules, key=_severity), evidence.now_ns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from .. import _thresholds as at
@@ -51,10 +51,8 @@ def _saturation(evidence: Evidence) -> Iterator[Value]:
             yield Value(full[key] / count, _said(*key))
 
 
-def _decisions(evidence: Evidence) -> Iterator[tuple[tuple[str | None, ...], int]]:
-    if evidence.lately is not None:
-        for key, count in evidence.lately.decisions.items():
-            yield key, int(count)
+def _decisions(evidence: Evidence) -> Iterable[tuple[tuple[str | None, ...], int]]:
+    return () if evidence.lately is None else evidence.lately.decisions.items()
 
 
 def _said(name: str | None, tier: str | None) -> str:

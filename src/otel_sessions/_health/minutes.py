@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
 from .machine import Machine, Processors
 
@@ -23,6 +23,9 @@ _WINDOW_NS: Final = 10 * _MINUTE_NS
 Sums: TypeAlias = "Mapping[tuple[str | None, ...], float]"
 
 
+Number = TypeVar("Number", int, float)
+
+
 class Look(NamedTuple):
     """The counts at one moment."""
 
@@ -30,7 +33,7 @@ class Look(NamedTuple):
     findings: Sums
     access_failures: Sums
     dropped: Sums
-    decisions: Sums
+    decisions: Mapping[tuple[str | None, ...], int]
     """Of limits: by kind, name, result and tier."""
     calls: int
     """Of the store."""
@@ -59,7 +62,9 @@ class Lately:
         """The share of the time that the processors were busy; None if the platform does not say."""
 
 
-def _more(before: Sums, now: Sums) -> dict[tuple[str | None, ...], float]:
+def _more(
+    before: Mapping[tuple[str | None, ...], Number], now: Mapping[tuple[str | None, ...], Number]
+) -> dict[tuple[str | None, ...], Number]:
     return {key: amount - before.get(key, 0) for key, amount in now.items()}
 
 
@@ -109,7 +114,7 @@ class Minutes:
             findings=metrics.findings.sums(),
             access_failures=metrics.access_failures.sums(),
             dropped=metrics.dropped.sums(),
-            decisions=dict(self._lifecycle.limiter.decisions()),
+            decisions=self._lifecycle.limiter.decisions(),
             calls=ledger.calls,
             failures=ledger.failures,
             pending=ledger.pending,

@@ -1,4 +1,4 @@
-"""How the sessions were that have ended in the last days, hour by hour."""
+"""How the sessions were that have ended lately, hour by hour, and in the week before."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from .._tally import Tally, hour_of, hour_of_week
-from ..typing import HourTally, SessionRecord
+from ..typing import DayTally, HourTally, SessionRecord
 
-HOURS: Final = 8 * 24
-"""How far back it goes: a day, and the week before it."""
+HOURS: Final = 26
+"""How far back it goes: to what the last two hours are compared with."""
+DAYS: Final = 7
 
 
 class Ended(NamedTuple):
@@ -40,7 +41,7 @@ class Ended(NamedTuple):
 class Past:
     """The sums of the last hours, by type and by hours ago: 0 is the hour that runs."""
 
-    def __init__(self, tallies: Iterable[HourTally], hour: int) -> None:
+    def __init__(self, tallies: Iterable[HourTally], hour: int, week: Iterable[DayTally]) -> None:
         self._hour = hour
         self._tallies: dict[tuple[str, int], Tally] = defaultdict(Tally)
         self._errors: Counter[tuple[str, int]] = Counter()
@@ -50,6 +51,9 @@ class Past:
             self._tallies[key].add(each.tally)
             self._errors[key] += each.tally.sessions * (each.kind.status == "error")
             self._crashed[key] += each.tally.sessions * (each.kind.reason == "crashed")
+        self._week: dict[str, Tally] = defaultdict(Tally)
+        for day in week:
+            self._week[day.kind.type].add(day.tally)
         self.types = sorted({session_type for session_type, _ in self._tallies})
 
     def ended(self, session_type: str, first: int, last: int = 0) -> Ended:
@@ -60,6 +64,10 @@ class Past:
             sum(self._errors[key] for key in keys),
             sum(self._crashed[key] for key in keys),
         )
+
+    def median_of_week(self, session_type: str) -> float | None:
+        """How many seconds half of them lasted at most in the week before yesterday; None if there were none."""
+        return self._week[session_type].duration_quantile(0.5)
 
     def lately(self, *, sessions: float = 1, turns: float = 0) -> Iterator[tuple[str, Ended]]:
         """What ended in the hour that runs, by type; the hour before is added where that is too little to say anything.

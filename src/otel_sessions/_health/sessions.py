@@ -7,12 +7,15 @@ from typing import Final
 
 from .. import _thresholds as at
 from .evidence import Evidence
-from .past import HOURS, Ended
+from .past import Ended
 from .rule import Rule, Value, whether
 
 _FEW_SESSIONS: Final = "too few sessions have ended within the last two hours"
 _FEW_TURNS: Final = "too few turns were in the sessions that have ended within the last two hours"
-_NO_DAY: Final = "too few sessions in the last hours, or in those of the day before, to compare them"
+_NO_DAY: Final = (
+    "too few sessions in the last hours, or in those of the day before, to compare them; or too many are active to "
+    "look at each"
+)
 _DAY: Final = 24
 
 
@@ -69,7 +72,7 @@ def _creation_spike(evidence: Evidence) -> Iterator[Value]:
 def _duration(evidence: Evidence) -> Iterator[Value]:
     """The median, in terms of that of the week before yesterday."""
     for session_type, ended in evidence.past.lately(sessions=evidence.at(at.BASELINE_MIN_SESSIONS)):
-        usual = evidence.past.ended(session_type, HOURS, _DAY).tally.duration_quantile(0.5)
+        usual = evidence.past.median_of_week(session_type)
         median = ended.tally.duration_quantile(0.5)
         if usual and median is not None:
             yield Value(median / usual, session_type)

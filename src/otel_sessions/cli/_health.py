@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Annotated, Final
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 import otel_sessions as sessions
 
 from .. import _thresholds
-from .._health.judge import unreachable
 from .._health_check import told
-from ..exceptions import ConfigurationError, StoreError
+from ..exceptions import ConfigurationError
 from ._failure import Failure, explained
 from ._output import AsJson, cell, console, table, write_json
 from ._store import StoreUrl, opened
@@ -38,7 +35,9 @@ def show(*, store: StoreUrl = None, threshold: Thresholds = None, as_json: AsJso
     For example: otel-sessions health --store sqlite:///sessions.db --threshold active_sessions=500
     """
     with explained(_UNKNOWN):
-        report = _report(store, _parsed(threshold or []))
+        thresholds = _parsed(threshold or [])
+        with opened(store):
+            report = sessions.health(thresholds=thresholds, in_process=False)
     if as_json:
         write_json(report.to_dict())
     else:
@@ -53,35 +52,24 @@ def _parsed(given: Iterable[str]) -> dict[str, float]:
         raise Failure(f"--threshold: {error}") from error
 
 
-def _report(store: str | None, thresholds: dict[str, float]) -> sessions.HealthReport:
-    try:
-        with opened(store):
-            return sessions.health(thresholds=thresholds, in_process=False)
-    except StoreError as error:
-        # It cannot even be opened, which is an answer.
-        return unreachable(time.time_ns(), str(error))
-
-
 def _print(report: sessions.HealthReport) -> None:
     out = console()
     out.print(Text(f"{report.verdict}, {report.time:%Y-%m-%d %H:%M:%S} UTC", style="bold"))
-    out.print(_table(report))
+    rest = (check for check in report.checks if check.is_ok)
+    out.print(table(["", "check", "found"], map(_row, (*report.problems, *rest))))
     for problem in report.problems:
-        out.print(Text.assemble("\n", (problem.type, "bold"), ": ", cell(problem.recommended_action)))
+        out.print()
+        out.print(Text.assemble((problem.type, "bold"), f" ({problem.component}): ", cell(problem.recommended_action)))
         if problem.reason:
             out.print(cell(problem.reason))
 
 
-def _table(report: sessions.HealthReport) -> Table:
-    rest = (check for check in report.checks if check.is_ok)
-    return table(
-        ["severity", "check", "component", "of", "value", "threshold"],
-        (_row(check) for check in (*report.problems, *rest)),
-    )
-
-
-def _row(check: sessions.HealthCheck) -> list[object]:
+def _row(check: sessions.HealthCheck) -> list[Text]:
     # What could not be judged is not said to be ok.
     severity = cell(check.severity, _STYLES[check.severity]) if check.is_judged or not check.is_ok else cell(None)
-    value = check.reason if check.current_value is None else told(check.current_value, check.unit)
-    return [severity, check.type, check.component, check.subject, value, told(check.threshold, check.unit)]
+    if check.current_value is None:
+        found = check.reason
+    else:
+        subject = f"{check.subject}: " if check.subject else ""
+        found = f"{subject}{told(check.current_value, check.unit)}, threshold {told(check.threshold, check.unit)}"
+    return [severity, cell(check.type), cell(found)]

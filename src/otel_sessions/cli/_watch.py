@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final, TypeAlias
@@ -47,8 +48,7 @@ def show(
 
     For example: otel-sessions watch --interval 5
     """
-    # Ctrl-C is how it ends, and not a failure.
-    with contextlib.suppress(KeyboardInterrupt), explained():
+    with _until_stopped(), explained():
         drawings = _drawings(count, once=once)
         if not _SHORTEST <= interval <= _LONGEST:
             raise Failure(f"--interval {interval:g}: use {_SHORTEST:g} to {_LONGEST:g} seconds")
@@ -60,6 +60,17 @@ def show(
                 for _ in drawings:
                     _wait(interval)
                     seen = _again(watch, seen, draw)
+
+
+@contextlib.contextmanager
+def _until_stopped() -> Iterator[None]:
+    """Ctrl-C is how it ends, and not a failure; so is SIGTERM, which would leave a terminal without a cursor."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _drawings(count: int | None, *, once: bool) -> Iterator[int]:

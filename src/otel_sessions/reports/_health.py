@@ -15,7 +15,7 @@ def health(*, thresholds: Mapping[str, float] | None = None, in_process: bool = 
 
     There is a check for each alert that can be judged without a monitoring system, by the same thresholds: the setting
     `thresholds` changes them. What needs more than is known yet is `ok`, and says so. It asks the store some questions,
-    and takes no longer than one that is not answered.
+    and takes no longer than one that is not answered; in async code, have a thread call it.
 
     Args:
         thresholds: numbers by name, which go before those of the setting.
