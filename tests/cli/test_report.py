@@ -111,7 +111,7 @@ class TestReport:
             (("--json",), "--json says which file was written: name one, such as sessions.html"),
             (("{folder}/none/page.html",), "{folder}/none/page.html cannot be written: No such file or directory"),
             (("{folder}", "--overwrite"), "{folder} cannot be written: Is a directory"),
-            (("{folder}/a.html", "--days", "-1"), "-1.0 cannot be days: use a finite number that is not negative"),
+            (("{folder}/a.html", "--days", "-1"), "days=-1.0: use a positive number of days"),
         ],
     )
     def test_what_cannot_be(

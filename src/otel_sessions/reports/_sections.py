@@ -79,10 +79,9 @@ def _health(contents: Contents) -> Markup:
     found = contents.health
     judged = [check for check in found.checks if check.is_judged or not check.is_ok]
     ok = sum(check.is_ok for check in judged)
-    said = f"{time(found.time)} UTC: {ok} of {len(judged)} checks are ok"
     unjudged = len(found.checks) - len(judged)
-    if unjudged:
-        said += f"; of {unjudged} too little is known"
+    rest = f"; of {unjudged} too little is known" if unjudged else ""
+    said = f"{time(found.time)} UTC: {ok} of {len(judged)} checks are ok{rest}"
     verdict = tag("h2", "Health: ", tag("span", found.verdict, class_=f"verdict {found.verdict}"))
     rows = [_problem(check) for check in found.problems]
     heads = ("severity", "check", "value", "threshold", "what to do")

@@ -105,7 +105,8 @@ def _first_hour(ledger: Ledger, hours: Hours, active: Iterable[SessionRecord]) -
     known = [hours.until - 1, *(hour_of(record.beginning.started_ns) for record in active)]
     if of_days := [each.day for each in ledger.daily_tallies(0, -(-hours.until // DAY_HOURS))]:
         first = min(of_days) * DAY_HOURS
-        known += [each.hour for each in ledger.tallies(first, first + DAY_HOURS)]
+        # Of a day some stores remember the sum for longer than the hours.
+        known += [each.hour for each in ledger.tallies(first, first + DAY_HOURS)] or [first]
     return min(known)
 
 
