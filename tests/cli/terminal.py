@@ -59,6 +59,10 @@ class Terminal:
         """Press Ctrl-C."""
         os.write(self._master, b"\x03")
 
+    def terminate(self) -> None:
+        """Have it stopped as a service is."""
+        self._process.terminate()
+
     def finish(self) -> int:
         """Read until the command ends; its exit code."""
         while self._read():

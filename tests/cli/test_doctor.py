@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -28,7 +29,7 @@ from otel_sessions.cli._checkup import (
     variables,
 )
 from otel_sessions.cli._checkup._instrumentations import framework
-from otel_sessions.cli._checkup._store import clock, round_trip
+from otel_sessions.cli._checkup._store import _looked_at, clock, round_trip
 from otel_sessions.stores import MemoryStore, from_url
 from otel_sessions.stores._facts import Facts
 from otel_sessions.stores.sqlite import SQLiteStore
@@ -320,6 +321,39 @@ class TestStore:
         [found] = store(f"sqlite:///{tmp_path}/a.db", Reached())
         assert (found.verdict, "not a database" in found.found) == ("problem", True)
 
+    def test_of_another_version(self, tmp_path: Path) -> None:
+        """A file of a later version is not touched."""
+        url = store_url("sqlite", tmp_path)
+        from_url(url).shutdown()
+        with contextlib.closing(sqlite3.connect(tmp_path / "sessions.db")) as connection:
+            connection.execute("PRAGMA user_version = 99")
+        [found] = store(url, Reached())
+        assert (found.verdict, "has the schema version 99" in found.found) == ("problem", True)
+
+    def test_one_that_does_not_answer(self) -> None:
+        """It is waited for as long as a call may take, once, and is not looked into any further."""
+        server = redis_server.RedisServer()
+        server.pause()
+        try:
+            began = time.monotonic()
+            done = CliRunner().invoke(app, ["doctor", "--offline", "--json", "--store", f"{server.url}?timeout=0.2"])
+            found = checked("doctor", done.stdout)["findings"]
+            assert (done.exit_code, found[-1]["check"], found[-1]["verdict"]) == (1, "store", "problem")
+            assert time.monotonic() - began < 10
+        finally:
+            server.resume()
+            server.stop()
+
+    def test_locked(self, tmp_path: Path) -> None:
+        """A file that somebody else keeps to himself is said, after the time that a call may take."""
+        url = f"sqlite:///{tmp_path}/sessions.db?timeout=0.1"
+        from_url(url).shutdown()
+        with contextlib.closing(sqlite3.connect(tmp_path / "sessions.db")) as connection:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")
+            found = list(store(url, Reached()))
+        assert ("store", "problem") in [(each.check, each.verdict) for each in found]
+
     @pytest.mark.parametrize("name", STORES)
     def test_what_is_in_it(self, name: str, tmp_path: Path) -> None:
         """How large it is, and how many sessions there are."""
@@ -375,9 +409,11 @@ class TestStore:
 
     def test_a_store_of_ones_own(self) -> None:
         """One that says less is looked at as far as it goes."""
-        bare = cast("Store", object())
+        bare = cast("Store", _Bare())
         assert verdicts(consistency(bare, None)) == {}
-        assert verdicts(clock(bare, None)) == {"clock": "ok"}
+        assert verdicts(_looked_at(bare, "mine://host", Reached())) == dict.fromkeys(
+            ("store", "round trip", "clock"), "ok"
+        )
 
 
 class TestConsistency:
@@ -440,6 +476,18 @@ class TestConsistency:
         (tmp_path / "a.db").write_text("gone" * 100, "utf-8")
         [found] = consistency(held, None)
         assert found.verdict == "problem"
+
+
+class _Bare:
+    """The least that a store may be asked."""
+
+    name = "mine"
+
+    def secret(self) -> bytes:
+        return bytes(32)
+
+    def counts(self) -> dict[tuple[str, str | None], int]:
+        return {}
 
 
 class _Closing:

@@ -76,6 +76,10 @@ class TestList:
         """Each of them is honored, by active sessions as by those that ended."""
         assert types(capsys, store, *options) == expected
 
+    def test_a_value_that_is_no_json(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """It is text, however deep it is nested."""
+        assert types(capsys, store, "--attribute", f"shop={'[' * 100_000}") == []
+
     def test_pages(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
         """What a page says at its end leads to the next one, for programs and for people."""
         found: list[str] = []
@@ -128,6 +132,7 @@ class TestRefused:
         [
             (["--attribute", "shop"], "otel-sessions: --attribute shop: write NAME=VALUE"),
             (["--attribute", "=\x1b[31m"], "otel-sessions: --attribute =\\x1b[31m: write NAME=VALUE"),
+            (["--attribute", "rows=99999999999999999999"], "otel-sessions: attributes: no session has {'rows': 9999"),
             (["--status", "done"], "otel-sessions: status='done': use one of active, success"),
             (["--end-reason", "why"], "otel-sessions: end_reason='why': use one of completed"),
             (["--limit", "0"], "otel-sessions: 0 cannot be the number of sessions"),

@@ -134,7 +134,8 @@ class TestRefused:
         self, variables: dict[str, str], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It is said which one is missing."""
-        done = run(f"sqlite:///{tmp_path}/none.db", monkeypatch, variables)
+        (tmp_path / "a.db").touch()
+        done = run(f"sqlite:///{tmp_path}/a.db", monkeypatch, variables)
         assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
         assert reason in done.stderr
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import otel_sessions as sessions
+from otel_sessions.testing import record_sessions
+
 from .command import otel_sessions
-from .stock import HOSTILE, HOSTILE_ID, checked, empty, run, stocked
+from .stock import HOSTILE, HOSTILE_ID, checked, empty, run, stocked, url
 from .terminal import Terminal
 
 TRACE_URL = "http://localhost:16686/trace/{trace_id}?span={span_id}"
@@ -93,6 +97,28 @@ class TestEnded:
         said = run(capsys, "show", session_id, "--store", store).stdout
         assert "1 more of its events are not in the store: see the span, and the log" in said
         assert "used tokens 15 operation.name=inference" in said
+
+    def test_more_than_is_kept(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Of many uses the last are there, of a long text its beginning; it is said what is missing."""
+        where = url("sqlite", tmp_path)
+        with record_sessions(store=where):
+            job = sessions.start("job", id="j", tier="pro")
+            job.event("job.begun", "y" * 400)
+            for _ in range(52):
+                job.use("tokens", 0.5)
+        said = run(capsys, "show", "j", "--store", where).stdout
+        assert 50 == said.count("used tokens 0.5")
+        assert "2 more of its uses are not in the store, but for their sums" in said
+        assert f" {'y' * 300}... (400 characters, see --json)\n" in re.sub(" +\n", "\n", said)
+
+    def test_clock_behind(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """What happened where the clock was behind the start's is shown so."""
+        where = url("sqlite", tmp_path)
+        with record_sessions(store=where) as recorded:
+            job = sessions.start("job", id="j")
+            recorded.clock.jump(-90)
+            job.event("job.begun")
+        assert "-1 min 30 s" in run(capsys, "show", "j", "--store", where).stdout
 
 
 class TestTerminal:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from rich.console import Console
 
 import otel_sessions as sessions
 from otel_sessions.cli._view import view
+from otel_sessions.cli._watch import _Stop
 from otel_sessions.limits import Quota, Tier
 from otel_sessions.reports import Situation, Watch
 from otel_sessions.testing import record_sessions
@@ -109,12 +112,13 @@ class TestTerminal:
         assert 40 >= max(map(len, terminal.shown.splitlines()))
         assert not {"Traceback", "Aborted", "Aborted!"} & set(terminal.shown.split())
 
-    def test_stopped_as_soon_as_it_has_begun(self, file: str) -> None:
-        """Also while it waits for its first interval."""
-        with Terminal("watch", "--interval", "3600", "--json", "--store", file) as terminal:
-            terminal.until(lambda each: "situation" in each.written)
-            terminal.interrupt()
+    def test_terminated(self, file: str) -> None:
+        """So does SIGTERM, also while it waits for long."""
+        with Terminal("watch", "--interval", "3600", "--store", file) as terminal:
+            terminal.until(lambda each: "finding" in each.written)
+            terminal.terminate()
             assert 0 == terminal.finish()
+        assert terminal.written.endswith("\x1b[?25h")
         assert "Traceback" not in terminal.shown
 
     def test_no_color(self, file: str) -> None:
@@ -152,7 +156,8 @@ class TestFailure:
                         checked("watch", said)
                     server.resume()
                     _until(lines, "1: 1 web" if not options else '"error": null')
-                    process.terminate()
+                    process.stdout.close()
+                    process.wait(30)
         finally:
             server.stop()
 
@@ -177,6 +182,18 @@ class TestRefused:
     def test_bad_options(self, file: str, capsys: pytest.CaptureFixture[str], options: list[str], said: str) -> None:
         """They are refused in a line that says the value, and what to do."""
         assert run(capsys, "watch", "--store", file, *options) == (1, "", f"otel-sessions: {said}\n")
+
+
+class TestStop:
+    def test_what_was_not_heard(self) -> None:
+        """If the exception of a signal gets lost it is raised again; afterwards signals are what they were."""
+        before = signal.getsignal(signal.SIGTERM)
+        stop = _Stop()
+        with stop.listening():
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+            stop.wait(3600)
+        assert before == signal.getsignal(signal.SIGTERM)
 
 
 def drawn(seen: Situation, width: int, height: int | None = None, error: str | None = None) -> str:

@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -88,15 +89,15 @@ class TestJSONLines:
         assert export(io.StringIO(), format="jsonl", status="error") == 0
 
     def test_what_json_cannot_say(self, here: RecordedSessions) -> None:
-        """A number that is none becomes null, for all others are to read the line; hostile text is escaped."""
+        """A number that is none becomes text, for all others are to read the line; hostile text is escaped."""
         with session("audit", attributes={"ratio": math.inf, "some": [1.0, math.nan], "text": "\x1b[31m\n\u202e"}):
             pass
         out = io.StringIO()
         export(out, format="jsonl")
         assert out.getvalue().isascii()
         assert lines(out.getvalue())[0]["attributes"] == {
-            "ratio": None,
-            "some": [1.0, None],
+            "ratio": "Infinity",
+            "some": [1.0, "NaN"],
             "text": "\x1b[31m\n\u202e",
         }
 
@@ -144,6 +145,12 @@ class TestCSV:
         [found] = rows(out.getvalue())
         assert (found["tier"], found["duration"], found["ended"]) == ("pro", "60.0", "2026-01-01T00:01:00+00:00")
         assert (found["parent_id"], json.loads(found["attributes"])) == ("", {"shop": 'a, "b"', "tags": ["x"]})
+
+    def test_documented(self) -> None:
+        """The columns are those that the documentation names, in its order."""
+        page = (Path(__file__).parents[2] / "docs" / "export-and-retention.md").read_text("utf-8")
+        listed = page.partition("<!-- columns -->")[2].partition("\n\n")[0]
+        assert re.findall("`([a-z_]+)`", listed) == list(COLUMNS)
 
     def test_nothing(self, recorded: RecordedSessions) -> None:
         """No sessions are a head and no rows."""

@@ -105,6 +105,12 @@ class TestFound:
         found = json.loads(json.dumps(history().to_dict()))
         assert (found["sessions"][0]["type"], found["next"]) == ("audit", None)
 
+    def test_numbers_that_json_does_not_have(self, recorded: RecordedSessions) -> None:
+        """They are text there."""
+        audits(recorded, "ada", attributes={"share": float("nan"), "all": (1.5, float("-inf"))})
+        found = json.loads(json.dumps(history().to_dict(), allow_nan=False))
+        assert found["sessions"][0]["attributes"] == {"share": "NaN", "all": [1.5, "-Infinity"]}
+
 
 class TestActive:
     def test_before_the_others(self, recorded: RecordedSessions) -> None:
@@ -166,6 +172,10 @@ class TestRefused:
             {"status": "failed"},
             {"end_reason": "why"},
             {"attributes": ["a"]},
+            {"attributes": {"a": object()}},
+            {"attributes": {"a": 2**64}},
+            {"attributes": {"a": [1, "x"], "b": 1}},
+            {"attributes": {3: "a"}},
             {"days": 0},
             {"days": float("nan")},
             {"days": 1, "since": START},

@@ -17,7 +17,7 @@ from otel_sessions.reports._figures import brief, count, duration, money, percen
 from otel_sessions.reports._markup import Markup, joined, tag, text
 from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import RecordedSessions, record_sessions
-from otel_sessions.typing import Beginning, Totals
+from otel_sessions.typing import Beginning, Status, Totals
 
 from ..contract import STORES
 
@@ -68,7 +68,10 @@ class Document(html.parser.HTMLParser):
 
 
 def headings(made: str) -> list[str]:
-    return re.findall("<h2>(.*?)</h2>", made)
+    """What the plots and tables are called; that of the health stands before them."""
+    health, *rest = re.findall("<h2>(.*?)</h2>", made)
+    assert health.startswith("Health: ")
+    return rest
 
 
 @pytest.fixture(name="everywhere", params=STORES)
@@ -172,6 +175,39 @@ class TestPage:
         assert "Duration" in headings(page(days=30))
         with pytest.raises(InvalidValueError):
             page(days=-1)
+
+    @pytest.mark.parametrize(
+        ("end", "most", "verdict", "problems"),
+        [
+            ("success", 100, "healthy", []),
+            ("success", 1, "degraded", ["SessionActiveHigh"]),
+            ("error", 100, "unhealthy", ["SessionErrorBudgetBurn", "SessionErrorRateHigh"]),
+        ],
+    )
+    def test_health(self, end: Status, most: int, verdict: str, problems: list[str]) -> None:
+        """The verdict, and each problem with what to do about it."""
+        with record_sessions(thresholds={"active_sessions": most}, **OPTIONS) as recorded:
+            for _ in range(40):
+                otel_sessions.start("chat").end(end)
+            for _ in range(3):
+                otel_sessions.start("chat")
+            recorded.advance(1)
+            made = page()
+            said = Document(made).said
+            actions = [check.recommended_action for check in otel_sessions.health(in_process=False).problems]
+        assert f'<h2>Health: <span class="verdict {verdict}">{verdict}</span></h2>' in made
+        assert [each for each in said if re.fullmatch(r"Session[A-Z]\w+", each)] == problems
+        assert set(actions) <= set(said)
+
+    def test_hours(self, recorded: RecordedSessions) -> None:
+        """A short time is divided into hours; midnight bears the date."""
+        recorded.advance(21 * 3_600)
+        for _ in range(5):
+            otel_sessions.start("chat").end()
+            recorded.advance(3_600)
+        made = page(days=None)
+        assert re.findall('class="middle tick">(.*?)<', made)[:3] == ["21:00", "22:00", "23:00"]
+        assert "<title>2026-01-02 01:00: started 1, ended 1</title>" in made
 
     def test_very_many_users_and_types(self) -> None:
         """The most are named, and of types the rest is summed up."""

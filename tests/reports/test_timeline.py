@@ -63,6 +63,8 @@ class TestActive:
             "app_session.limit.amount": 7, "app_session.operation.name": "answer",
         }  # fmt: skip
         assert (found.missing_events, found.missing_uses) == (0, 0)
+        chat.use("tokens", 1)
+        assert of("c").entries[-1].attributes == {"app_session.limit.amount": 1}
 
     def test_quotas(self, recorded: RecordedSessions) -> None:
         """How its quotas stand, if its tier is known."""

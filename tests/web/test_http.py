@@ -18,15 +18,17 @@ import werkzeug.exceptions
 from fastapi import FastAPI, HTTPException, Request
 
 import otel_sessions
-from otel_sessions import ConfigurationError, reports, session
+from otel_sessions import ConfigurationError, session
 from otel_sessions.asgi import SessionMiddleware
 from otel_sessions.flask import Sessions
 from otel_sessions.http import Access, Operator, Owner
 from otel_sessions.http.fastapi import router
 from otel_sessions.http.flask import blueprint
 from otel_sessions.testing import RecordedSessions, record_sessions
+from otel_sessions.typing import Status
 
 from ..failing_store import FailingStore
+from ..interpreter import answer
 from .servers import Server, serve_asgi, serve_wsgi
 
 EVERYTHING = ("/health", "/statistics", "/sessions", "/mine", "/sessions/s1")
@@ -175,6 +177,21 @@ class TestClosed:
                 assert ask(server, "/statistics", "operator:eve").status_code == 200
 
 
+class TestExtra:
+    @pytest.mark.parametrize("name", ["fastapi", "flask"])
+    def test_a_framework_that_is_not_there(self, name: str) -> None:
+        """It is said how to install it."""
+        code = f"""
+        import json, sys
+        sys.modules["{name}"] = None
+        try:
+            import otel_sessions.http.{name}
+        except ImportError as error:
+            print(json.dumps(str(error)))
+        """
+        assert f"pip install 'otel-sessions[{name}]'" in answer(code)
+
+
 class TestLive:
     def test_nothing_is_said(self, shown: Shown, recorded: RecordedSessions) -> None:
         """Whoever asks learns that the process answers; that is no access."""
@@ -199,23 +216,24 @@ class TestOperator:
         fields = [answer.headers[name] for name in ("content-type", "cache-control", "x-content-type-options")]
         assert fields == ["application/json", "no-store", "nosniff"]
 
-    def test_health(self, shown: Shown, recorded: RecordedSessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        ("end", "most", "verdict", "status"),
+        [("success", 100, "healthy", 200), ("success", 1, "degraded", 200), ("error", 100, "unhealthy", 503)],
+    )
+    def test_health(self, shown: Shown, end: Status, most: int, verdict: str, status: int) -> None:
         """The report; only what is unhealthy is unavailable."""
-
-        class Report:
-            def __init__(self, verdict: str) -> None:
-                self.verdict = verdict
-
-            def to_dict(self) -> dict[str, Any]:
-                return {"verdict": self.verdict, "checks": []}
-
-        with shown() as server:
-            for verdict, status in (("healthy", 200), ("degraded", 200), ("unhealthy", 503)):
-                monkeypatch.setattr(reports, "health", lambda verdict=verdict: Report(verdict), raising=False)
-                answer = ask(server, "/health", "operator:eve")
-                assert (answer.status_code, answer.json()["verdict"]) == (status, verdict)
-            monkeypatch.delattr(reports, "health")
-            assert ask(server, "/health", "operator:eve").status_code == 501
+        machine = dict.fromkeys(("cpu_ratio", "memory_ratio", "storage_ratio", "process_memory_ratio"), 10)
+        with record_sessions(thresholds={**machine, "active_sessions": most}) as recorded:
+            for _ in range(40):
+                otel_sessions.start("chat").end(end)
+            for _ in range(3):
+                otel_sessions.start("chat")
+            recorded.advance(1)
+            with shown() as server:
+                found = ask(server, "/health", "operator:eve")
+            problems = [each["type"] for each in found.json()["checks"] if each["severity"] != "ok"]
+            assert (found.status_code, found.json()["verdict"]) == (status, verdict), problems
+            assert found.json()["checks"][0].keys() == otel_sessions.health().checks[0].to_dict().keys()
 
     def test_ended_sessions(self, shown: Shown, recorded: RecordedSessions) -> None:
         """By type, status, user and page, as `history` has them."""

@@ -68,6 +68,28 @@ def protocol(signal: str) -> str:
     return next((value for name in each if (value := os.environ.get(name, "").strip())), "grpc")
 
 
+def made(exporters: Exporters, **options: Any) -> dict[str, Any]:
+    """These exporters, by their names.
+
+    Args:
+        exporters: what makes them.
+        options: arguments for those that speak OTLP.
+
+    Raises:
+        Failure: one cannot be made.
+    """
+    name = ""
+    found: dict[str, Any] = {}
+    try:
+        with _heard([]):
+            for name, make in exporters.items():
+                found[name] = make(**(options if name.startswith("otlp") else {}))
+    except Exception as error:
+        reason = _shown(f"{type(error).__name__}: {error}")
+        raise Failure(f"the exporter {plain(name)} cannot be made from the OTEL_* variables: {reason}") from error
+    return found
+
+
 class Delivery(SpanProcessor):
     """Hands over what has ended when it is flushed. Once that has failed it holds back the rest: nobody is to wait for
     each of many exports that an endpoint does not answer.
@@ -81,28 +103,6 @@ class Delivery(SpanProcessor):
         self._ended: list[ReadableSpan] = []
         self.failure: str | None = None
         """Why something did not arrive."""
-
-    @classmethod
-    def made(cls, exporters: Exporters, **options: Any) -> Delivery:
-        """One with the exporters of spans that are configured.
-
-        Args:
-            exporters: what makes them.
-            options: arguments for those that speak OTLP.
-
-        Raises:
-            Failure: one cannot be made.
-        """
-        name = ""
-        found: dict[str, SpanExporter] = {}
-        try:
-            with _heard([]):
-                for name, make in exporters.items():
-                    found[name] = make(**(options if name.startswith("otlp") else {}))
-        except Exception as error:
-            reason = _shown(f"{type(error).__name__}: {error}")
-            raise Failure(f"the exporter {plain(name)} cannot be made from the OTEL_* variables: {reason}") from error
-        return cls(found)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Nothing to do."""

@@ -56,7 +56,7 @@ def _findings(url: str | None, *, offline: bool) -> Iterator[Finding]:
     reached = checkup.Reached()
     try:
         yield from checkup.store(url, reached)
-        if reached.store is not None:
+        if reached.store is not None and reached.answers:
             yield from checkup.consistency(reached.store, reached.facts)
     finally:
         if reached.store is not None:

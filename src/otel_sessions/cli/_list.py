@@ -99,7 +99,7 @@ def _attribute(given: str) -> tuple[str, Any]:
         raise Failure(f"--attribute {plain(given)}: write NAME=VALUE")
     try:
         found = json.loads(value, parse_constant=str)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name, value
     return name, found if isinstance(found, str | bool | int | float | list) else value
 

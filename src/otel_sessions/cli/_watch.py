@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Annotated, Any, Final, TypeAlias
 
 import typer
@@ -22,6 +24,7 @@ from ._view import view
 
 _SHORTEST: Final = 0.2
 _LONGEST: Final = 3600.0
+_NAP: Final = 0.2
 
 Draw: TypeAlias = "Callable[[Situation, str | None], object]"
 """Shows what was seen last, and why it could not be looked at now, if it could not."""
@@ -47,8 +50,8 @@ def show(
 
     For example: otel-sessions watch --interval 5
     """
-    # Ctrl-C is how it ends, and not a failure.
-    with contextlib.suppress(KeyboardInterrupt), explained():
+    stop = _Stop()
+    with stop.listening(), explained():
         drawings = _drawings(count, once=once)
         if not _SHORTEST <= interval <= _LONGEST:
             raise Failure(f"--interval {interval:g}: use {_SHORTEST:g} to {_LONGEST:g} seconds")
@@ -58,8 +61,46 @@ def show(
             with _on_json() if as_json else _on(console()) as draw:
                 draw(seen, None)
                 for _ in drawings:
-                    _wait(interval)
+                    stop.wait(interval)
+                    began = time.monotonic()
                     seen = _again(watch, seen, draw)
+                    # As long as it has taken at least: a store that has much to say is not kept busy by this.
+                    stop.wait(time.monotonic() - began)
+
+
+class _Stop:
+    """Ends the watch at Ctrl-C, and at SIGTERM, which would leave a terminal without its cursor: neither is a failure.
+
+    It is an exception, because a look may take long. One that is raised while the interpreter tidies up gets lost, so
+    it is also remembered.
+    """
+
+    def __init__(self) -> None:
+        self._is_asked = False
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_asked = True
+        raise KeyboardInterrupt
+
+    def wait(self, seconds: float) -> None:
+        """Wait, unless it is to end."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._is_asked:
+                raise KeyboardInterrupt
+            # Not all of it at once: a signal that comes just before would be heard when it is over.
+            time.sleep(min(left, _NAP))
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Leave the block when it is to end."""
+        before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _drawings(count: int | None, *, once: bool) -> Iterator[int]:
@@ -73,20 +114,13 @@ def _drawings(count: int | None, *, once: bool) -> Iterator[int]:
 
 def _again(watch: Watch, seen: Situation, draw: Draw) -> Situation:
     """Look, and draw; a store that cannot be asked now may be there the next time."""
-    began = time.monotonic()
     try:
         seen = watch.look()
     except StoreError as error:
         draw(seen, str(error))
     else:
         draw(seen, None)
-    # As long as the look has taken at least, so that it never keeps a store busy that has much to say.
-    _wait(time.monotonic() - began)
     return seen
-
-
-def _wait(seconds: float) -> None:
-    time.sleep(seconds)
 
 
 @contextlib.contextmanager

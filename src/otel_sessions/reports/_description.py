@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from .._models import Attributes, Event, SessionRecord
@@ -58,5 +59,16 @@ def describe_event(event: Event) -> dict[str, Any]:
 
 
 def plain_attributes(attributes: Attributes) -> dict[str, Any]:
-    """Attributes as JSON-compatible values."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in attributes.items()}
+    """Attributes as JSON-compatible values; numbers that JSON has no form for become the text that OTLP has for them.
+
+    https://protobuf.dev/programming-guides/json/
+    """
+    return {name: _plain(value) for name, value in attributes.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -96,8 +96,7 @@ def _bands(total: Tally) -> tuple[DurationBand, ...]:
 
 def _longest(found: Mapping[Kind, Tally]) -> tuple[LongestSession, ...]:
     by_type: dict[str, Longest] = {}
-    for kind, tally in found.items():
-        if tally.longest is not None:
-            by_type[kind.type] = max(tally.longest, by_type.get(kind.type, tally.longest))
+    for of_type, longest in ((kind.type, tally.longest) for kind, tally in found.items() if tally.longest is not None):
+        by_type[of_type] = max(longest, by_type.get(of_type, longest))
     each = (LongestSession(one.session_id, of_type, one.duration_ns / NS) for of_type, one in by_type.items())
     return tuple(sorted(each, key=lambda one: (-one.duration, one.type)))

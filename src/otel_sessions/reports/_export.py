@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import heapq
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal, TextIO, cast, get_args
+from typing import Final, Literal, TextIO, cast, get_args
 
 from .. import _runtime
 from .._ledger import Ledger
 from .._models import EndReason, SessionRecord, Status
 from .._wanted import Place, Wanted
 from ..exceptions import InvalidValueError
-from ._description import describe
 from ._question import question
-from ._rows import COLUMNS, csv_row, json_line
 
 Format = Literal["jsonl", "csv"]
 
@@ -75,7 +70,7 @@ def export(
         StoreError: the store cannot be asked.
         OSError: the file cannot be written.
     """
-    chosen = _format(destination, format)
+    as_csv = _format(destination, format) == "csv"
     runtime = _runtime.get()
     asked = question(
         runtime,
@@ -90,10 +85,12 @@ def export(
         until=until,
     )
     pages = _pages(runtime.lifecycle.ledger, asked, active=active or status == "active")
+    from ._writing import whole_file, write  # noqa: PLC0415 - most processes export nothing
+
     if hasattr(destination, "write"):
-        return _write(cast("TextIO", destination), chosen, pages, progress)
-    with _whole_file(Path(cast("str", destination)), overwrite=overwrite) as file:
-        return _write(file, chosen, pages, progress)
+        return write(cast("TextIO", destination), pages, as_csv=as_csv, progress=progress)
+    with whole_file(Path(cast("str", destination)), overwrite=overwrite) as file:
+        return write(file, pages, as_csv=as_csv, progress=progress)
 
 
 def _format(destination: object, given: str | None) -> Format:
@@ -133,52 +130,3 @@ def _ended(ledger: Ledger, wanted: Wanted) -> Iterator[SessionRecord]:
         if len(page) < _PAGE:
             return
         before = Place.of(page[-1])
-
-
-def _write(
-    stream: TextIO, chosen: Format, pages: Iterator[list[SessionRecord]], progress: Callable[[int], object] | None
-) -> int:
-    written = 0
-    put = _as_csv(stream) if chosen == "csv" else lambda found: stream.write(json_line(found))
-    for page in pages:
-        for record in page:
-            put(describe(record))
-        written += len(page)
-        if progress is not None and page:
-            progress(written)
-    return written
-
-
-def _as_csv(stream: TextIO) -> Callable[[Mapping[str, Any]], object]:
-    writer = csv.writer(stream)
-    writer.writerow(COLUMNS)
-    return lambda found: writer.writerow(csv_row(found))
-
-
-@contextmanager
-def _whole_file(path: Path, *, overwrite: bool) -> Iterator[TextIO]:
-    """A file that is at `path` once all is written, and never before."""
-    _check_free(path, overwrite=overwrite)
-    # Readable by its owner alone, and on the same file system, so that it can take its place in one step.
-    number, beside = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
-    try:
-        with open(number, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - it is open already
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        # Once more: it may have been made meanwhile.
-        _check_free(path, overwrite=overwrite)
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink()
-        raise
-
-
-def _check_free(path: Path, *, overwrite: bool) -> None:
-    if not os.path.lexists(path):
-        return
-    # A device, a pipe or a folder would be replaced by a file.
-    if not path.is_file():
-        raise InvalidValueError(f"{str(path)!r} is no file: choose another name")
-    if not overwrite:
-        raise InvalidValueError(f"{str(path)!r} is there already: choose another name, or overwrite it")

@@ -6,9 +6,11 @@ import datetime as dt
 import heapq
 from typing import Final, NamedTuple
 
+from .._health_check import HealthReport
 from .._models import SessionRecord, Status
 from .._wanted import Place
 from ._distribution import Distribution, distribution
+from ._health import health
 from ._history import history
 from ._statistics import Statistics, statistics
 from ._trend import Trend, trend
@@ -24,6 +26,8 @@ class Contents(NamedTuple):
     statistics: Statistics
     trend: Trend
     distribution: Distribution
+    health: HealthReport
+    """Now, as far as the store knows."""
     failed: list[SessionRecord]
     """The latest first."""
 
@@ -60,6 +64,7 @@ def page(
             found,
             trend(days=days, since=since, until=until),
             distribution(days=days, since=since, until=until),
+            health(in_process=False),
             _failed(found.since, until),
         )
     )

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final, get_args
 
 from .. import _values
-from .._models import EndReason, Status
+from .._models import AttributeValue, EndReason, Status
 from .._runtime import Runtime
 from .._wanted import Wanted
 from ..exceptions import InvalidValueError
 from ..security.pseudonyms import Pseudonyms
+from ..security.redaction import Redactor
 from ._period import period
 
 _PSEUDONYM: Final = re.compile("[0-9a-f]{32}")
@@ -55,7 +56,7 @@ def question(
         status=status,
         reason=end_reason,
         tier=tier,
-        attributes=_values.attributes(attributes, runtime.settings.redact) if attributes else None,
+        attributes=None if attributes is None else _attributes(attributes, runtime.settings.redact),
         since_ns=asked.since_ns,
         # What another machine has ended, whose clock is ahead, has ended.
         until_ns=None if until is None else asked.until_ns,
@@ -68,6 +69,17 @@ def _names(user: str | None, pseudonyms: Pseudonyms) -> list[str | None]:
     if user is None:
         return [None]
     return [pseudonyms.user(user), *([user] if _PSEUDONYM.fullmatch(user) else [])]
+
+
+def _attributes(given: Mapping[str, object], redact: Redactor) -> Mapping[str, AttributeValue]:
+    """Attributes as sessions have them. One that none can have is not left out, or what has others would be found."""
+    for name, value in given.items():
+        if not _values.attributes({name: value}, redact):
+            raise InvalidValueError(
+                f"attributes: no session has {_values.shown({name: value})}: a name is text; a value is text, a "
+                "boolean, a number of at most 64 bits, or a sequence of one of them"
+            )
+    return _values.attributes(given, redact)
 
 
 def _one_of(what: str, value: str | None, values: Sequence[str]) -> None:

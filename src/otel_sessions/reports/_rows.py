@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 COLUMNS: Final = (
@@ -31,7 +30,7 @@ _to_text: Final = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 
 def json_line(found: Mapping[str, Any]) -> str:
     """A described session as JSON in one line, all of it ASCII."""
-    return f"{_json(_to_line, found)}\n"
+    return f"{_to_line(found)}\n"
 
 
 def csv_row(found: Mapping[str, Any]) -> list[str | int | float]:
@@ -46,22 +45,6 @@ def _cell(value: Any) -> str | int | float:
         return value
     if isinstance(value, dict):
         # It begins with a brace, which is no formula.
-        return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", _json(_to_text, value))
+        return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", _to_text(value))
     shown = _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], value)
     return f"'{shown}" if _FORMULA.match(shown) else shown
-
-
-def _json(encode: Callable[[Any], str], value: Any) -> str:
-    try:
-        return encode(value)
-    except ValueError:
-        return encode(_finite(value))
-
-
-def _finite(value: Any) -> Any:
-    """What JSON can say: it knows no infinity."""
-    if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Final
 
+from .._health_check import HealthCheck, told
 from .._models import SessionRecord
 from .._statistics import moment
 from ..version import __version__
 from ._breakdowns import breakdowns
 from ._charts import durations, started_and_ended, statuses, week
 from ._figures import count, duration, money, percent, time
-from ._markup import Markup, tag
+from ._markup import Markup, joined, tag
 from ._page import Contents
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -74,6 +75,31 @@ def _headline(contents: Contents) -> Markup:
     return tag("section", tag("dl", *tiles, class_="tiles"), aria_label="Headline figures")
 
 
+def _health(contents: Contents) -> Markup:
+    found = contents.health
+    judged = [check for check in found.checks if check.is_judged or not check.is_ok]
+    ok = sum(check.is_ok for check in judged)
+    said = f"{time(found.time)} UTC: {ok} of {len(judged)} checks are ok"
+    unjudged = len(found.checks) - len(judged)
+    if unjudged:
+        said += f"; of {unjudged} too little is known"
+    verdict = tag("h2", "Health: ", tag("span", found.verdict, class_=f"verdict {found.verdict}"))
+    rows = [_problem(check) for check in found.problems]
+    heads = ("severity", "check", "value", "threshold", "what to do")
+    return tag("section", verdict, tag("p", f"{said}.", class_="period"), _rows("Health", heads, rows), class_="card")
+
+
+def _problem(check: HealthCheck) -> Sequence[str]:
+    value = "-" if check.current_value is None else told(check.current_value, check.unit)
+    return (
+        check.severity,
+        joined(check.type, tag("bdi", f" ({check.subject})") if check.subject else None),
+        value,
+        told(check.threshold, check.unit),
+        tag("bdi", check.recommended_action, class_="long"),
+    )
+
+
 def _plots(contents: Contents) -> Markup:
     found = contents.statistics
     shown = [
@@ -121,14 +147,18 @@ def _clipped(said: str) -> str:
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup | None:
+    shown = _rows(title, heads, rows)
+    return None if shown is None else tag("section", tag("h2", title), shown, class_="card")
+
+
+def _rows(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup | None:
     if not rows:
         return None
     head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in heads)))
     body = tag("tbody", *(tag("tr", *(tag("td", cell) for cell in row)) for row in rows))
     # A wide one is moved by itself, and not the page; it can be reached by keyboard.
-    moved = tag("div", tag("table", head, body), class_="scroll", tabindex=0, role="region", aria_label=title)
-    return tag("section", tag("h2", title), moved, class_="card")
+    return tag("div", tag("table", head, body), class_="scroll", tabindex=0, role="region", aria_label=title)
 
 
-SECTIONS: Final[tuple[Callable[[Contents], Markup | None], ...]] = (_headline, _plots, _failed)
+SECTIONS: Final[tuple[Callable[[Contents], Markup | None], ...]] = (_headline, _health, _plots, _failed)
 """From the top down."""

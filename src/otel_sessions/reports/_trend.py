@@ -89,16 +89,24 @@ def trend(
     now_ns = runtime.lifecycle.clock.time_ns()
     hours = period(now_ns, None if since is not None else days, since, until).in_hours()
     active = runtime.lifecycle.ledger.active_or_fail() if runtime.enabled else []
+    if runtime.enabled and since is None and days is None:
+        hours = hours._replace(since=_first_hour(runtime.lifecycle.ledger, hours, active))
+    step = step or _fitting(hours)
     found: list[_Ended] = []
     if runtime.enabled:
-        daily = (step or _fitting(hours)) != "hour"
         # Beyond the end, because what began before it may have ended after it.
         for part in (hours, Hours(hours.until, hour_of(now_ns) + 1)):
-            found += _ended(runtime.lifecycle.ledger, part, daily=daily)
-    if since is None and days is None:
-        known = [each.first_hour for each in found] + [hour_of(record.beginning.started_ns) for record in active]
-        hours = hours._replace(since=min([*known, hours.until - 1]))
-    return _counted(hours, now_ns, step or _fitting(hours), found, active)
+            found += _ended(runtime.lifecycle.ledger, part, daily=step != "hour")
+    return _counted(hours, now_ns, step, found, active)
+
+
+def _first_hour(ledger: Ledger, hours: Hours, active: Iterable[SessionRecord]) -> int:
+    """When it began, as far as is remembered: what ended first, or what is active."""
+    known = [hours.until - 1, *(hour_of(record.beginning.started_ns) for record in active)]
+    if of_days := [each.day for each in ledger.daily_tallies(0, -(-hours.until // DAY_HOURS))]:
+        first = min(of_days) * DAY_HOURS
+        known += [each.hour for each in ledger.tallies(first, first + DAY_HOURS)]
+    return min(known)
 
 
 class _Ended(NamedTuple):

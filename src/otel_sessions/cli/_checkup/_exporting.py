@@ -16,7 +16,7 @@ import otel_sessions as sessions
 
 from ... import _runtime
 from ..._config import resolve
-from .._delivery import Delivery, configured, header_names, protocol
+from .._delivery import Delivery, configured, header_names, made, protocol
 from .._failure import Failure
 from .._output import plain
 from ._finding import Finding, ok, problem, warning
@@ -50,7 +50,7 @@ def exporting(*, offline: bool) -> Iterator[Finding]:
         every = configured("traces")
         # What is written here would be taken for what this command has to say.
         exporters = {name: make for name, make in every.items() if name != _CONSOLE}
-        delivery = Delivery.made(exporters, timeout=_TIMEOUT)
+        delivery = Delivery(made(exporters, timeout=_TIMEOUT))
     except Failure as failure:
         yield problem("exporter", str(failure), "correct the OTEL_* variables, or install the exporter")
         return

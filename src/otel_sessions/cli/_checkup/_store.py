@@ -39,14 +39,16 @@ class _Factual(Protocol):
 
 @dataclass
 class Reached:
-    """The store, once it has been reached: others look into it as well."""
+    """The store, once it has been made: others look into it as well."""
 
     store: Store | None = None
     facts: Facts | None = None
+    answers: bool = False
+    """Whether it has answered all that it was asked."""
 
 
 def store(url: str | None, reached: Reached) -> Iterator[Finding]:
-    """What there is to say of the store; if it can be had it is `reached`, and the caller's to shut down."""
+    """What there is to say of the store; if it can be made it is `reached`, and the caller's to shut down."""
     if url is None or url.startswith("memory:"):
         yield ok(_CHECK, "memory: each process keeps its sessions to itself, and nothing of them can be seen from here")
         return
@@ -54,6 +56,7 @@ def store(url: str | None, reached: Reached) -> Iterator[Finding]:
         check(url)
         reached.store = found = from_url(url)
         yield from _looked_at(found, url, reached)
+        reached.answers = True
     except (Failure, SessionsError) as error:
         yield problem(
             _CHECK, redact(plain(error)), "see docs/stores.md; the application goes on, and says so in its log"
@@ -109,15 +112,13 @@ def clock(found: Store, facts: Facts | None) -> Iterator[Finding]:
     now_ns = time.time_ns()
     ahead = {
         "the store was written": None if facts is None else facts.changed_ns,
-        "a process showed a heartbeat": max(found.owners().values(), default=None)
-        if isinstance(found, SharedStore)
-        else None,
+        "a process showed a heartbeat": _last_beat(found),
         "a session ended": _last_end(found, now_ns),
     }
     late = [
         f"{what} {(at - now_ns) / _NS:,.0f} s in the future"
         for what, at in ahead.items()
-        if at and at - now_ns > _OFF_NS
+        if at is not None and at - now_ns > _OFF_NS
     ]
     if facts is not None and facts.clock_ns is not None and abs(facts.clock_ns - now_ns) > _OFF_NS:
         late.insert(0, f"the server's differs by {(facts.clock_ns - now_ns) / _NS:+,.0f} s")
