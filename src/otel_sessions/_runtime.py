@@ -6,15 +6,15 @@ import atexit
 import os
 import sys
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from ._background import Background
 from ._config import Settings, resolve, summary, tolerant_from_environment
 from ._guard import guarded, log
-from ._health.judge import Judge
 from ._health.machine import Machine
-from ._health.monitor import Monitor
+from ._health.minutes import Minutes
 from ._hooks import hooks
 from ._ledger import Ledger
 from ._lifecycle import Lifecycle, SystemClock
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.trace import TracerProvider
 
+    from ._health.judge import Judge
+    from ._health.monitor import Monitor
     from .typing import Store
 
 _STAMPED: Final[WeakSet[object]] = WeakSet()
@@ -58,11 +60,11 @@ class Runtime:
         self.may_block = settings.enabled and ledger.shared is not None
         """Whether the beginning and the end of a session may have to wait for a store outside of this process."""
         self.upkeep = Upkeep(self.lifecycle)
-        self.judge = Judge(self.lifecycle, Machine())
-        self.monitor = Monitor(self.judge.report, settings.health_interval, clock, self.telemetry)
+        self.minutes = Minutes(self.lifecycle, Machine())
+        self.monitor = None if settings.health_interval is None else self._monitor(settings.health_interval)
         self.background = Background(self._round, settings.flush_interval)
         # A thread of its own: heartbeats do not wait for it. It looks whether a check is due by the clock.
-        self.checking = Background(self.monitor.round, settings.flush_interval, name="otel-sessions-health")
+        self.checking = Background(self._check, settings.flush_interval, name="otel-sessions-health")
         if successor_of is not None and successor_of.lifecycle.used:
             self._on_first_use()
 
@@ -78,18 +80,34 @@ class Runtime:
             self.telemetry.startup(summary(self.settings), self.lifecycle.clock.time_ns())
             if self.settings.background:
                 self.background.start()
-                if self.monitor.is_wanted:
+                if self.monitor is not None:
                     self.checking.start()
 
     def sweep(self) -> None:
         """One round of what the threads do, here and now."""
         self._round()
         if not self.settings.background:
-            self.monitor.round()
+            self._check()
 
     def _round(self) -> None:
         self.upkeep.sweep()
-        self.judge.minutes.keep()
+        self.minutes.keep()
+
+    def _check(self) -> None:
+        if self.monitor is not None:
+            self.monitor.round()
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Says how the sessions are."""
+        from ._health.judge import Judge  # noqa: PLC0415 - the rules load where somebody asks
+
+        return Judge(self.lifecycle, self.minutes)
+
+    def _monitor(self, interval: float) -> Monitor:
+        from ._health.monitor import Monitor  # noqa: PLC0415 - as above
+
+        return Monitor(self.judge.report, interval, self.lifecycle.clock, self.telemetry)
 
     def _on_sdk(self, tracers: TracerProvider | None, loggers: LoggerProvider | None) -> None:
         """Put `session.id` on everything that is made in a session, once a provider is there that can be told."""
@@ -133,8 +151,9 @@ class Runtime:
         self.checking.after_fork()
         self.lifecycle.after_fork()
         self.upkeep.after_fork()
-        self.judge.minutes.after_fork()
-        self.monitor.after_fork()
+        self.minutes.after_fork()
+        if self.monitor is not None:
+            self.monitor.after_fork()
 
 
 def _store(settings: Settings) -> Store:

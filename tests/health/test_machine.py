@@ -10,6 +10,7 @@ import pytest
 from otel_sessions import HealthCheck
 from otel_sessions._health.judge import Judge
 from otel_sessions._health.machine import Machine, Processors, Storage
+from otel_sessions._health.minutes import Minutes
 from otel_sessions._runtime import get
 from otel_sessions.testing import RecordedSessions, record_sessions
 
@@ -80,7 +81,8 @@ class TestChecks:
     @pytest.fixture(name="check")
     def _check(self, proc: Path) -> Callable[[str], HealthCheck]:
         """What a check finds on that machine."""
-        judge = Judge(get().lifecycle, Machine(proc))
+        lifecycle = get().lifecycle
+        judge = Judge(lifecycle, Minutes(lifecycle, Machine(proc)))
 
         def check(name: str) -> HealthCheck:
             return next(each for each in judge.report().checks if each.type == name)

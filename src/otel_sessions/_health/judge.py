@@ -13,12 +13,11 @@ from ..exceptions import ConfigurationError, StoreError
 from ..security.redaction import redact
 from . import limits, process, sessions
 from .evidence import Evidence
-from .machine import Machine
-from .minutes import Minutes
 from .rule import COMPARED, Rule, Value
 
 if TYPE_CHECKING:
     from .._lifecycle import Lifecycle
+    from .minutes import Minutes
 
 RULES: Final[tuple[Rule, ...]] = (*sessions.RULES, *limits.RULES, *process.RULES)
 
@@ -31,16 +30,15 @@ class Judge:
 
     Args:
         lifecycle: the sessions.
-        machine: what this process runs on.
+        minutes: what this process has counted lately.
         rules: what is checked; those of one type stand beside each other.
     """
 
-    def __init__(self, lifecycle: Lifecycle, machine: Machine, rules: Sequence[Rule] = RULES) -> None:
+    def __init__(self, lifecycle: Lifecycle, minutes: Minutes, rules: Sequence[Rule] = RULES) -> None:
         self._lifecycle = lifecycle
-        self._machine = machine
+        self._minutes = minutes
         self._rules = rules
         self._thresholds = lifecycle.settings.thresholds or {}
-        self.minutes = Minutes(lifecycle, machine)
 
     def report(self, *, thresholds: Mapping[str, float] | None = None, in_process: bool = True) -> HealthReport:
         """Look at everything now.
@@ -52,8 +50,8 @@ class Judge:
         evidence = Evidence(
             self._lifecycle,
             {**self._thresholds, **(thresholds or {})},
-            self.minutes.lately() if in_process else None,
-            self._machine,
+            self._minutes.lately() if in_process else None,
+            self._minutes.machine,
         )
         asked = [rule for rule in self._rules if in_process or not rule.here_only]
         checks = (_judged(list(rules), evidence) for _, rules in groupby(asked, lambda rule: rule.type))

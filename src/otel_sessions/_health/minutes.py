@@ -79,7 +79,7 @@ class Minutes:
 
     def __init__(self, lifecycle: Lifecycle, machine: Machine) -> None:
         self._lifecycle = lifecycle
-        self._machine = machine
+        self.machine = machine
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -118,5 +118,5 @@ class Minutes:
             calls=ledger.calls,
             failures=ledger.failures,
             pending=ledger.pending,
-            processors=self._machine.processors(),
+            processors=self.machine.processors(),
         )

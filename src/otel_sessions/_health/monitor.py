@@ -40,24 +40,17 @@ class Monitor:
 
     Args:
         report: makes one.
-        interval: None: never.
+        interval: in seconds.
         clock: says when the next one is due.
         telemetry: is told of alerts.
     """
 
-    def __init__(
-        self, report: Callable[[], HealthReport], interval: float | None, clock: Clock, telemetry: Telemetry
-    ) -> None:
+    def __init__(self, report: Callable[[], HealthReport], interval: float, clock: Clock, telemetry: Telemetry) -> None:
         self._report = report
-        self._interval_ns = None if interval is None else int(interval * _NS)
+        self._interval_ns = int(interval * _NS)
         self._clock = clock
         self._telemetry = telemetry
         self.after_fork()
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether there is anything to do in rounds."""
-        return self._interval_ns is not None
 
     def after_fork(self) -> None:
         """A child process has no alerts yet."""
@@ -69,7 +62,7 @@ class Monitor:
 
     def round(self) -> None:
         """Check, if it is due, and nobody else does just now."""
-        if self._interval_ns is None or not self._checking.acquire(blocking=False):
+        if not self._checking.acquire(blocking=False):
             return
         try:
             now = self._clock.monotonic_ns()

@@ -45,4 +45,6 @@ def alerts(limit: int = 100) -> list[HealthAlert]:
     Raises:
         InvalidValueError: the limit is no whole number from 1 on.
     """
-    return _runtime.get().monitor.alerts(_values.whole("the number of alerts", limit))
+    limit = _values.whole("the number of alerts", limit)
+    monitor = _runtime.get().monitor
+    return [] if monitor is None else monitor.alerts(limit)
