@@ -55,6 +55,10 @@ class Terminal:
             assert time.monotonic() < deadline, self.written
             assert self._read(), self.written
 
+    def press(self, text: str) -> None:
+        """Press these keys."""
+        os.write(self._master, text.encode())
+
     def interrupt(self) -> None:
         """Press Ctrl-C."""
         os.write(self._master, b"\x03")

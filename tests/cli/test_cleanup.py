@@ -12,9 +12,9 @@ from otel_sessions.stores import from_url
 from otel_sessions.typing import Wanted
 
 from ..e2e.store_urls import store_url
-from .checked import checked
 from .command import otel_sessions
-from .terminal_run import in_terminal
+from .stock import checked
+from .terminal import Terminal
 from .test_export import fill
 
 
@@ -49,11 +49,13 @@ class TestForgotten:
 
     def test_asked(self, url: str) -> None:
         """A person is asked, and nothing is forgotten without a yes."""
-        status, shown = in_terminal("cleanup", "--store", url, typed="n\n")
-        assert (status, "Forget 3 sessions that ended more than 90 days ago for good? [y/N]" in shown) == (1, True)
-        assert (shown.endswith("nothing was forgotten\r\n"), left(url)) == (True, 3)
-        status, shown = in_terminal("cleanup", "--store", url, typed="y\n")
-        assert (status, shown.endswith("3 sessions forgotten\r\n"), left(url)) == (0, True, 0)
+        for answer, code, said, kept in (("n", 1, "nothing was forgotten", 3), ("y", 0, "3 sessions forgotten", 0)):
+            with Terminal("cleanup", "--store", url, columns=200) as terminal:
+                terminal.until(lambda terminal: "[y/N]" in terminal.shown)
+                terminal.press(f"{answer}\n")
+                assert (terminal.finish(), left(url)) == (code, kept)
+                assert "Forget 3 sessions that ended more than 90 days ago for good? [y/N]" in terminal.shown
+                assert terminal.shown.endswith(f"{said}\n")
 
     def test_nobody_to_ask(self, url: str) -> None:
         """Who is no person has to say yes beforehand: a script does not hang, nor does it forget by accident."""

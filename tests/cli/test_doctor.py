@@ -39,9 +39,9 @@ from otel_sessions.typing import Beginning, Store, Totals
 from .. import redis_server
 from ..contract.test_history import run
 from ..e2e.store_urls import store_url
-from .checked import checked
 from .command import otel_sessions
 from .endpoints import Traces, answering, taking_grpc
+from .stock import checked
 from .test_recover import killed
 
 SECOND = 1_000_000_000

@@ -19,11 +19,10 @@ from otel_sessions.reports._rows import COLUMNS
 from otel_sessions.testing import record_sessions
 
 from ..e2e.store_urls import store_url
-from .checked import checked
-from .command import otel_sessions
-from .terminal_run import in_terminal
+from .command import MAIN, otel_sessions
+from .stock import checked
+from .terminal import Terminal
 
-MAIN = "from otel_sessions.cli import main; main()"
 HOSTILE = "=cmd\x1b[31m[red]"
 
 
@@ -114,10 +113,11 @@ class TestWritten:
 
     def test_in_a_terminal(self, here: str, tmp_path: Path) -> None:
         """A person sees how far it is, and where it went; not where the sessions themselves are shown."""
-        status, shown = in_terminal("export", str(tmp_path / "a.jsonl"), "--store", here)
-        assert (status, shown) == (0, f"\r3 sessions \r3 sessions written to {tmp_path}/a.jsonl\r\n")
-        status, shown = in_terminal("export", "--store", here, "--type", "none")
-        assert (status, shown) == (0, "")
+        with Terminal("export", str(tmp_path / "a.jsonl"), "--store", here, columns=200) as terminal:
+            assert terminal.finish() == 0
+            assert terminal.written == f"\r3 sessions \r3 sessions written to {tmp_path}/a.jsonl\r\n"
+        with Terminal("export", "--store", here, "--type", "none") as terminal:
+            assert (terminal.finish(), terminal.written) == (0, "")
 
 
 def fill_more(url: str) -> None:

@@ -18,8 +18,8 @@ from otel_sessions.cli._app import app
 
 from ..e2e.store_urls import store_url
 from ..redis_server import free_port
-from .checked import checked
 from .command import otel_sessions
+from .stock import checked
 
 CALM = "--threshold=storage_ratio=1"
 """However full this machine is, that is no problem of the tests."""

@@ -19,9 +19,9 @@ from otel_sessions.testing import OTLPReceiver
 from otel_sessions.typing import SessionRecord, Wanted
 
 from ..e2e.store_urls import store_url
-from .checked import checked
 from .command import otel_sessions
 from .endpoints import answering
+from .stock import checked
 
 KILLED = """
 import os, sys
