@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import otel_sessions
-from otel_sessions import InvalidValueError, reports
+from otel_sessions import InvalidValueError
 from otel_sessions.reports import page
 from otel_sessions.reports._figures import brief, count, duration, money, percent, short
 from otel_sessions.reports._markup import Markup, joined, tag, text
@@ -238,14 +238,6 @@ def hostile_store(said: str) -> MemoryStore:
         )
     store.create(Beginning(id=f"{said}a", topology="durable", started_ns=1_767_225_600 * 10**9, **fields))
     return store
-
-
-class TestRoom:
-    def test_what_is_loaded_on_use(self) -> None:
-        """Everything that the room names is there, and nothing else."""
-        assert all(getattr(reports, name) is not None for name in reports.__all__)
-        with pytest.raises(AttributeError, match="has no attribute 'pages'"):
-            reports.pages  # noqa: B018 - that it is asked for is the test
 
 
 class TestHostile:
