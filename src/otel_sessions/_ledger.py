@@ -8,36 +8,27 @@ from __future__ import annotations
 
 import enum
 import functools
-import heapq
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from . import _process
 from . import _semconv as sc
-from ._guard import dropped, guarded, log
+from ._guard import dropped, guarded
 from ._live import Live, Recent
 from ._models import EndReason, SessionRecord, Status, Totals
 from ._parts import Parts
-from ._tally import DAY_HOURS, Kind, Tally
+from ._past import PastSessions
+from ._store_calls import StoreCalls, lacking
 from ._telemetry import Reader, Telemetry
-from .exceptions import ConfigurationError, StoreError
-from .security.redaction import redact
-from .stores._hours import Hours
-from .stores._kept_uses import KeptUses
+from .exceptions import ConfigurationError
 from .typing import (
     Clock,
-    DayTally,
-    HistoryStore,
-    HourTally,
-    Place,
-    RetentionStore,
     SharedStore,
     Store,
     UserStore,
-    Wanted,
 )
 
 T = TypeVar("T")
@@ -48,7 +39,6 @@ _MAX_SERIES: Final = 1_000
 _MAX_UNSTORED: Final = 10_000
 _REST_SECONDS: Final = 0.0001
 _MAX_UNEXPORTED: Final = 100_000
-_ALL_USERS: Final = 2**31
 
 
 class Failed(enum.Enum):
@@ -63,6 +53,8 @@ class Ledger:
     def __init__(self, store: Store, *, history: int = 0) -> None:
         self.store = store
         self.shared: SharedStore | None = _shared(store)
+        self.calls = StoreCalls(store.name)
+        self.call, self.ask = self.calls.call, self.calls.ask
         self._user_store = store if isinstance(store, UserStore) else None
         self._history = history
         self._seen: set[tuple[str, str | None]] = set()
@@ -78,11 +70,8 @@ class Ledger:
         """The sessions whose end this process has emitted, and the exporter may not have sent yet."""
         self.open: dict[str, Live] = {}
         """The scoped sessions of this process, by id. A store inside the process does not know them."""
-        self._past: deque[SessionRecord] = deque(maxlen=self._history)
-        """Those that ended lately. Apart, so that they do not push the conversations of a day out of the history."""
-        self._has_forgotten = False
-        self._uses = KeptUses()
-        self._hours = Hours()
+        self.past = PastSessions(self.store, self.calls, history=self._history)
+        """What has ended."""
         self.recent = Recent()
         """The durable sessions that were used here lately."""
         self.entered: dict[str, Live] = {}
@@ -90,14 +79,13 @@ class Ledger:
         self.unstored: dict[str, Live] = {}
         """Sessions that started while the store could not be reached, by id."""
         self._dirty: dict[str, Live] = {}
-        self.calls = self.failures = 0
-        """How often the store was called, and how often that failed."""
         self.merging = threading.RLock()
         """Held while deltas are on their way to the store: a session must not be closed before its last one arrives."""
 
     def bind(self, telemetry: Telemetry, clock: Clock, *, active_gap: float, observed: bool) -> None:
         """Say where metrics go and where time comes from; pauses of up to `active_gap` seconds count as active."""
         self._telemetry = telemetry
+        self.calls.bind(telemetry)
         self._clock = clock
         self.parts = Parts(self, telemetry)
         self._gap_ns = int(active_gap * _NS)
@@ -145,23 +133,6 @@ class Ledger:
             stored = self.call("create", self.shared.create, live.beginning, failed=Failed.FAILED)
             if stored is Failed.FAILED:
                 self.keep_unstored(live)
-
-    def add_up(self, now_ns: int) -> None:
-        """Add up what has ended here: in the background, so that nobody has to do it whose session ends."""
-        self._hours.settle(now_ns)
-
-    def remember(self, record: SessionRecord) -> SessionRecord:
-        """Remember a scoped session that has ended here, and that no store knows."""
-        if len(self._past) == self._history:
-            self._has_forgotten = True
-        self._past.append(self._uses.take(record))
-        self._hours.add(record)
-        return record
-
-    @property
-    def has_forgotten(self) -> bool:
-        """Whether sessions ended that are not remembered any more. Only a store inside the process can say."""
-        return self._has_forgotten or getattr(self.store, "has_forgotten", False)
 
     def close(
         self,
@@ -333,12 +304,7 @@ class Ledger:
             totals = live.delta.copy()
         if live.ended is None:
             return SessionRecord(live.beginning, totals)
-        return self._ended(live.beginning.id) or SessionRecord(live.beginning, totals, *live.ended)
-
-    def _ended(self, session_id: str) -> SessionRecord | None:
-        """The scoped session with that id that ended here lately."""
-        found = next((record for record in self._past.copy() if record.id == session_id), None)
-        return None if found is None else self._uses.give(found)
+        return self.past.here(live.beginning.id) or SessionRecord(live.beginning, totals, *live.ended)
 
     def get(self, session_id: str) -> SessionRecord | None:
         """The session with that id, active or recently ended."""
@@ -346,7 +312,7 @@ class Ledger:
         if live is not None:
             return self.record(live)
         self.flush()
-        return self.call("get", self.store.get, session_id, failed=None) or self._ended(session_id)
+        return self.call("get", self.store.get, session_id, failed=None) or self.past.here(session_id)
 
     def get_or_fail(self, session_id: str) -> SessionRecord | None:
         """The session with that id, active or recently ended.
@@ -358,7 +324,7 @@ class Ledger:
         if live is not None:
             return self.record(live)
         self.flush()
-        return self.ask("get", self.store.get, session_id) or self._ended(session_id)
+        return self.ask("get", self.store.get, session_id) or self.past.here(session_id)
 
     def used(self, live: Live, name: str) -> float:
         """How much of something a session has used itself."""
@@ -408,90 +374,6 @@ class Ledger:
         scoped = [self._here(live) for live in list(self.open.values()) if user is None or live.user == user]
         return sorted([*found, *scoped], key=lambda record: record.beginning.started_ns)
 
-    def ended_or_fail(self, limit: int) -> list[SessionRecord]:
-        """The sessions that ended last, the latest end first, at most `limit`.
-
-        Raises:
-            StoreError: the store cannot be asked.
-        """
-        found = self.ask("ended", self.store.ended, limit)
-        if self.shared is not None:
-            return found
-        both = heapq.nlargest(limit, [*found, *self._past.copy()], key=lambda record: record.ended_ns or 0)
-        return [self._uses.give(record) for record in both]
-
-    def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
-        """The ended sessions that are wanted and stand behind `before`.
-
-        Raises:
-            ConfigurationError: the store keeps no history.
-            StoreError: the store cannot be asked.
-        """
-        found = self.ask("history", _historian(self.store).history, wanted, limit, before)
-        if self.shared is not None:
-            return found
-        scoped = [r for r in self._past.copy() if wanted.fits(r) and (before is None or Place.of(r) < before)]
-        return [self._uses.give(record) for record in heapq.nlargest(limit, [*found, *scoped], key=Place.of)]
-
-    def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
-        """What ended in these hours, but for the last.
-
-        Raises:
-            ConfigurationError: the store keeps no history.
-            StoreError: the store cannot be asked.
-        """
-        found = self.ask("tallies", _historian(self.store).tallies, since_hour, until_hour)
-        return [*found, *self._hours.tallies(since_hour, until_hour)]
-
-    def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
-        """What ended in these days, but for the last.
-
-        Raises:
-            ConfigurationError: the store keeps no history.
-            StoreError: the store cannot be asked.
-        """
-        found = self.ask("tallies", _historian(self.store).daily_tallies, since_day, until_day)
-        return [*found, *self._hours.daily_tallies(since_day, until_day)]
-
-    def sums(self, since_hour: int, until_hour: int) -> dict[Kind, Tally]:
-        """What ended in these hours, but for the last, by kind; of whole days it asks for no hours.
-
-        Raises:
-            ConfigurationError: the store keeps no history.
-            StoreError: the store cannot be asked.
-        """
-        first_day, last_day = -(-since_hour // DAY_HOURS), until_hour // DAY_HOURS
-        found: list[HourTally | DayTally] = []
-        if first_day < last_day:
-            found += self.daily_tallies(first_day, last_day)
-            rest = [(since_hour, first_day * DAY_HOURS), (last_day * DAY_HOURS, until_hour)]
-        else:
-            rest = [(since_hour, until_hour)]
-        for since, until in rest:
-            if since < until:
-                found += self.tallies(since, until)
-        by_kind: dict[Kind, Tally] = {}
-        for each in found:
-            by_kind.setdefault(each.kind, Tally()).add(each.tally)
-        return by_kind
-
-    def users(self, since_day: int, until_day: int, limit: int) -> tuple[list[tuple[str, int]], int]:
-        """The users most of whose sessions ended in these days, and how many there were.
-
-        Raises:
-            ConfigurationError: the store keeps no history.
-            StoreError: the store cannot be asked.
-        """
-        store = _historian(self.store)
-        scoped = self._hours.by_user(since_day, until_day)
-        # Whoever is known here only may be known to the store as well, among all those it did not name.
-        wanted = limit if not scoped else _ALL_USERS
-        most = self.ask("most_frequent_users", store.most_frequent_users, since_day, until_day, wanted)
-        if not scoped:
-            return most, self.ask("users", store.users, since_day, until_day)
-        scoped.update(dict(most))
-        return heapq.nsmallest(limit, scoped.items(), key=lambda each: (-each[1], each[0])), len(scoped)
-
     def owners_or_fail(self) -> Mapping[str, int]:
         """The last heartbeat of every process that shares the store; none if nobody does.
 
@@ -499,82 +381,6 @@ class Ledger:
             StoreError: the store cannot be asked.
         """
         return {} if self.shared is None else self.ask("owners", self.shared.owners)
-
-    def purge(self, before_ns: int) -> int:
-        """Forget the sessions that ended before that time, and the sums of the hours that were over by then.
-
-        Raises:
-            ConfigurationError: the store cannot be told to forget.
-            StoreError: the store cannot be asked.
-        """
-        forgotten = self.ask("purge", _forgetful(self.store).purge, before_ns)
-        old = self._old(before_ns)
-        for record in old:
-            # They are at the left end, but for a clock that was set back.
-            self._past.remove(record)
-            self._uses.drop(record.id)
-            self._has_forgotten = True
-        self._hours.forget(before_ns)
-        return forgotten + len(old)
-
-    def purgeable(self, before_ns: int) -> int:
-        """How many `purge` would forget now.
-
-        Raises:
-            ConfigurationError: the store cannot be told to forget.
-            StoreError: the store cannot be asked.
-        """
-        return self.ask("purgeable", _forgetful(self.store).purgeable, before_ns) + len(self._old(before_ns))
-
-    def _old(self, before_ns: int) -> list[SessionRecord]:
-        """The scoped sessions that ended here, and that no store knows, before that time."""
-        return [record for record in self._past.copy() if (record.ended_ns or 0) < before_ns]
-
-    def call(self, operation: str, function: Callable[..., T], *args: object, failed: F) -> T | F:
-        """Call the store: timed; a failure is swallowed, and the result then is `failed`.
-
-        A store that is out of reach is no fault of this library, and drops nothing yet.
-        """
-        with guarded(f"{operation} in the {self.store.name} store"):
-            try:
-                return self._timed(operation, function, *args)
-            except StoreError as error:
-                self._warn(operation, error)
-        return failed
-
-    def ask(self, operation: str, function: Callable[..., T], *args: object) -> T:
-        """Call the store for somebody who has to know it if that fails.
-
-        Raises:
-            StoreError: it does.
-        """
-        try:
-            return self._timed(operation, function, *args)
-        except StoreError as error:
-            raise StoreError(redact(f"the {self.store.name} store cannot be asked ({operation}): {error}")) from error
-
-    def _timed(self, operation: str, function: Callable[..., T], *args: object) -> T:
-        began = time.perf_counter()
-        attributes = {sc.STORE_OPERATION: operation, sc.STORE: self.store.name, sc.ERROR_TYPE: sc.OTHER}
-        try:
-            result = function(*args)
-            del attributes[sc.ERROR_TYPE]
-            return result
-        finally:
-            self.calls += 1
-            self.failures += sc.ERROR_TYPE in attributes
-            self._telemetry.metrics.store_operation_duration.record(time.perf_counter() - began, attributes)
-
-    def _warn(self, operation: str, error: StoreError) -> None:
-        # One subject for all that fails meanwhile: one cause makes every operation fail.
-        log.warn(
-            f"{self.store.name} store",
-            "otel-sessions could not %s in the %s store: %s. Sessions go on with what this process knows of them, and "
-            "what it counts is merged later.",
-            operation,
-            self.store.name,
-            redact(str(error)),
-        )
 
     def resign(self) -> None:
         """Report nothing of a shared store, until it is this process's turn again."""
@@ -643,35 +449,11 @@ class Ledger:
         return {} if found is None else {(): found}
 
 
-def _historian(store: Store) -> HistoryStore:
-    """The store, if it can be asked about what has ended."""
-    if isinstance(store, HistoryStore):
-        return store
-    lacking = _lacking(store, HistoryStore)
-    raise ConfigurationError(f"store: {type(store).__name__} keeps no history; it lacks {lacking} of HistoryStore")
-
-
-def _forgetful(store: Store) -> RetentionStore:
-    """The store, if it can be told to forget."""
-    if isinstance(store, RetentionStore):
-        return store
-    lacking = _lacking(store, RetentionStore)
-    raise ConfigurationError(
-        f"store: {type(store).__name__} cannot be told to forget; it lacks {lacking} of RetentionStore"
-    )
-
-
 def _shared(store: Store) -> SharedStore | None:
     """The store, if other processes see it."""
     if not store.shared:
         return None
     if isinstance(store, SharedStore):
         return store
-    lacking = _lacking(store, SharedStore)
-    raise ConfigurationError(
-        f"store: {type(store).__name__} says that it is shared, but lacks {lacking} of SharedStore"
-    )
-
-
-def _lacking(store: Store, protocol: type) -> str:
-    return ", ".join(sorted(verb for verb in vars(protocol) if verb[0] != "_" and not hasattr(store, verb)))
+    verbs = lacking(store, SharedStore)
+    raise ConfigurationError(f"store: {type(store).__name__} says that it is shared, but lacks {verbs} of SharedStore")

@@ -71,8 +71,8 @@ class Evidence:
         """
         hour = hour_of(self.now_ns)
         day = day_of(hour)
-        tallies = self._ask(lambda: self._ledger.tallies(hour - HOURS, hour + 1))
-        return Past(tallies, hour, self._ask(lambda: self._ledger.daily_tallies(day - 1 - DAYS, day - 1)))
+        tallies = self._ask(lambda: self._ledger.past.tallies(hour - HOURS, hour + 1))
+        return Past(tallies, hour, self._ask(lambda: self._ledger.past.daily_tallies(day - 1 - DAYS, day - 1)))
 
     @cached_property
     def active(self) -> int:

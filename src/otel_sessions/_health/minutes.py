@@ -115,8 +115,8 @@ class Minutes:
             access_failures=metrics.access_failures.sums(),
             dropped=metrics.dropped.sums(),
             decisions=self._lifecycle.limiter.decisions(),
-            calls=ledger.calls,
-            failures=ledger.failures,
+            calls=ledger.calls.made,
+            failures=ledger.calls.failed,
             pending=ledger.pending,
             processors=self.machine.processors(),
         )

@@ -173,10 +173,10 @@ def _of_user(lifecycle: Lifecycle, user: str) -> _Found:
 
 def _with_ended(ledger: Ledger, active: list[SessionRecord]) -> _Found:
     # One more than is looked at, to know whether there are more.
-    ended = ledger.ended_or_fail(_LOOK_BACK + 1)
+    ended = ledger.past.ended(_LOOK_BACK + 1)
     # By id: one may have ended between the two looks.
     records = {record.id: record for record in (*active, *ended[:_LOOK_BACK])}
-    is_complete = len(ended) <= _LOOK_BACK and not ledger.has_forgotten
+    is_complete = len(ended) <= _LOOK_BACK and not ledger.past.has_forgotten
     return _Found(list(records.values()), is_complete)
 
 

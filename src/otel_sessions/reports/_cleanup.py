@@ -30,4 +30,4 @@ def cleanup(*, days: float = 90, dry_run: bool = False) -> int:
         return 0
     before_ns = max(0, runtime.lifecycle.clock.time_ns() - age_ns)
     ledger = runtime.lifecycle.ledger
-    return ledger.purgeable(before_ns) if dry_run else ledger.purge(before_ns)
+    return ledger.past.purgeable(before_ns) if dry_run else ledger.past.purge(before_ns)

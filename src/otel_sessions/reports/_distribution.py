@@ -66,7 +66,7 @@ def distribution(
     runtime = _runtime.get()
     now_ns = runtime.lifecycle.clock.time_ns()
     hours = period(now_ns, None if since is not None else days, since, until).in_hours()
-    found = runtime.lifecycle.ledger.sums(*hours) if runtime.enabled else {}
+    found = runtime.lifecycle.ledger.past.sums(*hours) if runtime.enabled else {}
     total = Tally.total(found.values())
     started = total.started or {}
     return Distribution(

@@ -125,7 +125,7 @@ def _pages(ledger: Ledger, asked: Sequence[Wanted], *, active: bool) -> Iterator
 
 def _ended(ledger: Ledger, wanted: Wanted) -> Iterator[SessionRecord]:
     before: Place | None = None
-    while page := ledger.history(wanted, _PAGE, before):
+    while page := ledger.past.history(wanted, _PAGE, before):
         yield from page
         if len(page) < _PAGE:
             return

@@ -152,5 +152,5 @@ def _read(
             if wanted.fits(record) and (behind is None or _Standing.of(record) < behind)
         ]
     if wanted.status != "active" and len(found) < limit:
-        found += ledger.history(wanted, limit, None if behind is None or behind.is_active else Place(*behind[1:]))
+        found += ledger.past.history(wanted, limit, None if behind is None or behind.is_active else Place(*behind[1:]))
     return found

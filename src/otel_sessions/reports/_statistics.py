@@ -131,8 +131,8 @@ def statistics(
         return _summed(hours, now_ns, {}, [], ([], 0))
     ledger = runtime.lifecycle.ledger
     runtime.lifecycle.limiter.measured.settle_all()
-    sums = ledger.sums(*hours)
-    users = ledger.users(hours.since // DAY_HOURS, -(-hours.until // DAY_HOURS), _MOST_USERS)
+    sums = ledger.past.sums(*hours)
+    users = ledger.past.users(hours.since // DAY_HOURS, -(-hours.until // DAY_HOURS), _MOST_USERS)
     return _summed(hours, now_ns, sums, ledger.active_or_fail(), users)
 
 

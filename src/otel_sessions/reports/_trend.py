@@ -103,10 +103,10 @@ def trend(
 def _first_hour(ledger: Ledger, hours: Hours, active: Iterable[SessionRecord]) -> int:
     """When it began, as far as is remembered: what ended first, or what is active."""
     known = [hours.until - 1, *(hour_of(record.beginning.started_ns) for record in active)]
-    if of_days := [each.day for each in ledger.daily_tallies(0, -(-hours.until // DAY_HOURS))]:
+    if of_days := [each.day for each in ledger.past.daily_tallies(0, -(-hours.until // DAY_HOURS))]:
         first = min(of_days) * DAY_HOURS
         # Of a day some stores remember the sum for longer than the hours.
-        known += [each.hour for each in ledger.tallies(first, first + DAY_HOURS)] or [first]
+        known += [each.hour for each in ledger.past.tallies(first, first + DAY_HOURS)] or [first]
     return min(known)
 
 
@@ -125,12 +125,12 @@ def _ended(ledger: Ledger, hours: Hours, *, daily: bool) -> Iterator[_Ended]:
     rest = [hours]
     if daily and first_day < last_day:
         rest = [Hours(hours.since, first_day * DAY_HOURS), Hours(last_day * DAY_HOURS, hours.until)]
-        for day in ledger.daily_tallies(first_day, last_day):
+        for day in ledger.past.daily_tallies(first_day, last_day):
             first = day.day * DAY_HOURS
             yield _Ended(first, first + DAY_HOURS - 1, day.kind, day.tally)
     for since, until in rest:
         if since < until:
-            yield from (_Ended(one.hour, one.hour, one.kind, one.tally) for one in ledger.tallies(since, until))
+            yield from (_Ended(one.hour, one.hour, one.kind, one.tally) for one in ledger.past.tallies(since, until))
 
 
 def _fitting(hours: Hours) -> Step:

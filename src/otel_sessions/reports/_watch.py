@@ -173,7 +173,7 @@ class Watch:
         lifecycle.limiter.measured.settle_all()
         active = ledger.active_or_fail()
         began_ns = now_ns if self._first is None else self._first[0]
-        tallies = ledger.tallies(hour_of(began_ns) - 1, max(hour_of(now_ns), hour_of(began_ns)) + 1)
+        tallies = ledger.past.tallies(hour_of(began_ns) - 1, max(hour_of(now_ns), hour_of(began_ns)) + 1)
         lately_since = hour_of(now_ns) - 1
         quotas = _quotas(lifecycle)
         sums = _summed(tallies, active)
