@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, get_args
 
 from . import _semconv as sc
-from . import _thresholds
 from ._models import Attributes
 from ._values import label
 from .exceptions import ConfigurationError, InvalidValueError, MissingExtraError
@@ -307,6 +306,8 @@ def _check_seconds(name: str, value: Any, *, optional: bool) -> None:
 
 
 def _checked_thresholds(given: Any) -> Mapping[str, float]:
+    from . import _thresholds  # noqa: PLC0415 - few change them, and who does not shall not wait for them
+
     try:
         return _thresholds.check(given)
     except ConfigurationError as error:
@@ -398,6 +399,8 @@ def _parse(name: str, raw: str) -> Any:
         except ValueError:
             raise ConfigurationError(f"{raw!r}: use a number") from None
     if kind.startswith("Mapping"):
+        from . import _thresholds  # noqa: PLC0415 - as above
+
         return _thresholds.parse(raw)
     if kind.startswith("tuple") and not kind.endswith("| str"):
         return tuple(part.strip() for part in raw.split(",") if part.strip())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
-from ._health_check import HealthAlert
+if TYPE_CHECKING:
+    from ._health_check import HealthAlert
 
 HookName = Literal["usage", "quota.threshold", "limit.rejected", "alert"]
 
@@ -99,4 +100,4 @@ class RejectionEvent(NamedTuple):
         return self._asdict() | {"time": self.time.isoformat()}
 
 
-HookEvent: TypeAlias = UsageEvent | ThresholdEvent | RejectionEvent | HealthAlert
+HookEvent: TypeAlias = "UsageEvent | ThresholdEvent | RejectionEvent | HealthAlert"

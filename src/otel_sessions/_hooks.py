@@ -13,14 +13,16 @@ import threading
 from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, overload
 
 from . import _semconv as sc
 from ._guard import dropped, guarded, log, swallow
-from ._health_check import HealthAlert
 from ._hook_events import HOOK_NAMES, HookEvent, HookName, RejectionEvent, ThresholdEvent, UsageEvent
 from ._hook_mark import in_a_hook, run_as_hook
 from .exceptions import InvalidValueError
+
+if TYPE_CHECKING:
+    from ._health_check import HealthAlert
 
 E = TypeVar("E")
 

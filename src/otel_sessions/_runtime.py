@@ -13,8 +13,6 @@ from weakref import WeakSet
 from ._background import Background
 from ._config import Settings, resolve, summary, tolerant_from_environment
 from ._guard import guarded, log
-from ._health.machine import Machine
-from ._health.minutes import Minutes
 from ._hooks import hooks
 from ._ledger import Ledger
 from ._lifecycle import Lifecycle, SystemClock
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from ._health.judge import Judge
+    from ._health.minutes import Minutes
     from ._health.monitor import Monitor
     from .typing import Store
 
@@ -60,7 +59,7 @@ class Runtime:
         self.may_block = settings.enabled and ledger.shared is not None
         """Whether the beginning and the end of a session may have to wait for a store outside of this process."""
         self.upkeep = Upkeep(self.lifecycle)
-        self.minutes = Minutes(self.lifecycle, Machine())
+        self.minutes = self._minutes()
         self.monitor = None if settings.health_interval is None else self._monitor(settings.health_interval)
         self.background = Background(self._round, settings.flush_interval)
         # A thread of its own: heartbeats do not wait for it. It looks whether a check is due by the clock.
@@ -96,6 +95,13 @@ class Runtime:
     def _check(self) -> None:
         if self.monitor is not None:
             self.monitor.round()
+
+    def _minutes(self) -> Minutes:
+        # Here, and with what follows, because importing the package is not to take longer for it.
+        from ._health.machine import Machine  # noqa: PLC0415 - as said
+        from ._health.minutes import Minutes  # noqa: PLC0415 - as said
+
+        return Minutes(self.lifecycle, Machine())
 
     @cached_property
     def judge(self) -> Judge:
