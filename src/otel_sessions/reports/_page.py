@@ -55,7 +55,7 @@ def page(
         ConfigurationError: the store is one of your own, and keeps no history.
         StoreError: the store cannot be asked.
     """
-    from ._sections import rendered  # noqa: PLC0415 - whoever makes no page loads nothing for it
+    from ._html.sections import rendered  # noqa: PLC0415 - whoever makes no page loads nothing for it
 
     found = statistics(days=days, since=since, until=until)
     return rendered(

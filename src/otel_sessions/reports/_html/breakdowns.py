@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from ._figures import percent
-from ._markup import Markup, tag
-from ._plots import bar
-from ._statistics import Statistics
+from .._statistics import Statistics
+from .figures import percent
+from .markup import Markup, tag
+from .plots import bar
 
 _MOST: Final = 10
 _COLORED: Final = frozenset({"success", "error", "cancelled", "expired", "abandoned", "active"})

@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from ._figures import counted, short
-from ._markup import Markup, joined, tag
+from .figures import counted, short
+from .markup import Markup, joined, tag
 
 _HEIGHT: Final = 168
 _TOP: Final = 10

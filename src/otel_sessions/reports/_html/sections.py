@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Final
 
-from .._health_check import HealthCheck, told
-from .._models import SessionRecord
-from .._statistics import moment
-from ..version import __version__
-from ._breakdowns import breakdowns
-from ._charts import durations, started_and_ended, statuses, week
-from ._figures import count, duration, money, percent, time
-from ._markup import Markup, joined, tag
-from ._page import Contents
+from ..._health_check import HealthCheck, told
+from ..._models import SessionRecord
+from ..._statistics import moment
+from ...version import __version__
+from .._page import Contents
+from .breakdowns import breakdowns
+from .charts import durations, started_and_ended, statuses, week
+from .figures import count, duration, money, percent, time
+from .markup import Markup, joined, tag
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _MOST_LETTERS: Final = 200

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from ._distribution import Distribution, DurationBand
-from ._figures import brief, counted, duration
-from ._markup import Markup, joined, tag
-from ._plots import Mark, Series, columns, heat_map
-from ._statistics import Statistics
-from ._trend import Step, Trend, TrendPoint
+from .._distribution import Distribution, DurationBand
+from .._statistics import Statistics
+from .._trend import Step, Trend, TrendPoint
+from .figures import brief, counted, duration
+from .markup import Markup, joined, tag
+from .plots import Mark, Series, columns, heat_map
 
 _STATUSES: Final = ("success", "error", "cancelled", "expired", "abandoned")
 _MOST_TICKS: Final = 6
