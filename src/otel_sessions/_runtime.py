@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ._health.judge import Judge
     from ._health.minutes import Minutes
     from ._health.monitor import Monitor
+    from ._health_check import HealthReport
     from .typing import Store
 
 _STAMPED: Final[WeakSet[object]] = WeakSet()
@@ -113,7 +114,13 @@ class Runtime:
     def _monitor(self, interval: float) -> Monitor:
         from ._health.monitor import Monitor  # noqa: PLC0415 - as above
 
-        return Monitor(self.judge.report, interval, self.lifecycle.clock, self.telemetry)
+        ledger = self.lifecycle.ledger
+
+        def report() -> HealthReport:
+            # One process looks into a store for all that share it, or each of them would raise the same alert.
+            return self.judge.report(in_store=ledger.leads)
+
+        return Monitor(report, interval, self.lifecycle.clock, self.telemetry)
 
     def _on_sdk(self, tracers: TracerProvider | None, loggers: LoggerProvider | None) -> None:
         """Put `session.id` on everything that is made in a session, once a provider is there that can be told."""

@@ -198,6 +198,29 @@ class TestTallies:
         assert total(store) == expected
         assert expected.turn_ns == 3 * (2**53 + 1)
 
+    @pytest.mark.parametrize("amounts", [[0.5, 2, 3], [2, 0.5, 3], [2**62, 2**62, 2**63], [1, 1e300]])
+    def test_amounts_of_any_kind(self, store: HistoryStore, amounts: list[float]) -> None:
+        """Fractions, whole numbers, and more than 64 bits add up under one name, and so does what is beside them."""
+        for number, amount in enumerate(amounts):
+            delta = Totals(START)
+            delta.usage = {"gpu_seconds": amount}
+            run(store, f"s{number}", user="1" * 32, delta=delta, owner="p" if store.shared else None)
+        if store.shared:
+            cast("SharedStore", store).exported([f"s{number}" for number in range(len(amounts))])
+        found = total(store)
+        assert (found.sessions, store.users(*ALWAYS)) == (len(amounts), 1)
+        assert found.usage is not None
+        assert found.usage["gpu_seconds"] == pytest.approx(sum(amounts))
+
+    def test_exported_twice(self, store: HistoryStore) -> None:
+        """A session that is named twice, at once or one after the other, counts once."""
+        if not isinstance(store, SharedStore):
+            return
+        run(store, "a", owner="p")
+        for _ in range(2):
+            store.exported(["a", "a"])
+        assert total(cast("HistoryStore", store)).sessions == 1
+
     def test_users(self, store: HistoryStore) -> None:
         """Who had most sessions, in these days; and how many users there were, each once."""
         for number, (user, day) in enumerate([("1", 0), ("1", 1), ("2", 0), ("3", 0), ("3", 0), ("3", 3), (None, 0)]):

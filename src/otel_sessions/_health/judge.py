@@ -40,12 +40,15 @@ class Judge:
         self._rules = rules
         self._thresholds = lifecycle.settings.thresholds or {}
 
-    def report(self, *, thresholds: Mapping[str, float] | None = None, in_process: bool = True) -> HealthReport:
+    def report(
+        self, *, thresholds: Mapping[str, float] | None = None, in_process: bool = True, in_store: bool = True
+    ) -> HealthReport:
         """Look at everything now.
 
         Args:
             thresholds: numbers that go before those of the settings.
             in_process: whether this process is looked at as well, and not only the store.
+            in_store: whether the store is looked at as well, and not only this process.
         """
         evidence = Evidence(
             self._lifecycle,
@@ -53,7 +56,7 @@ class Judge:
             self._minutes.lately() if in_process else None,
             self._minutes.machine,
         )
-        asked = [rule for rule in self._rules if in_process or not rule.here_only]
+        asked = [rule for rule in self._rules if (in_process if rule.here_only else in_store)]
         checks = (_judged(list(rules), evidence) for _, rules in groupby(asked, lambda rule: rule.type))
         return HealthReport.of(moment(evidence.now_ns), tuple(checks))
 

@@ -77,19 +77,12 @@ def _write(file: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
-        Path(name).chmod(_mode(file))
+        if file.exists():
+            # It was given to others, or not, by whoever keeps it; a new one is for its owner alone.
+            Path(name).chmod(file.stat().st_mode & 0o777)
         Path(name).replace(file)
     except OSError as error:
         raise Failure(f"{plain(file)} cannot be written: {error.strerror}") from error
     finally:
         with suppress(FileNotFoundError):
             Path(name).unlink()
-
-
-def _mode(file: Path) -> int:
-    """What the file had, else what it would get: temporary files are for their owner alone."""
-    if file.exists():
-        return file.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -20,6 +21,7 @@ LIVE: Final = Answer(HTTPStatus.NO_CONTENT, [("Cache-Control", "no-store")], b""
 """That the process answers is all that is said."""
 
 _NOT_FOUND: Final = 404
+_PSEUDONYM: Final = re.compile("[0-9a-f]{32}")
 _MOST_SESSIONS: Final = 1_000
 _DIGITS: Final = 20
 """Python refuses to read numbers that are very long."""
@@ -57,6 +59,9 @@ def answer(visitor: Visitor, query: Iterable[tuple[str, str]], *, challenge: str
     except StoreError:
         # Its message says where the store is, which is nobody's business here; the log has it.
         told = _problem(HTTPStatus.SERVICE_UNAVAILABLE, "The store cannot be asked at present.")
+    except Exception:
+        visitor.note(result, HTTPStatus.INTERNAL_SERVER_ERROR)
+        raise
     visitor.note(result, told.status)
     return told
 
@@ -90,7 +95,12 @@ def _health(_visitor: Visitor, query: Query) -> tuple[int, Any]:
     _known(query, ())
     report = reports.health()
     unhealthy = report.verdict == "unhealthy"
-    return (HTTPStatus.SERVICE_UNAVAILABLE if unhealthy else HTTPStatus.OK), report.to_dict()
+    found = report.to_dict()
+    for check in found["checks"]:
+        if check["type"] == "SessionStoreFailing" and check["reason"]:
+            # It says where the store is, which is nobody's business here; the log has it.
+            check["reason"] = "the store cannot be asked"
+    return (HTTPStatus.SERVICE_UNAVAILABLE if unhealthy else HTTPStatus.OK), found
 
 
 def _statistics(_visitor: Visitor, query: Query) -> tuple[int, Any]:
@@ -100,7 +110,11 @@ def _statistics(_visitor: Visitor, query: Query) -> tuple[int, Any]:
 
 def _sessions(_visitor: Visitor, query: Query) -> tuple[int, Any]:
     _known(query, (*_LISTED, "user"))
-    return HTTPStatus.OK, _listed(query, query.get("user"))
+    user = query.get("user")
+    if user is not None and not _PSEUDONYM.fullmatch(user):
+        # A URL stands in the access log, on the server's span, and in what lies between: a name must not.
+        raise InvalidValueError("user: use the pseudonym, 32 hexadecimal digits; a name is not asked for in a URL")
+    return HTTPStatus.OK, _listed(query, user)
 
 
 def _mine(visitor: Visitor, query: Query) -> tuple[int, Any]:

@@ -110,12 +110,17 @@ def _format(destination: object, given: str | None) -> Format:
 
 
 def _pages(ledger: Ledger, asked: Sequence[Wanted], *, active: bool) -> Iterator[list[SessionRecord]]:
+    written: frozenset[str] = frozenset()
     if active and asked:
         wanted = [r for r in ledger.active_or_fail() if any(each.fits(r) for each in asked)]
         yield sorted(wanted, key=lambda record: (record.beginning.started_ns, record.id), reverse=True)
+        # One that ends before its turn among the ended ones is in the file already.
+        written = frozenset(record.id for record in wanted)
     ended = heapq.merge(*(_ended(ledger, wanted) for wanted in asked), key=Place.of, reverse=True)
     page: list[SessionRecord] = []
     for record in ended:
+        if record.id in written:
+            continue
         page.append(record)
         if len(page) == _PAGE:
             yield page

@@ -70,7 +70,10 @@ def _nanoseconds(what: str, moment: dt.datetime) -> int:
     if not isinstance(moment, dt.datetime):
         raise InvalidValueError(f"{what}={moment!r}: use a datetime, such as datetime.now() - timedelta(days=7)")
     # Not by a float, which has no room for nanoseconds, and hardly for microseconds.
-    return int((moment.astimezone(dt.timezone.utc) - _EPOCH) / dt.timedelta(microseconds=1)) * 1000
+    try:
+        return int((moment.astimezone(dt.timezone.utc) - _EPOCH) / dt.timedelta(microseconds=1)) * 1000
+    except (OverflowError, ValueError):
+        raise InvalidValueError(f"{what}={moment!r}: no clock says that; use a time of this century") from None
 
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)

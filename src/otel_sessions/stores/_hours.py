@@ -30,8 +30,12 @@ class Hours:
         """Count in a session that has ended; parts of sessions are none."""
         if record.beginning.part is None:
             self._pending.append(record)
-            if len(self._pending) >= _MOST_PENDING:
-                self.settle()
+            # Who has to wait for somebody that adds up, or reads, leaves it to the next one.
+            if len(self._pending) >= _MOST_PENDING and self._lock.acquire(blocking=False):
+                try:
+                    self._settle()
+                finally:
+                    self._lock.release()
 
     def settle(self, now_ns: int | None = None) -> None:
         """Add up what has been counted in, and forget what is over for 30 days."""
@@ -62,7 +66,11 @@ class Hours:
         """How many sessions of whom ended in these days."""
         with self._lock:
             self._settle()
-            return sum((users for day, users in self._users.items() if since_day <= day < until_day), Counter())
+            days = [users.copy() for day, users in self._users.items() if since_day <= day < until_day]
+        found: Counter[str] = Counter()
+        for users in days:
+            found.update(users)
+        return found
 
     def _settle(self) -> None:
         added: dict[tuple[int, Kind], Tally] = {}

@@ -230,7 +230,8 @@ def owe(cursor: sqlite3.Cursor, record: SessionRecord, owner: str) -> bool:
 def exported(cursor: sqlite3.Cursor, session_ids: Collection[str]) -> None:
     """Let nobody owe the export of these ended sessions, and count them in."""
     owed = []
-    for session_id in session_ids:
+    # Each once, or it would be counted twice.
+    for session_id in dict.fromkeys(session_ids):
         row = cursor.execute(
             f"{SELECT} WHERE id = ? AND ended_ns IS NOT NULL AND owner IS NOT NULL", (sql_text(session_id),)
         ).fetchone()

@@ -36,6 +36,7 @@ _BATCH: Final = 200
 _BATCHES: Final = 5
 _PURGE_EVERY_NS: Final = 60 * _NS
 _LONGEST_SECONDS: Final = 1e9
+_SUMS_NS: Final = 9 * _DAY_SECONDS * _NS
 
 
 class SQLiteStore:
@@ -248,7 +249,8 @@ class SQLiteStore:
             return
         for _ in range(_BATCHES):
             if self._database.write(rows.purge, now_ns - self._retention_ns, _BATCH) < _BATCH:
-                self._database.write(sums.forget, now_ns - self._retention_ns)
+                # Of a day and a week before, with which health is compared, sums are kept in any case.
+                self._database.write(sums.forget, now_ns - max(self._retention_ns, _SUMS_NS))
                 self._purged_ns = now_ns
                 return
 

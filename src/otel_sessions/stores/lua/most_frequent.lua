@@ -20,7 +20,10 @@ for _, weight in ipairs(weights) do
   command[#command + 1] = weight
 end
 redis.call(unpack(command))
-local most = redis.call('ZRANGE', union, 0, ARGV[1] - 1, 'WITHSCORES')
+local most = {}
+if tonumber(ARGV[1]) > 0 then -- or -1, which is the last, would stand for all
+  most = redis.call('ZRANGE', union, 0, ARGV[1] - 1, 'WITHSCORES')
+end
 local scores = {}
 for number = 2, #ARGV do
   scores[number - 1] = redis.call('ZSCORE', union, ARGV[number]) or '0'

@@ -146,11 +146,22 @@ local function remember(session, id, retention)
 end
 
 
+-- Adds a whole number to a sum. Where that cannot be, as it has a fraction or would have more than 64 bits, it becomes one
+-- that need not be whole: nothing that a session adds may keep the others from being counted.
+local function add(tally, field, amount)
+  local added = redis.pcall('HINCRBY', tally, field, amount)
+  if type(added) == 'table' and added.err then
+    redis.call('HINCRBYFLOAT', tally, field, amount)
+  end
+end
+
 -- Counts an ended session into the sums of its hour and its day, and its user into those of the day; once, however often
 -- it is tried.
 -- From ARGV[at] on stand the hour, the user, how many arguments come of each kind, and those: fields and what is added, as
 -- whole numbers or as others, or the text that stays if it is the greatest. Returns where the next arguments stand.
 local function count_in(session, hourly, daily, users, at, life)
+  -- Hours and days are compared with those of a day and of a week before, however short sessions are remembered.
+  local kept = math.max(life, 9 * 86400 * 1000)
   local hour, user, whole, part, greatest = unpack(ARGV, at, at + 4)
   local first = at + 5
   local second = first + tonumber(whole)
@@ -161,7 +172,7 @@ local function count_in(session, hourly, daily, users, at, life)
   end
   for _, tally in ipairs({ hourly, daily }) do
     for number = first, second - 1, 2 do
-      redis.call('HINCRBY', tally, ARGV[number], ARGV[number + 1])
+      add(tally, ARGV[number], ARGV[number + 1])
     end
     for number = second, third - 1, 2 do
       redis.call('HINCRBYFLOAT', tally, ARGV[number], ARGV[number + 1])
@@ -174,8 +185,9 @@ local function count_in(session, hourly, daily, users, at, life)
     end
   end
   redis.call('ZADD', HOURS, hour, hour)
-  redis.call('PEXPIRE', hourly, life)
-  redis.call('PEXPIRE', daily, life + 86400 * 1000)
+  redis.call('ZREMRANGEBYSCORE', HOURS, '-inf', '(' .. (hour - math.ceil(kept / 3600000) - 24))
+  redis.call('PEXPIRE', hourly, kept)
+  redis.call('PEXPIRE', daily, kept + 86400 * 1000)
   if optional(user) then
     redis.call('ZINCRBY', users, 1, optional(user))
     redis.call('PEXPIRE', users, life + 86400 * 1000)
