@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Annotated, Any, Final, cast
 
 import typer
@@ -113,4 +114,6 @@ def _print(found: History, *, is_first: bool) -> None:
     out.print(rows(described, out))
     if found.next is not None:
         out.print()
-        out.print(f"There are more: the same command with --after {plain(found.next)}", soft_wrap=True)
+        # Quoted: an id may hold what a shell would take for more than a word.
+        after = plain(shlex.quote(found.next))
+        out.print(f"There are more: the same command with --after {after}", soft_wrap=True)

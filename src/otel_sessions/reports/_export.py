@@ -84,13 +84,14 @@ def export(
         since=since,
         until=until,
     )
+    now_ns = runtime.lifecycle.clock.time_ns()
     pages = _pages(runtime.lifecycle.ledger, asked, active=active or status == "active")
     from ._writing import whole_file, write  # noqa: PLC0415 - most processes export nothing
 
     if hasattr(destination, "write"):
-        return write(cast("TextIO", destination), pages, as_csv=as_csv, progress=progress)
+        return write(cast("TextIO", destination), pages, at_ns=now_ns, as_csv=as_csv, progress=progress)
     with whole_file(Path(cast("str", destination)), overwrite=overwrite) as file:
-        return write(file, pages, as_csv=as_csv, progress=progress)
+        return write(file, pages, at_ns=now_ns, as_csv=as_csv, progress=progress)
 
 
 def _format(destination: object, given: str | None) -> Format:

@@ -47,9 +47,12 @@ def period(now_ns: int, days: float | None, since: dt.datetime | None, until: dt
     else:
         since_ns = 0
     if since_ns > now_ns:
-        raise InvalidValueError(f"since={since!r} is in the future: nothing has ended then")
+        said = f"until={until} with days={days} begins" if since is None else f"since={since} is"
+        raise InvalidValueError(f"{said} in the future: nothing has ended then")
     if since_ns >= until_ns:
-        raise InvalidValueError(f"since={since!r} is not before until={until!r}: exchange them")
+        if since is None:
+            raise InvalidValueError(f"until={until} is before anything can have ended: use a later time")
+        raise InvalidValueError(f"since={since} is not before until={until}: exchange them")
     return Period(max(0, since_ns), until_ns)
 
 

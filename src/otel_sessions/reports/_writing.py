@@ -20,15 +20,16 @@ def write(
     stream: TextIO,
     pages: Iterator[list[SessionRecord]],
     *,
+    at_ns: int,
     as_csv: bool,
     progress: Callable[[int], object] | None = None,
 ) -> int:
-    """Write pages of sessions; how many sessions that were."""
+    """Write pages of sessions, the active ones as they are at that time; how many sessions that were."""
     written = 0
     put = _as_csv(stream) if as_csv else lambda found: stream.write(json_line(found))
     for page in pages:
         for record in page:
-            put(describe(record))
+            put(describe(record, at_ns))
         written += len(page)
         if progress is not None and page:
             progress(written)
