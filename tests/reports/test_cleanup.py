@@ -10,6 +10,7 @@ import pytest
 
 import otel_sessions
 from otel_sessions import ConfigurationError, InvalidValueError, StoreError, session
+from otel_sessions._tally import day_of, hour_of
 from otel_sessions.reports import cleanup, history, statistics
 from otel_sessions.stores import from_url
 from otel_sessions.testing import RecordedSessions, record_sessions
@@ -100,24 +101,25 @@ class TestRefused:
 
 class TestByItself:
     def test_sqlite(self, tmp_path: Path) -> None:
-        """With each minute's tidying, what ended longer than the setting `retention` ago is gone, and its sums are."""
+        """With each minute's tidying, what ended longer than `retention` ago is gone, and sums after nine days."""
         url = f"sqlite:///{tmp_path}/sessions.db"
         with record_sessions(store=url, retention=2.0 * DAY, background=False) as recorded:
             visit(1)
             recorded.advance(DAY)
             assert len(history()) == 2
             recorded.advance(DAY + 3_600)
-            assert (len(history()), statistics(days=1.5).ended) == (0, 0)
-            # Those of the whole day go when it is over.
-            recorded.advance(DAY)
+            assert (len(history()), statistics(days=None).ended) == (0, 2)
+            # Health compares with the week before. Those of a whole day go when it is over.
+            recorded.advance(8 * DAY)
             assert statistics(days=None).ended == 0
 
     def test_redis(self) -> None:
-        """Redis lets it go, by its own clock."""
+        """Redis lets it go, by its own clock, and sums after nine days."""
         store = redis_server.store(retention=0.15)
         run(store, "a", ended_ns=START)
         assert (store.get("a") is not None, len(store.tallies(*ALWAYS))) == (True, 1)
-        redis_server.until(lambda: store.get("a") is None and not store.tallies(*ALWAYS), seconds=5)
+        redis_server.until(lambda: store.get("a") is None, seconds=5)
+        assert len(store.tallies(*ALWAYS)) == 1
         # What stood in indexes is let go of with the next end.
         run(store, "b", ended_ns=START)
         assert [record.id for record in store.ended(5)] == ["b"]
@@ -133,6 +135,9 @@ class TestByItself:
             run(store, "a", ended_ns=START)
             store.shutdown()
         assert [client.ttl(f"{{{prefix}}}:s:a") // 10 for prefix in ("keep-a", "keep-b")] in ([4, 1], [5, 2])
+        hour = hour_of(START)
+        assert client.ttl(f"{{keep-a}}:h:{hour}") // DAY in {8, 9}
+        assert client.ttl(f"{{keep-a}}:d:{day_of(hour)}") // DAY in {9, 10}
         client.close()
 
     def test_memory(self) -> None:
