@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test tools collector lint types layers docs monitoring wheel bench bench-quick faults check clean
+.PHONY: help demo test tools collector browser lint types layers docs monitoring wheel bench bench-quick faults check clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,12 +24,16 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 demo: $(STAMP) ## Run sessions in real applications and show what they send
 	$(BIN)/python -m otel_sessions.demo
 
-test: $(STAMP) tools ## Run all tests; installs redis-server if it may
+test: $(STAMP) tools ## Run all tests; installs redis-server and Chromium if it may
 	sh .ci/install-redis
+	sh .ci/install-chromium
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 tools: ## Put Prometheus, Alertmanager and the collector into .tools, for the tests of the monitoring
 	sh .ci/install-tools
+
+browser: ## Install Chromium if it may, for the tests of the report page
+	sh .ci/install-chromium
 
 collector: ## Build the collector of collector-config/builder.yaml, as .tools/bin/otelcol
 	sh .ci/build-collector

@@ -15,6 +15,9 @@ from typing import Any, Final
 
 from otel_sessions import _semconv as sc
 from otel_sessions._config import ENV_PREFIX, FIELDS
+from otel_sessions._health.judge import RULES
+from otel_sessions._health.rule import Rule
+from otel_sessions._thresholds import THRESHOLDS
 from otel_sessions.demo.traffic import FAULTS
 from otel_sessions.limits import READY, Concurrency, Limit, Quota, Tier
 from otel_sessions.limits.policy import TOTAL
@@ -36,7 +39,7 @@ ATTRIBUTES: Final[dict[str, tuple[str, str]]] = {
         "The session's id. Semantic conventions.",
     ),
     sc.SESSION_PREVIOUS_ID: ("session span, `session.start`", "The session that this one continues."),
-    sc.ENDUSER_PSEUDO_ID: (f"{_START}; never metrics", "The user's pseudonym, a keyed hash."),
+    sc.ENDUSER_PSEUDO_ID: (f"{_START}, `app_session.access`; never metrics", "The user's pseudonym, a keyed hash."),
     sc.TYPE: (f"{_START}, first span of a request, metrics", "The session's type."),
     sc.TIER: (f"{_SPAN}, metrics", "The set of limits that applies."),
     sc.STATUS: (f"{_END}, metrics", "How it ended: `success`, `error`, `cancelled`, `expired`, `abandoned`."),
@@ -79,9 +82,22 @@ ATTRIBUTES: Final[dict[str, tuple[str, str]]] = {
     sc.PLATFORM_FROM: ("`app_session.platform_switch`, metrics", "The platform that was left."),
     sc.PLATFORM_TO: ("`app_session.platform_switch`, metrics", "The platform that it moved to."),
     sc.ACCESS_FAILURE_REASON: ("metrics", "`unauthorized` (401) or `forbidden` (403)."),
+    sc.ACCESS_RESOURCE: (
+        "`app_session.access`",
+        "What was asked for over HTTP: `health`, `statistics`, `sessions`, `session`, `mine`.",
+    ),
+    sc.ACCESS_ROLE: ("`app_session.access`", "`operator` or `owner`; absent if nobody was recognized."),
+    sc.ACCESS_RESULT: ("`app_session.access`", "`granted`, `refused`, `not_found`, or `failed`."),
+    sc.ACCESS_SESSION_ID: ("`app_session.access`", "The session that was asked for."),
     sc.STORE: ("metrics", "Which store: `memory`."),
     sc.STORE_OPERATION: ("metrics", "What the store was asked to do."),
     sc.DROP_REASON: ("metrics", "Why something was dropped; see [troubleshooting](troubleshooting.md)."),
+    sc.ALERT_TYPE: ("`app_session.alert`", "The name of the check: `SessionErrorRateHigh`."),
+    sc.ALERT_COMPONENT: ("`app_session.alert`", "What it is about: `sessions`, `limits`, `store`, ..."),
+    sc.ALERT_VALUE: ("`app_session.alert`", "The value that was found."),
+    sc.ALERT_THRESHOLD: ("`app_session.alert`", "What it is compared with."),
+    sc.ALERT_SUBJECT: ("`app_session.alert`", "What the value is of: a type of session, a limit, a reason."),
+    sc.ALERT_RESOLVED: ("`app_session.alert`", "True: the check is ok again."),
     sc.ERROR_TYPE: (
         f"{_END} if the status is `error`, metrics",
         "The exception's type, the status of a failed request, or the name given.",
@@ -108,6 +124,8 @@ EVENTS: Final[dict[str, str]] = {
     sc.EVENT_LIMIT_THRESHOLD: "A use crossed 75 % or 90 % of a quota. Always a log event.",
     sc.EVENT_LIMIT_REJECTED: "A limit refused something, or would have. Always a log event.",
     sc.EVENT_FINDING: "Suspicious activity: `suspicious()`. Always a log event, so that it survives trace sampling.",
+    sc.EVENT_ALERT: "A health check has changed, if `health_interval` is set. A log event only.",
+    sc.EVENT_ACCESS: "Somebody asked for sessions or figures [over HTTP](http.md). A log event only.",
     sc.EVENT_STARTUP: "The library runs in this process; carries the main settings. A log event only.",
 }
 
@@ -122,6 +140,7 @@ DROPS: Final[dict[str, str]] = {
 }
 
 _NOT_SIGNALS: Final = frozenset({sc.SCOPE_NAME, sc.SCHEMA_URL, sc.OTHER, sc.USAGE_PREFIX, sc.CONFIG_PREFIX})
+_COMPARED: Final = {">": "more than", ">=": "at least", "<": "less than"}
 _PLAIN_TYPES: Final = {"Redactor": "Callable[[str], str]", "EventMode": "str", "LimitFailure": "str"}
 
 
@@ -213,6 +232,28 @@ def faults() -> str:
     return _table(("fault", "what goes wrong"), ((f"`{fault.name}`", fault.about) for fault in FAULTS.values()))
 
 
+def checks() -> str:
+    """Everything that is checked."""
+    heads = ("check", "component", "severity", "when", "judged by")
+    return _table(heads, map(_rule, RULES))
+
+
+def _rule(rule: Rule) -> tuple[str, ...]:
+    return (
+        f"[{rule.type}](runbook.md#{rule.type.lower()})",
+        rule.component,
+        rule.severity,
+        f"{_COMPARED[rule.comparison]} `{rule.threshold.name}`",
+        "this process" if rule.here_only else "the store",
+    )
+
+
+def thresholds() -> str:
+    """Every number that checks compare with."""
+    heads = ("threshold", "default", "unit", "what it is compared with")
+    return _table(heads, ((f"`{each.name}`", f"{each.value:.10g}", each.unit, each.about) for each in THRESHOLDS))
+
+
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "settings": settings,
     "metrics": metrics,
@@ -222,6 +263,8 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "drops": drops,
     "faults": faults,
     "tiers": tiers,
+    "checks": checks,
+    "thresholds": thresholds,
 }
 
 

@@ -2,28 +2,26 @@
 
 In Prometheus each of them is a series of its own, `app_session:threshold{name="..."}`, written into
 `prometheus/rules/thresholds.yaml`. That file is the one place where a deployment changes them: the alerts compare with
-the series, and the panels draw it as their line.
+the series, and the panels draw it as their line. Those with which `otel_sessions.health()` compares as well are the
+package's: what is a problem there is one here.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final
+
+from otel_sessions import _thresholds as shared
+from otel_sessions._thresholds import Unit
+
+__all__ = ["SERIES", "THRESHOLDS", "Threshold", "Unit"]
 
 SERIES: Final = "app_session:threshold"
 
-Unit = Literal[
-    "ratio", "seconds", "sessions", "turns", "findings", "times", "failures", "bytes", "decisions", "slots", "calls",
-    "records", "deviations",
-]  # fmt: skip
 
-
-class Threshold(NamedTuple):
+class Threshold(shared.Threshold):
     """A number that an alert compares with."""
 
-    name: str
-    value: float
-    unit: Unit
-    about: str
+    __slots__ = ()
 
     @property
     def series(self) -> str:
@@ -36,77 +34,50 @@ class Threshold(NamedTuple):
         return f"scalar({self.series})"
 
 
-ERROR_RATIO: Final = Threshold("error_ratio", 0.10, "ratio", "Sessions that end in an error, of all that end.")
-ERROR_MIN_SESSIONS: Final = Threshold(
-    "error_min_sessions", 20, "sessions", "Sessions that must have ended before their share of errors says anything."
-)
-SLO_OBJECTIVE: Final = Threshold("slo_objective", 0.99, "ratio", "Sessions that are to end without an error.")
-BURN_FAST: Final = Threshold(
-    "burn_fast",
-    14.4,
-    "times",
-    "Use of the error budget over an hour, in terms of what it allows: 2 % of 30 days' gone.",
-)
-BURN_SLOW: Final = Threshold(
-    "burn_slow", 6, "times", "Use of the error budget over six hours, in terms of what it allows: 5 % of 30 days' gone."
-)
-MIN_TURNS: Final = Threshold(
-    "min_turns", 20, "turns", "Turns in five minutes, below which their response time on the whole says nothing."
-)
+ERROR_RATIO: Final = Threshold(*shared.ERROR_RATIO)
+ERROR_MIN_SESSIONS: Final = Threshold(*shared.ERROR_MIN_SESSIONS)
+SLO_OBJECTIVE: Final = Threshold(*shared.SLO_OBJECTIVE)
+BURN_FAST: Final = Threshold(*shared.BURN_FAST)
+BURN_SLOW: Final = Threshold(*shared.BURN_SLOW)
+MIN_TURNS: Final = Threshold(*shared.MIN_TURNS)
 RESPONSE_P95: Final = Threshold("response_p95_seconds", 2, "seconds", "Response time of 95 % of all turns.")
-RESPONSE_MEAN: Final = Threshold("response_mean_seconds", 10, "seconds", "Response time on average.")
+RESPONSE_MEAN: Final = Threshold(*shared.RESPONSE_MEAN)
 RESPONSE_SINGLE: Final = Threshold("response_single_seconds", 30, "seconds", "Response time of a single turn.")
-DEGRADATION: Final = Threshold("degradation", 1.5, "times", "Response time, in terms of the same hour a day before.")
-CREATION_DROP: Final = Threshold("creation_drop", 0.5, "times", "Sessions started, in terms of the hour a day before.")
-CREATION_SPIKE: Final = Threshold("creation_spike", 3, "times", "Sessions started, in terms of the hour a day before.")
-CREATION_MIN_RATE: Final = Threshold(
-    "creation_min_sessions", 20, "sessions", "Sessions an hour, below which a drop or a spike says nothing."
-)
-ACTIVE: Final = Threshold("active_sessions", 100, "sessions", "Sessions open at a time.")
-USER_SESSIONS: Final = Threshold("user_sessions", 5, "sessions", "Sessions that one user has open at a time.")
-DURATION: Final = Threshold("duration", 2, "times", "Duration of sessions, in terms of the week before.")
-BASELINE_MIN_SESSIONS: Final = Threshold(
-    "baseline_min_sessions", 20, "sessions", "Sessions that must have ended in an hour before it says how they are."
-)
-ENGAGEMENT: Final = Threshold("engagement_ratio", 0.1, "ratio", "Active time, of all the time a session is open.")
-CRASH_FREE: Final = Threshold("crash_free_ratio", 0.99, "ratio", "Sessions that do not end because of a crash.")
-QUOTA_WARNING: Final = Threshold("quota_warning_ratio", 0.75, "ratio", "The share of a quota that is used.")
-QUOTA_CRITICAL: Final = Threshold("quota_critical_ratio", 0.90, "ratio", "The share of a quota that is used.")
-EXHAUSTION: Final = Threshold("exhaustion_seconds", 4 * 3600, "seconds", "Time until a quota is used up.")
-REFUSALS: Final = Threshold("refusal_ratio", 0.05, "ratio", "Decisions of limits that are refusals.")
-MIN_DECISIONS: Final = Threshold(
-    "min_decisions", 20, "decisions", "Decisions in ten minutes, below which their outcome on the whole says nothing."
-)
-LEASES: Final = Threshold(
-    "lease_ratio", 0.9, "ratio", "Slots asked for that were among the last quarter of somebody's, or refused."
-)
-LEASE_MIN_SLOTS: Final = Threshold(
-    "lease_min_slots", 4, "slots", "Slots that one must have before it says anything that most of them are taken."
-)
-FINDINGS: Final = Threshold("findings", 5, "findings", "Findings of suspicious activity in ten minutes.")
-ACCESS_FAILURES: Final = Threshold("access_failures", 20, "failures", "Refused requests (401, 403) in ten minutes.")
+DEGRADATION: Final = Threshold(*shared.DEGRADATION)
+CREATION_DROP: Final = Threshold(*shared.CREATION_DROP)
+CREATION_SPIKE: Final = Threshold(*shared.CREATION_SPIKE)
+CREATION_MIN_RATE: Final = Threshold(*shared.CREATION_MIN_RATE)
+ACTIVE: Final = Threshold(*shared.ACTIVE)
+USER_SESSIONS: Final = Threshold(*shared.USER_SESSIONS)
+DURATION: Final = Threshold(*shared.DURATION)
+BASELINE_MIN_SESSIONS: Final = Threshold(*shared.BASELINE_MIN_SESSIONS)
+ENGAGEMENT: Final = Threshold(*shared.ENGAGEMENT)
+CRASH_FREE: Final = Threshold(*shared.CRASH_FREE)
+QUOTA_WARNING: Final = Threshold(*shared.QUOTA_WARNING)
+QUOTA_CRITICAL: Final = Threshold(*shared.QUOTA_CRITICAL)
+EXHAUSTION: Final = Threshold(*shared.EXHAUSTION)
+REFUSALS: Final = Threshold(*shared.REFUSALS)
+MIN_DECISIONS: Final = Threshold(*shared.MIN_DECISIONS)
+LEASES: Final = Threshold(*shared.LEASES)
+LEASE_MIN_SLOTS: Final = Threshold(*shared.LEASE_MIN_SLOTS)
+FINDINGS: Final = Threshold(*shared.FINDINGS)
+ACCESS_FAILURES: Final = Threshold(*shared.ACCESS_FAILURES)
 LOG_GROWTH: Final = Threshold("log_growth_ratio", 0.5, "ratio", "Growth of a log file in ten minutes.")
 LOG_MIN_SIZE: Final = Threshold(
     "log_min_bytes", 100_000, "bytes", "Size of a log file below which growth says little; many are rotated at 1 MB."
 )
-MEMORY: Final = Threshold("memory_ratio", 0.9, "ratio", "Memory of the host that is used.")
-PROCESS_MEMORY: Final = Threshold("process_memory_ratio", 0.5, "ratio", "Memory of the host that one process holds.")
-CPU: Final = Threshold("cpu_ratio", 0.9, "ratio", "Time that the host's processors are busy.")
-STORAGE: Final = Threshold("storage_ratio", 0.9, "ratio", "Storage of a file system that is used.")
+MEMORY: Final = Threshold(*shared.MEMORY)
+PROCESS_MEMORY: Final = Threshold(*shared.PROCESS_MEMORY)
+CPU: Final = Threshold(*shared.CPU)
+STORAGE: Final = Threshold(*shared.STORAGE)
 STORAGE_EXHAUSTION: Final = Threshold(
     "storage_exhaustion_seconds", 24 * 3600, "seconds", "Time until a file system is full."
 )
-STORAGE_MIN_SIZE: Final = Threshold(
-    "storage_min_bytes", 1_000_000_000, "bytes", "Size of a file system below which its use says little."
-)
-STORE_FAILURES: Final = Threshold("store_failure_ratio", 0.01, "ratio", "Calls to the store that fail.")
-STORE_MIN_CALLS: Final = Threshold(
-    "store_min_calls", 20, "calls", "Calls to the store in five minutes, below which a failure says little."
-)
-PENDING: Final = Threshold(
-    "store_pending", 1_000, "sessions", "Sessions whose counts have been waiting for the store for ten minutes."
-)
-DROPPED: Final = Threshold("dropped_records", 0, "records", "Records that the library drops in ten minutes.")
+STORAGE_MIN_SIZE: Final = Threshold(*shared.STORAGE_MIN_SIZE)
+STORE_FAILURES: Final = Threshold(*shared.STORE_FAILURES)
+STORE_MIN_CALLS: Final = Threshold(*shared.STORE_MIN_CALLS)
+PENDING: Final = Threshold(*shared.PENDING)
+DROPPED: Final = Threshold(*shared.DROPPED)
 ANOMALY_DEVIATIONS: Final = Threshold(
     "anomaly_deviations", 2, "deviations", "Standard deviations from the mean of 26 hours that are still usual."
 )
@@ -120,6 +91,7 @@ ANOMALY_MIN: Final = Threshold(
     "Sessions started in five minutes, or usual, below which nothing is unusual.",
 )
 QUEUE: Final = Threshold("queue_ratio", 0.8, "ratio", "The share of a sending queue that is filled.")
+
 
 THRESHOLDS: Final = (
     ERROR_RATIO, ERROR_MIN_SESSIONS, SLO_OBJECTIVE, BURN_FAST, BURN_SLOW, MIN_TURNS, RESPONSE_P95, RESPONSE_MEAN,

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
-_SHOWN = re.compile(r"^\s*print\(.*\)  # (?P<shown>.+)$", re.MULTILINE)
+_SHOWN = re.compile(r"^\s*print\(.*\)(?:  # (?P<beside>.+)|(?P<below>(?:\n# ?.*)+))$", re.MULTILINE)
 _ROUTE = re.compile(r"@app\.(?P<method>get|post)\(\"(?P<path>[^\"<{]+)\"\)")
 
 
@@ -46,8 +46,11 @@ class Snippet(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """What the comments behind its prints say that it prints."""
-        return "".join(f"{shown}\n" for shown in _SHOWN.findall(self.code))
+        """What the comments beside its prints, or in the lines below them, say that it prints."""
+        return "".join(
+            f"{beside}\n" if beside else re.sub(r"^# ?", "", f"{below[1:]}\n", flags=re.MULTILINE)
+            for beside, below in _SHOWN.findall(self.code)
+        )
 
     @property
     def is_test(self) -> bool:

@@ -76,15 +76,5 @@ class SharedMemoryStore(MemoryStore):
             if owner not in self._owed.values():
                 self._beats.pop(owner, None)
 
-    def purge(self, before_ns: int) -> int:
-        with self._lock:
-            old = [
-                record.id
-                for record in self._ended.values()
-                if record.ended_ns is not None and record.ended_ns < before_ns and record.id not in self._owed
-            ]
-            for session_id in old:
-                key = self._ended.pop(session_id).beginning.key
-                if key is not None and self._last_by_key.get(key) == session_id:
-                    del self._last_by_key[key]
-            return len(old)
+    def _old(self, before_ns: int) -> list[SessionRecord]:
+        return [record for record in super()._old(before_ns) if record.id not in self._owed]

@@ -65,6 +65,8 @@ DEFAULTS: Mapping[str, Any] = {
     "meter_provider": None,
     "logger_provider": None,
     "background": True,
+    "health_interval": None,
+    "thresholds": None,
 }
 
 VARIABLES = [
@@ -109,6 +111,9 @@ VARIABLES = [
     ("credential", "false", False),
     ("excluded_urls", "/health, /metrics$,", ("/health", "/metrics$")),
     ("background", "false", False),
+    ("health_interval", "30", 30.0),
+    ("health_interval", "none", None),
+    ("thresholds", "error_ratio=0.2, active_sessions=500,", {"error_ratio": 0.2, "active_sessions": 500.0}),
 ]
 
 ARGUMENTS = [
@@ -148,6 +153,8 @@ ARGUMENTS = [
     ("web_limits", ("requests",)),
     ("excluded_urls", ("/health",)),
     ("background", False),
+    ("health_interval", 30),
+    ("thresholds", {"error_ratio": 0.2}),
 ]
 
 WRONG_ARGUMENTS = [
@@ -167,6 +174,7 @@ WRONG_ARGUMENTS = [
             "max_span_duration",
             "crash_timeout",
             "retention",
+            "health_interval",
             "active_gap",
             "flush_interval",
         )
@@ -204,6 +212,8 @@ WRONG_ARGUMENTS = [
     ("web_limits", (5,), "use a static name"),
     ("excluded_urls", ("(",), "is not a regular expression"),
     ("excluded_urls", (5,), "is not a regular expression"),
+    ("thresholds", "error_ratio=0.2", "use a mapping of names to numbers"),
+    ("thresholds", 5, "use a mapping of names to numbers"),
 ]
 
 WRONG_VARIABLES = [
@@ -219,6 +229,7 @@ WRONG_VARIABLES = [
             "active_gap",
             "flush_interval",
             "history",
+            "health_interval",
         )
     ),
     *(
@@ -244,6 +255,9 @@ WRONG_VARIABLES = [
     ("tiers", "nowhere.toml", "cannot be read"),
     ("web_limits", "my limit", "use a static name"),
     ("excluded_urls", "(", "is not a regular expression"),
+    ("thresholds", "error_ratio", "use NAME=NUMBER"),
+    ("thresholds", "error_ratio=high", "use NAME=NUMBER"),
+    ("thresholds", "error_ratio=-1", "use a number, 0 or more"),
 ]
 
 

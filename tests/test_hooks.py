@@ -253,7 +253,9 @@ class TestRegistering:
     @pytest.mark.parametrize("name", ["", "quota", "usage ", None, 3, []])
     def test_unknown(self, name: Any) -> None:
         """A name that does not exist is refused, with those that do."""
-        with pytest.raises(InvalidValueError, match=r"is no hook: there are usage, quota\.threshold, limit\.rejected$"):
+        with pytest.raises(
+            InvalidValueError, match=r"is no hook: there are usage, quota\.threshold, limit\.rejected, alert$"
+        ):
             on(name, print)
 
     @pytest.mark.parametrize("callback", ["print", 3, []])

@@ -218,6 +218,8 @@ class TestEvents:
             "session.end",
             "exception",
             "app_session.startup",
+            "app_session.access",
+            "app_session.alert",
             "app_session.progress",
             "app_session.platform_switch",
             "app_session.limit.threshold",
@@ -226,8 +228,9 @@ class TestEvents:
         } == EVENTS
 
     def test_built_in_ones_are_counted_by_name(self) -> None:
-        """What is recorded in a session counts by its name; start and end have metrics of their own."""
-        assert EVENTS - {"session.start", "session.end", "app_session.startup"} == sc.BUILT_IN_EVENTS
+        """What is recorded in a session counts by its name; start and end have metrics, and some are no session's."""
+        of_the_process = {"app_session.startup", "app_session.alert", "app_session.access"}
+        assert EVENTS - {"session.start", "session.end"} - of_the_process == sc.BUILT_IN_EVENTS
 
     def test_nothing_of_ours_is_in_the_namespace_of_opentelemetry(self) -> None:
         """`session.` holds its two attributes and its two events, nothing else."""

@@ -9,7 +9,8 @@
         current_session().progress("Connecting", step=1)
 """
 
-from ._analytics import Analytics, UsageEntry, system_analytics, usage_history, user_analytics
+import typing as _typing
+
 from ._api import active, configure, end, get, recover, resume, shutdown, start, sweep
 from ._context import BoundExecutor, bind
 from ._decorators import session
@@ -36,11 +37,35 @@ from .exceptions import (
 )
 from .version import __version__
 
+if _typing.TYPE_CHECKING:
+    from .reports import (
+        Analytics,
+        HealthAlert,
+        HealthCheck,
+        HealthReport,
+        History,
+        Statistics,
+        UsageEntry,
+        alerts,
+        cleanup,
+        export,
+        health,
+        history,
+        statistics,
+        system_analytics,
+        usage_history,
+        user_analytics,
+    )
+
 __all__ = [
     "Analytics",
     "BoundExecutor",
     "ConcurrencyExceededError",
     "ConfigurationError",
+    "HealthAlert",
+    "HealthCheck",
+    "HealthReport",
+    "History",
     "Hook",
     "InvalidValueError",
     "Lease",
@@ -55,6 +80,7 @@ __all__ = [
     "SessionNotFoundError",
     "SessionStatistics",
     "SessionsError",
+    "Statistics",
     "StoreError",
     "ThresholdEvent",
     "Turn",
@@ -62,11 +88,16 @@ __all__ = [
     "UsageEvent",
     "__version__",
     "active",
+    "alerts",
     "bind",
+    "cleanup",
     "configure",
     "current_session",
     "end",
+    "export",
     "get",
+    "health",
+    "history",
     "limited",
     "on",
     "recover",
@@ -74,8 +105,22 @@ __all__ = [
     "session",
     "shutdown",
     "start",
+    "statistics",
     "sweep",
     "system_analytics",
     "usage_history",
     "user_analytics",
 ]
+
+if not _typing.TYPE_CHECKING:  # or type checkers would believe that every name is here
+
+    def __getattr__(name: str) -> object:
+        # Reports are for those who ask; who starts sessions does not wait for them to be loaded.
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from . import reports as _reports  # noqa: PLC0415 - on use, see above
+
+        return getattr(_reports, name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

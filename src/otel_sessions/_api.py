@@ -203,7 +203,10 @@ def recover() -> int:
 
 
 def sweep() -> None:
-    """Do one round of the background thread's work now: merge what is pending, end what has expired."""
+    """Do one round of the background thread's work now: merge what is pending, end what has expired.
+
+    Without the thread, that is with the setting `background` off, the health is checked as well, if that is due.
+    """
     runtime = _runtime.get()
     if runtime.enabled:
-        runtime.upkeep.sweep()
+        runtime.sweep()

@@ -1,4 +1,4 @@
-"""The one thread of a process: it merges, and lets sessions expire."""
+"""The threads of a process: one merges, and lets sessions expire; another one checks the health, if that is wanted."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from ._guard import guarded
 
 
 class Background:
-    """Calls `work` every `interval` seconds on a daemon thread named `otel-sessions`, from `start` to `stop`.
+    """Calls `work` every `interval` seconds on a daemon thread of that name, from `start` to `stop`.
 
     It starts on first use, not on import or configuration: a process that forks workers first has no thread to lose.
     """
 
-    def __init__(self, work: Callable[[], None], interval: float) -> None:
+    def __init__(self, work: Callable[[], None], interval: float, *, name: str = "otel-sessions") -> None:
         self._work = work
         self._interval = interval
+        self._name = name
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -29,7 +30,7 @@ class Background:
         """Start the thread, unless it runs or has been stopped."""
         with self._lock:
             if self._thread is None and not self._stopped.is_set():
-                self._thread = threading.Thread(target=self._run, name="otel-sessions", daemon=True)
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
 
     def stop(self, timeout: float = 5.0) -> None:

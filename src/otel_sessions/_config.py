@@ -85,6 +85,8 @@ class Options(TypedDict, total=False):
     meter_provider: MeterProvider | None
     logger_provider: LoggerProvider | None
     background: bool
+    health_interval: float | None
+    thresholds: Mapping[str, float] | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,9 +179,17 @@ class Settings:
     meter_provider: MeterProvider | None = _setting(None, "Instead of the global one.", env=False)
     logger_provider: LoggerProvider | None = _setting(None, "Instead of the global one.", env=False)
     background: bool = _setting(True, "Run the background thread; without it, call `sweep()` yourself.")
+    health_interval: float | None = _setting(
+        None, "Seconds between two health checks in the background, whose alerts are remembered; `none` for none."
+    )
+    thresholds: Mapping[str, float] | None = _setting(
+        None,
+        "Where problems begin for `health()`, if not at the [defaults](health.md#thresholds): numbers by name. "
+        "`NAME=NUMBER` separated by commas in the variable.",
+    )
 
     def __post_init__(self) -> None:
-        for name in ("idle_timeout", "max_duration", "max_span_duration", "retention"):
+        for name in ("idle_timeout", "max_duration", "max_span_duration", "retention", "health_interval"):
             _check_seconds(name, getattr(self, name), optional=True)
         for name in ("crash_timeout", "active_gap", "flush_interval"):
             _check_seconds(name, getattr(self, name), optional=False)
@@ -204,6 +214,8 @@ class Settings:
                 raise ConfigurationError(f"{name}={given!r}: use a callable")
             if inspect.iscoroutinefunction(given):
                 raise ConfigurationError(f"{name}={given!r}: use a plain function, a coroutine is not awaited")
+        if self.thresholds is not None:
+            object.__setattr__(self, "thresholds", _checked_thresholds(self.thresholds))
         self._check_values()
         self._check_limits()
         self._check_web()
@@ -293,6 +305,15 @@ def _check_seconds(name: str, value: Any, *, optional: bool) -> None:
         raise ConfigurationError(f"{name}={value!r}: use a positive number of seconds{' or None' if optional else ''}")
 
 
+def _checked_thresholds(given: Any) -> Mapping[str, float]:
+    from . import _thresholds  # noqa: PLC0415 - few change them, and who does not shall not wait for them
+
+    try:
+        return _thresholds.check(given)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"thresholds: {error}") from error
+
+
 def _check_type(name: str, value: Any, kind: type) -> None:
     if not isinstance(value, kind):
         raise ConfigurationError(f"{name}={value!r}: use a {kind.__name__}")
@@ -377,6 +398,10 @@ def _parse(name: str, raw: str) -> Any:
             return int(raw) if kind == "int" else float(raw)
         except ValueError:
             raise ConfigurationError(f"{raw!r}: use a number") from None
+    if kind.startswith("Mapping"):
+        from . import _thresholds  # noqa: PLC0415 - as above
+
+        return _thresholds.parse(raw)
     if kind.startswith("tuple") and not kind.endswith("| str"):
         return tuple(part.strip() for part in raw.split(",") if part.strip())
     return raw

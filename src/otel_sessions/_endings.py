@@ -142,7 +142,9 @@ class Endings:
         delta = live.delta
         delta.last_activity_ns = ended_ns
         if self._ledger.shared is None:
-            record: SessionRecord | None = self._ledger.remember(SessionRecord(began, delta, status, reason, ended_ns))
+            record: SessionRecord | None = self._ledger.past.remember(
+                SessionRecord(began, delta, status, reason, ended_ns)
+            )
         else:
             record = self._end_shared(_Closing(live, status, reason, ended_ns, self._ledger.take(live), said=True))
         if record is not None:

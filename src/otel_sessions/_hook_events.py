@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
-HookName = Literal["usage", "quota.threshold", "limit.rejected"]
+if TYPE_CHECKING:
+    from ._health_check import HealthAlert
+
+HookName = Literal["usage", "quota.threshold", "limit.rejected", "alert"]
 
 USAGE: Final = "usage"
 THRESHOLD: Final = "quota.threshold"
 REJECTED: Final = "limit.rejected"
+ALERT: Final = "alert"
 HOOK_NAMES: Final[tuple[str, ...]] = get_args(HookName)
 
 
@@ -96,4 +100,4 @@ class RejectionEvent(NamedTuple):
         return self._asdict() | {"time": self.time.isoformat()}
 
 
-HookEvent: TypeAlias = UsageEvent | ThresholdEvent | RejectionEvent
+HookEvent: TypeAlias = "UsageEvent | ThresholdEvent | RejectionEvent | HealthAlert"

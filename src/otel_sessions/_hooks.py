@@ -13,13 +13,16 @@ import threading
 from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, overload
 
 from . import _semconv as sc
 from ._guard import dropped, guarded, log, swallow
 from ._hook_events import HOOK_NAMES, HookEvent, HookName, RejectionEvent, ThresholdEvent, UsageEvent
 from ._hook_mark import in_a_hook, run_as_hook
 from .exceptions import InvalidValueError
+
+if TYPE_CHECKING:
+    from ._health_check import HealthAlert
 
 E = TypeVar("E")
 
@@ -195,6 +198,10 @@ def on(name: Literal["limit.rejected"], callback: Callable[[RejectionEvent], obj
 
 
 @overload
+def on(name: Literal["alert"], callback: Callable[[HealthAlert], object], /) -> Hook[HealthAlert]: ...
+
+
+@overload
 def on(name: Literal["usage"], /) -> Callable[[Callable[[UsageEvent], object]], Hook[UsageEvent]]: ...
 
 
@@ -206,8 +213,12 @@ def on(name: Literal["quota.threshold"], /) -> Callable[[Callable[[ThresholdEven
 def on(name: Literal["limit.rejected"], /) -> Callable[[Callable[[RejectionEvent], object]], Hook[RejectionEvent]]: ...
 
 
+@overload
+def on(name: Literal["alert"], /) -> Callable[[Callable[[HealthAlert], object]], Hook[HealthAlert]]: ...
+
+
 def on(name: HookName, callback: Callable[[Any], object] | None = None, /) -> Any:
-    """Have a function called when something happens to limits, in a thread of its own.
+    """Have a function called when something happens to limits, or a health check changes, in a thread of its own.
 
     ::
 
@@ -220,8 +231,8 @@ def on(name: HookName, callback: Callable[[Any], object] | None = None, /) -> An
     `shutdown()`, five seconds are left to them. They stay registered, also across `configure()` and `shutdown()`.
 
     Args:
-        name: `usage` (called with a `UsageEvent`), `quota.threshold` (a `ThresholdEvent`) or `limit.rejected` (a
-            `RejectionEvent`).
+        name: `usage` (called with a `UsageEvent`), `quota.threshold` (a `ThresholdEvent`), `limit.rejected` (a
+            `RejectionEvent`) or `alert` (a `HealthAlert`; see the setting `health_interval`).
         callback: the function; without it the result is a decorator.
 
     Returns:

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import enum
 import functools
-import heapq
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from . import _process
 from . import _semconv as sc
-from ._guard import dropped, guarded, log
+from ._guard import dropped, guarded
 from ._live import Live, Recent
 from ._models import EndReason, SessionRecord, Status, Totals
 from ._parts import Parts
+from ._past import PastSessions
+from ._store_calls import StoreCalls, lacking
 from ._telemetry import Reader, Telemetry
-from .exceptions import ConfigurationError, StoreError
-from .security.redaction import redact
-from .stores._kept_uses import KeptUses
-from .typing import Clock, SharedStore, Store, UserStore
+from .exceptions import ConfigurationError
+from .typing import (
+    Clock,
+    SharedStore,
+    Store,
+    UserStore,
+)
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -49,6 +53,8 @@ class Ledger:
     def __init__(self, store: Store, *, history: int = 0) -> None:
         self.store = store
         self.shared: SharedStore | None = _shared(store)
+        self.calls = StoreCalls(store.name)
+        self.call, self.ask = self.calls.call, self.calls.ask
         self._user_store = store if isinstance(store, UserStore) else None
         self._history = history
         self._seen: set[tuple[str, str | None]] = set()
@@ -64,10 +70,8 @@ class Ledger:
         """The sessions whose end this process has emitted, and the exporter may not have sent yet."""
         self.open: dict[str, Live] = {}
         """The scoped sessions of this process, by id. A store inside the process does not know them."""
-        self._past: deque[SessionRecord] = deque(maxlen=self._history)
-        """Those that ended lately. Apart, so that they do not push the conversations of a day out of the history."""
-        self._has_forgotten = False
-        self._uses = KeptUses()
+        self.past = PastSessions(self.store, self.calls, history=self._history)
+        """What has ended."""
         self.recent = Recent()
         """The durable sessions that were used here lately."""
         self.entered: dict[str, Live] = {}
@@ -81,6 +85,7 @@ class Ledger:
     def bind(self, telemetry: Telemetry, clock: Clock, *, active_gap: float, observed: bool) -> None:
         """Say where metrics go and where time comes from; pauses of up to `active_gap` seconds count as active."""
         self._telemetry = telemetry
+        self.calls.bind(telemetry)
         self._clock = clock
         self.parts = Parts(self, telemetry)
         self._gap_ns = int(active_gap * _NS)
@@ -88,7 +93,7 @@ class Ledger:
             self._readers = {
                 sc.ACTIVE: self._counts,
                 sc.UP: lambda: {(self.store.name,): 1},
-                sc.STORE_PENDING: lambda: {(self.store.name,): len(self._dirty)},
+                sc.STORE_PENDING: lambda: {(self.store.name,): self.pending},
             }
             if self._user_store is not None:
                 self._readers[sc.USER_ACTIVE] = functools.partial(self._most_of_a_user, self._user_store)
@@ -128,18 +133,6 @@ class Ledger:
             stored = self.call("create", self.shared.create, live.beginning, failed=Failed.FAILED)
             if stored is Failed.FAILED:
                 self.keep_unstored(live)
-
-    def remember(self, record: SessionRecord) -> SessionRecord:
-        """Remember a scoped session that has ended here, and that no store knows."""
-        if len(self._past) == self._history:
-            self._has_forgotten = True
-        self._past.append(self._uses.take(record))
-        return record
-
-    @property
-    def has_forgotten(self) -> bool:
-        """Whether sessions ended that are not remembered any more. Only a store inside the process can say."""
-        return self._has_forgotten or getattr(self.store, "has_forgotten", False)
 
     def close(
         self,
@@ -311,12 +304,7 @@ class Ledger:
             totals = live.delta.copy()
         if live.ended is None:
             return SessionRecord(live.beginning, totals)
-        return self._ended(live.beginning.id) or SessionRecord(live.beginning, totals, *live.ended)
-
-    def _ended(self, session_id: str) -> SessionRecord | None:
-        """The scoped session with that id that ended here lately."""
-        found = next((record for record in self._past.copy() if record.id == session_id), None)
-        return None if found is None else self._uses.give(found)
+        return self.past.here(live.beginning.id) or SessionRecord(live.beginning, totals, *live.ended)
 
     def get(self, session_id: str) -> SessionRecord | None:
         """The session with that id, active or recently ended."""
@@ -324,7 +312,19 @@ class Ledger:
         if live is not None:
             return self.record(live)
         self.flush()
-        return self.call("get", self.store.get, session_id, failed=None) or self._ended(session_id)
+        return self.call("get", self.store.get, session_id, failed=None) or self.past.here(session_id)
+
+    def get_or_fail(self, session_id: str) -> SessionRecord | None:
+        """The session with that id, active or recently ended.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        live = self.open.get(session_id)
+        if live is not None:
+            return self.record(live)
+        self.flush()
+        return self.ask("get", self.store.get, session_id) or self.past.here(session_id)
 
     def used(self, live: Live, name: str) -> float:
         """How much of something a session has used itself."""
@@ -332,49 +332,55 @@ class Ledger:
         return 0.0 if record is None else (record.totals.usage or {}).get(name, 0)
 
     def active(self, user: str | None = None) -> list[SessionRecord]:
-        """The active sessions, oldest first."""
+        """The active sessions, oldest first; none if the store cannot be asked."""
         self.flush()
-        found = self.call("active", lambda: self.store.active(user=user), failed=[])
+        return self._with_scoped(self.call("active", lambda: self.store.active(user=user), failed=[]), user)
+
+    def active_or_fail(self, user: str | None = None) -> list[SessionRecord]:
+        """The active sessions, oldest first.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        self.flush()
+        return self._with_scoped(self.ask("active", lambda: self.store.active(user=user)), user)
+
+    def counts_or_fail(self) -> Mapping[tuple[str, str | None], int]:
+        """How many sessions are active, by type and tier.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        return self._with_open(self.ask("counts", self.store.counts))
+
+    def most_of_a_user_or_fail(self) -> int | None:
+        """How many sessions the user has open who has most of them; None if the store knows no users.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        if self._user_store is None:
+            return None
+        return self.ask("most_of_a_user", self._user_store.most_of_a_user, self._users_here())
+
+    @property
+    def pending(self) -> int:
+        """How many sessions there are whose latest counts the store has not been told."""
+        return len(self._dirty)
+
+    def _with_scoped(self, found: list[SessionRecord], user: str | None) -> list[SessionRecord]:
         if self.shared is not None:
             return found
         scoped = [self._here(live) for live in list(self.open.values()) if user is None or live.user == user]
         return sorted([*found, *scoped], key=lambda record: record.beginning.started_ns)
 
-    def ended(self, limit: int) -> list[SessionRecord] | None:
-        """The sessions that ended last, the latest end first, at most `limit`; None if the store cannot be asked."""
-        found = self.call("ended", self.store.ended, limit, failed=None)
-        if found is None or self.shared is not None:
-            return found
-        both = heapq.nlargest(limit, [*found, *self._past.copy()], key=lambda record: record.ended_ns or 0)
-        return [self._uses.give(record) for record in both]
+    def owners_or_fail(self) -> Mapping[str, int]:
+        """The last heartbeat of every process that shares the store; none if nobody does.
 
-    def call(self, operation: str, function: Callable[..., T], *args: object, failed: F) -> T | F:
-        """Call the store: timed; a failure is swallowed, and the result then is `failed`.
-
-        A store that is out of reach is no fault of this library, and drops nothing yet.
+        Raises:
+            StoreError: the store cannot be asked.
         """
-        began = time.perf_counter()
-        attributes = {sc.STORE_OPERATION: operation, sc.STORE: self.store.name, sc.ERROR_TYPE: sc.OTHER}
-        result: T | F = failed
-        with guarded(f"{operation} in the {self.store.name} store"):
-            try:
-                result = function(*args)
-                del attributes[sc.ERROR_TYPE]
-            except StoreError as error:
-                self._warn(operation, error)
-        self._telemetry.metrics.store_operation_duration.record(time.perf_counter() - began, attributes)
-        return result
-
-    def _warn(self, operation: str, error: StoreError) -> None:
-        # One subject for all that fails meanwhile: one cause makes every operation fail.
-        log.warn(
-            f"{self.store.name} store",
-            "otel-sessions could not %s in the %s store: %s. Sessions go on with what this process knows of them, and "
-            "what it counts is merged later.",
-            operation,
-            self.store.name,
-            redact(str(error)),
-        )
+        return {} if self.shared is None else self.ask("owners", self.shared.owners)
 
     def resign(self) -> None:
         """Report nothing of a shared store, until it is this process's turn again."""
@@ -419,19 +425,27 @@ class Ledger:
         found = self.call("counts", self.store.counts, failed=None)
         if found is None:
             return {}
-        active = Counter(found)
-        if self.shared is None:
-            active.update((live.beginning.type, live.beginning.tier) for live in list(self.open.values()))
+        active = self._with_open(found)
         # What was seen once is reported as zero from then on: a series that just stops keeps its last value.
         self._seen |= set(list(active)[:_MAX_SERIES])
         return {(kind, tier): active.get((kind, tier), 0) for kind, tier in self._seen | active.keys()}
 
+    def _with_open(self, found: Mapping[tuple[str, str | None], int]) -> Counter[tuple[str, str | None]]:
+        active = Counter(found)
+        if self.shared is None:
+            active.update((live.beginning.type, live.beginning.tier) for live in list(self.open.values()))
+        return active
+
+    def _users_here(self) -> Mapping[str, int]:
+        """The scoped sessions of each user that the store does not know."""
+        if self.shared is not None:
+            return {}
+        return Counter(live.user for live in list(self.open.values()) if live.user is not None)
+
     def _most_of_a_user(self, store: UserStore) -> Mapping[tuple[str | None, ...], float]:
         if not self.leads:
             return {(): 0}
-        scoped = Counter(live.user for live in list(self.open.values()) if live.user is not None)
-        besides = scoped if self.shared is None else {}
-        found = self.call("most_of_a_user", store.most_of_a_user, besides, failed=None)
+        found = self.call("most_of_a_user", store.most_of_a_user, self._users_here(), failed=None)
         return {} if found is None else {(): found}
 
 
@@ -441,7 +455,5 @@ def _shared(store: Store) -> SharedStore | None:
         return None
     if isinstance(store, SharedStore):
         return store
-    lacking = ", ".join(sorted(verb for verb in vars(SharedStore) if verb[0] != "_" and not hasattr(store, verb)))
-    raise ConfigurationError(
-        f"store: {type(store).__name__} says that it is shared, but lacks {lacking} of SharedStore"
-    )
+    verbs = lacking(store, SharedStore)
+    raise ConfigurationError(f"store: {type(store).__name__} says that it is shared, but lacks {verbs} of SharedStore")

@@ -67,11 +67,13 @@ class Recovery:
         self._exporting = threading.Lock()
         self._taking_over = threading.Lock()
         self._retiring = False
+        self._announced = False
 
     def announce(self) -> None:
         """Show a first heartbeat, before anything else is stored: who never lived cannot be missed."""
         store, owner = self._ledger.shared, self._ledger.owner
         if store is not None and owner is not None:
+            self._announced = True
             self._ledger.call("beat", store.beat, owner, self._clock.time_ns(), failed=None)
 
     def round(self) -> None:
@@ -220,5 +222,6 @@ class Recovery:
             self._taking_over.release()
         self.export(patience=_PATIENCE_SECONDS)
         store, owner = self._ledger.shared, self._ledger.owner
-        if store is not None and owner is not None and not self._ledger.unexported:
+        # Who has only looked has nothing to take back, and leaves a store that is locked or out of reach alone.
+        if store is not None and owner is not None and self._announced and not self._ledger.unexported:
             self._ledger.call("retire", store.retire, owner, failed=None)

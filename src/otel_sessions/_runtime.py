@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.trace import TracerProvider
 
+    from ._health.judge import Judge
+    from ._health.minutes import Minutes
+    from ._health.monitor import Monitor
+    from ._health_check import HealthReport
     from .typing import Store
 
 _STAMPED: Final[WeakSet[object]] = WeakSet()
@@ -55,7 +60,11 @@ class Runtime:
         self.may_block = settings.enabled and ledger.shared is not None
         """Whether the beginning and the end of a session may have to wait for a store outside of this process."""
         self.upkeep = Upkeep(self.lifecycle)
-        self.background = Background(self.upkeep.sweep, settings.flush_interval)
+        self.minutes = self._minutes()
+        self.monitor = None if settings.health_interval is None else self._monitor(settings.health_interval)
+        self.background = Background(self._round, settings.flush_interval)
+        # A thread of its own: heartbeats do not wait for it. It looks whether a check is due by the clock.
+        self.checking = Background(self._check, settings.flush_interval, name="otel-sessions-health")
         if successor_of is not None and successor_of.lifecycle.used:
             self._on_first_use()
 
@@ -71,6 +80,47 @@ class Runtime:
             self.telemetry.startup(summary(self.settings), self.lifecycle.clock.time_ns())
             if self.settings.background:
                 self.background.start()
+                if self.monitor is not None:
+                    self.checking.start()
+
+    def sweep(self) -> None:
+        """One round of what the threads do, here and now."""
+        self._round()
+        if not self.settings.background:
+            self._check()
+
+    def _round(self) -> None:
+        self.upkeep.sweep()
+        self.minutes.keep()
+
+    def _check(self) -> None:
+        if self.monitor is not None:
+            self.monitor.round()
+
+    def _minutes(self) -> Minutes:
+        # Here, and with what follows, because importing the package is not to take longer for it.
+        from ._health.machine import Machine  # noqa: PLC0415 - as said
+        from ._health.minutes import Minutes  # noqa: PLC0415 - as said
+
+        return Minutes(self.lifecycle, Machine())
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Says how the sessions are."""
+        from ._health.judge import Judge  # noqa: PLC0415 - the rules load where somebody asks
+
+        return Judge(self.lifecycle, self.minutes)
+
+    def _monitor(self, interval: float) -> Monitor:
+        from ._health.monitor import Monitor  # noqa: PLC0415 - as above
+
+        ledger = self.lifecycle.ledger
+
+        def report() -> HealthReport:
+            # One process looks into a store for all that share it, or each of them would raise the same alert.
+            return self.judge.report(in_store=ledger.leads)
+
+        return Monitor(report, interval, self.lifecycle.clock, self.telemetry)
 
     def _on_sdk(self, tracers: TracerProvider | None, loggers: LoggerProvider | None) -> None:
         """Put `session.id` on everything that is made in a session, once a provider is there that can be told."""
@@ -99,14 +149,24 @@ class Runtime:
 
     def stop(self) -> None:
         """End what cannot outlive this process, and the thread."""
-        self.background.stop()
+        self.stop_threads()
         self.upkeep.shutdown()
+
+    def stop_threads(self) -> None:
+        """Stop them, and wait for what they are doing, up to a bound."""
+        self.background.stop()
+        # Nobody misses what a check would have said.
+        self.checking.stop(timeout=1.0)
 
     def after_fork(self) -> None:
         """Start afresh in a child process."""
         self.background.after_fork()
+        self.checking.after_fork()
         self.lifecycle.after_fork()
         self.upkeep.after_fork()
+        self.minutes.after_fork()
+        if self.monitor is not None:
+            self.monitor.after_fork()
 
 
 def _store(settings: Settings) -> Store:
@@ -170,7 +230,7 @@ def configure(**settings: Any) -> Runtime:
         keep = old if old is not None and _same_store(old.settings, resolved) else None
         new = Runtime(resolved, explicit=True, successor_of=keep)
         if old is not None:
-            old.background.stop()
+            old.stop_threads()
             if keep is None:
                 old.upkeep.shutdown()
         current = new

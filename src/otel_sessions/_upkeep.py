@@ -44,6 +44,7 @@ class Upkeep:
                 self._ledger.touch(live)
             self._ledger.flush()
             self._ledger.recent.turn(now)
+            self._ledger.past.add_up(now)
             self._endings.expire_unstored(now)
             self._expire(now)
             self._lifecycle.recovery.round()

@@ -55,7 +55,7 @@ def event_name(name: str) -> str:
     """
     if not isinstance(name, str) or len(name) > _MAX_NAME or not _NAME.fullmatch(name):
         raise InvalidValueError(
-            f"{_shown(name)} cannot name an event or a metric: use a static name of at most {_MAX_NAME} lower-case "
+            f"{shown(name)} cannot name an event or a metric: use a static name of at most {_MAX_NAME} lower-case "
             "letters, digits and underscores in dotted parts, such as 'cart.checkout'; put what varies into attributes"
         )
     if name.partition(".")[0] in _RESERVED:
@@ -71,7 +71,7 @@ def label(what: str, value: str) -> str:
     """
     if not isinstance(value, str) or len(value) > _MAX_NAME or not _LABEL.fullmatch(value):
         raise InvalidValueError(
-            f"{_shown(value)} cannot be {_article(what)} {what}: use a static name of at most {_MAX_NAME} characters "
+            f"{shown(value)} cannot be {_article(what)} {what}: use a static name of at most {_MAX_NAME} characters "
             "out of letters, digits and _ . : / -, such as 'web' or 'security_audit'"
         )
     return _plain(value)
@@ -88,7 +88,7 @@ def labels(what: str, values: Iterable[str]) -> tuple[str, ...]:
         InvalidValueError: they are something else.
     """
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise InvalidValueError(f"{_shown(values)} are no names of {_article(what)} {what}: use a list of them")
+        raise InvalidValueError(f"{shown(values)} are no names of {_article(what)} {what}: use a list of them")
     return tuple(label(what, value) for value in values)
 
 
@@ -101,7 +101,7 @@ def by_name(what: str, values: object) -> Mapping[str, Any]:
     if values is None:
         return {}
     if not isinstance(values, Mapping):
-        raise InvalidValueError(f"{what}={_shown(values)}: use amounts by name, such as {{'tokens': 100}}")
+        raise InvalidValueError(f"{what}={shown(values)}: use amounts by name, such as {{'tokens': 100}}")
     return values
 
 
@@ -113,7 +113,7 @@ def session_id(value: object) -> str:
     """
     if not isinstance(value, str) or len(value) > _MAX_ID or not _ID.fullmatch(value):
         raise InvalidValueError(
-            f"{_shown(value)} cannot be a session id: use 1 to {_MAX_ID} visible ASCII characters without spaces, "
+            f"{shown(value)} cannot be a session id: use 1 to {_MAX_ID} visible ASCII characters without spaces, "
             "or leave it out and one is made"
         )
     return _plain(value)
@@ -126,7 +126,7 @@ def user_name(value: str) -> str:
         InvalidValueError: it is something else.
     """
     if not isinstance(value, str) or not value:
-        raise InvalidValueError(f"{_shown(value)} cannot be a user: use a non-empty string")
+        raise InvalidValueError(f"{shown(value)} cannot be a user: use a non-empty string")
     return value
 
 
@@ -137,7 +137,7 @@ def model(value: str) -> str:
         InvalidValueError: it is no text at all.
     """
     if not isinstance(value, str):
-        raise InvalidValueError(f"{_shown(value)} cannot be a model: use its name")
+        raise InvalidValueError(f"{shown(value)} cannot be a model: use its name")
     return _plain(value) if len(value) <= _MAX_MODEL and _ID.fullmatch(value) else sc.OTHER
 
 
@@ -149,7 +149,7 @@ def amount(what: str, value: float) -> float:
     """
     number = _number(value)
     if number is None or not 0 <= number < _MAX_INT:
-        raise InvalidValueError(f"{_shown(value)} cannot be {what}: use a finite number that is not negative")
+        raise InvalidValueError(f"{shown(value)} cannot be {what}: use a finite number that is not negative")
     return number
 
 
@@ -173,7 +173,7 @@ def quantity(name: str, value: float) -> float:
     """
     checked = amount(f"an amount of {name}", value)
     if checked > MAX_QUANTITY:
-        raise InvalidValueError(f"{_shown(value)} cannot be an amount of {name}: use at most {MAX_QUANTITY}")
+        raise InvalidValueError(f"{shown(value)} cannot be an amount of {name}: use at most {MAX_QUANTITY}")
     return checked
 
 
@@ -204,7 +204,7 @@ def whole(what: str, value: int) -> int:
     """
     number = _number(value)
     if not isinstance(number, int) or not 0 < number <= MAX_QUANTITY:
-        raise InvalidValueError(f"{_shown(value)} cannot be {what}: use a whole number from 1 on")
+        raise InvalidValueError(f"{shown(value)} cannot be {what}: use a whole number from 1 on")
     return number
 
 
@@ -216,7 +216,7 @@ def seconds(what: str, value: float) -> float:
     """
     checked = amount(what, value)
     if not 0 < checked < _MAX_SECONDS:
-        raise InvalidValueError(f"{what}={_shown(value)}: use a positive number of seconds")
+        raise InvalidValueError(f"{what}={shown(value)}: use a positive number of seconds")
     return checked
 
 
@@ -228,7 +228,7 @@ def unit(value: str) -> str:
     """
     if not isinstance(value, str) or len(value) > _MAX_UNIT or not _ID.fullmatch(value):
         raise InvalidValueError(
-            f"{_shown(value)} cannot be a unit: use a UCUM unit such as 's', 'By', '1' or '{{item}}'"
+            f"{shown(value)} cannot be a unit: use a UCUM unit such as 's', 'By', '1' or '{{item}}'"
         )
     return _plain(value)
 
@@ -240,7 +240,7 @@ def currency(code: str) -> str:
         InvalidValueError: it is something else.
     """
     if not isinstance(code, str) or not _CURRENCY.fullmatch(code):
-        raise InvalidValueError(f"{_shown(code)} cannot be a currency: use an ISO 4217 code such as 'USD' or 'EUR'")
+        raise InvalidValueError(f"{shown(code)} cannot be a currency: use an ISO 4217 code such as 'USD' or 'EUR'")
     return _plain(code)
 
 
@@ -249,7 +249,7 @@ def _plain(value: str) -> str:
     return value if type(value) is str else str.__str__(value)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     try:
         shown = repr(value)
     except Exception:  # noqa: BLE001 - somebody else's __repr__
@@ -271,7 +271,7 @@ def attributes(given: Mapping[str, object], redact: Redactor) -> dict[str, Attri
         return cleaned
     for key, value in items:
         if not isinstance(key, str) or not key or len(key) > _MAX_KEY or not _encodable(key):
-            _drop(f"{_shown(key)} cannot name one: use a non-empty string of at most {_MAX_KEY} characters")
+            _drop(f"{shown(key)} cannot name one: use a non-empty string of at most {_MAX_KEY} characters")
             continue
         try:
             clean = REDACTED if is_secret_name(key) else _value(value, redact)
@@ -280,7 +280,7 @@ def attributes(given: Mapping[str, object], redact: Redactor) -> dict[str, Attri
             continue
         if clean is None:
             _drop(
-                f"{_shown(key)} has a value of type {type(value).__name__}: use a string, a boolean, a number of at "
+                f"{shown(key)} has a value of type {type(value).__name__}: use a string, a boolean, a number of at "
                 "most 64 bits, or a sequence of one of them"
             )
         else:

@@ -24,6 +24,7 @@ from ._limiting.lease import Lease
 from ._limiting.limiter import Limiter
 from ._limiting.status import LimitStatus
 from ._live import Live
+from ._own_routes import own_routes
 from ._recorder import exception_type
 from ._session import Session
 
@@ -107,10 +108,10 @@ class WebSessions:
         """The runtime of this process, now: a server may fork after the application is built."""
         return _runtime.current or _runtime.get()
 
-    def excludes(self, path: str) -> bool:
-        """Whether requests for `path` are left alone."""
+    def excludes(self, path: str, root: str = "") -> bool:
+        """Whether requests for `path` are left alone; `root` is its beginning up to the application's own routes."""
         settings = self.runtime.settings
-        if not settings.enabled:
+        if not settings.enabled or path.removeprefix(root) in own_routes:
             return True
         if not settings.excluded_urls:
             return False

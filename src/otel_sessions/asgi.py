@@ -75,7 +75,7 @@ class SessionMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or connection."""
-        if scope["type"] not in {"http", "websocket"} or self._sessions.excludes(scope.get("path", "")):
+        if scope["type"] not in {"http", "websocket"} or self._excludes(scope):
             await (self._run_lifespan if scope["type"] == "lifespan" else self.app)(scope, receive, send)
             return
         outer = scope.get(_EXCHANGE)
@@ -92,6 +92,9 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
             return
         await exchange.run(self.app, receive, send)
+
+    def _excludes(self, scope: Scope) -> bool:
+        return self._sessions.excludes(scope.get("path", ""), scope.get("root_path", ""))
 
     async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application from its startup to its shutdown."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ._counting.buckets import Admission, Bucket, Charge, Level, Pace, Standing
 from ._models import (
@@ -18,6 +18,8 @@ from ._models import (
     Topology,
     Totals,
 )
+from ._tally import Kind, Tally
+from ._wanted import Place, Wanted
 
 __all__ = [
     "Admission",
@@ -27,20 +29,28 @@ __all__ = [
     "Bucket",
     "Charge",
     "Clock",
+    "DayTally",
     "EndReason",
     "Event",
+    "HistoryStore",
+    "HourTally",
+    "Kind",
     "Level",
     "LimitStore",
     "Pace",
+    "Place",
+    "RetentionStore",
     "Role",
     "SessionRecord",
     "SharedStore",
     "Standing",
     "Status",
     "Store",
+    "Tally",
     "Topology",
     "Totals",
     "UserStore",
+    "Wanted",
 ]
 
 
@@ -168,6 +178,71 @@ class UserStore(Store, Protocol):
         Args:
             besides: active sessions that the store does not know, by user; none if it is shared.
         """
+
+
+class HourTally(NamedTuple):
+    """What the sessions of one kind add up to that ended within one hour."""
+
+    hour: int
+    """Since the epoch, UTC."""
+    kind: Kind
+    tally: Tally
+
+
+class DayTally(NamedTuple):
+    """What the sessions of one kind add up to that ended within one day."""
+
+    day: int
+    """Since the epoch, UTC."""
+    kind: Kind
+    tally: Tally
+
+
+@runtime_checkable
+class HistoryStore(Store, Protocol):
+    """A store that can be asked about all that has ended in it; without it there are no reports.
+
+    Records are there for as long as ended sessions are remembered, and so are sums, or longer. Parts of sessions are
+    none.
+    """
+
+    def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
+        """The ended sessions that are wanted, the latest end first: at most `limit`, those that stand behind `before`.
+
+        Their events, and the single uses of all but the last ones, may have been dropped.
+        """
+
+    def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
+        """What ended in these hours, but for the last, in no order. A session is in it as soon as it has ended."""
+
+    def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
+        """The same by days since the epoch, UTC: for times of which the hours would be many."""
+
+    def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
+        """The pseudonyms of those most of whose sessions ended in these days since the epoch, and how many did.
+
+        The last day is not included. The most come first; of equals the first by the pseudonym.
+        """
+
+    def users(self, since_day: int, until_day: int) -> int:
+        """How many users' sessions ended in these days."""
+
+
+@runtime_checkable
+class RetentionStore(Store, Protocol):
+    """A store that can be told to forget what ended long ago; without it there is no `cleanup`.
+
+    What somebody owes the export of is not forgotten.
+    """
+
+    def purge(self, before_ns: int) -> int:
+        """Forget the sessions that ended before that time and are owed by nobody, parts too; how many they were.
+
+        The sums of the hours, and of the days, that were over by then are forgotten as well.
+        """
+
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now."""
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-_MAIN = "from otel_sessions.cli import main; main()"
+MAIN = "from otel_sessions.cli import main; main()"
 
 
 def otel_sessions(*arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
@@ -14,7 +14,7 @@ def otel_sessions(*arguments: str, stdin: str = "", **variables: str) -> subproc
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GRAFANA_")}
     environment = {**kept, "NO_PROXY": "127.0.0.1", "TERM": "dumb", "COLUMNS": "200", **variables}
     return subprocess.run(
-        [sys.executable, "-c", _MAIN, *arguments],
+        [sys.executable, "-c", MAIN, *arguments],
         env=environment,
         check=False,
         capture_output=True,

@@ -13,6 +13,7 @@ import yaml
 from otel_sessions import __version__
 from otel_sessions.cli._files import GRAFANA_URL, RUNBOOK_URL
 from tests.cli.command import otel_sessions
+from tests.cli.stock import checked
 
 DOCS = "https://github.com/otel-sessions/otel-sessions/blob/main/docs/"
 
@@ -27,6 +28,15 @@ def written(folder: Path) -> dict[str, str]:
 
 
 class TestAssets:
+    def test_as_json(self, tmp_path: Path) -> None:
+        """Which files were written, and which were there already."""
+        both = [
+            checked("assets", otel_sessions("assets", str(tmp_path), "--only", "prometheus", "--json").stdout)
+            for _ in range(2)
+        ]
+        files = sorted(str(tmp_path / name) for name in written(tmp_path))
+        assert [(sorted(each["written"]), sorted(each["unchanged"])) for each in both] == [(files, []), ([], files)]
+
     def test_everything_is_written(self, tmp_path: Path) -> None:
         """All parts, in the folders that they have in the sources; each file is named."""
         done = otel_sessions("assets", str(tmp_path / "new" / "folder"))

@@ -10,6 +10,7 @@ import pytest
 from otel_sessions.cli._files import assets
 from tests.cli.command import otel_sessions
 from tests.cli.grafana_server import TOKEN, USER, grafana, served, speaking
+from tests.cli.stock import checked
 
 SHIPPED = {
     json.loads(asset.content)["uid"]
@@ -31,6 +32,15 @@ class TestInstall:
             assert set(server.folders) == set(server.folder_of.values())
             for uid in SHIPPED:
                 assert f": {server.url}/d/{uid}\n" in done.stdout
+
+    def test_as_json(self) -> None:
+        """Where each dashboard is."""
+        with grafana() as server:
+            found = checked("dashboards", otel_sessions(*INSTALL, server.url, "--json", GRAFANA_TOKEN=TOKEN).stdout)
+            assert "Sessions" == found["folder"]
+            assert {uid: f"{server.url}/d/{uid}" for uid in SHIPPED} == {
+                each["uid"]: each["url"] for each in found["dashboards"]
+            }
 
     def test_links_lead_to_that_grafana(self) -> None:
         """No link of a dashboard leads to the default address."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from otel_sessions._uses import Use
-from otel_sessions.typing import Event, SessionRecord, SharedStore, Totals, UserStore
+from otel_sessions.typing import Event, RetentionStore, SessionRecord, SharedStore, Totals, UserStore
 
 from . import SHARED
 from .test_store import SECOND, START, WHOLE, beginning, delta, ids, together
@@ -590,7 +590,9 @@ class SharedMachine(RuleBasedStateMachine):
     def purge(self, side: int, age: int) -> None:
         before_ns = self.now - age * SECOND
         old = {name for name, (ended_ns, owner) in self.ended.items() if ended_ns < before_ns and owner is None}
-        assert len(old) == self.stores[side].purge(before_ns)
+        store = self.stores[side]
+        assert isinstance(store, RetentionStore)
+        assert len(old) == store.purgeable(before_ns) == store.purge(before_ns)
         for name in old:
             del self.ended[name]
             assert self.stores[side].get(name) is None

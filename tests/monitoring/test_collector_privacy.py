@@ -232,7 +232,8 @@ class TestAllowList:
             if isinstance(value, str) and name.isupper() and value.startswith("app_session.")
         }
         prefixes = {sc.USAGE_PREFIX, sc.CONFIG_PREFIX}
-        assert names - prefixes - sc.BUILT_IN_EVENTS - {sc.EVENT_STARTUP} - listed == set()
+        events = sc.BUILT_IN_EVENTS | {sc.EVENT_STARTUP, sc.EVENT_ALERT, sc.EVENT_ACCESS}
+        assert names - prefixes - events - listed == set()
         assert set(summary(Settings())) - listed == set()
         assert {sc.SESSION_ID, sc.SESSION_PREVIOUS_ID, sc.ENDUSER_PSEUDO_ID, sc.GEN_AI_TOKEN_TYPE} <= listed
 

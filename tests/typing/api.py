@@ -199,6 +199,9 @@ bill.remove()
 with sessions.on("limit.rejected", refuse) as hook:
     assert_type(hook, sessions.Hook[sessions.RejectionEvent])
 sessions.on("quota.threshold", lambda event: event.threshold)
+assert_type(sessions.on("alert", lambda event: event.resolved), sessions.Hook[sessions.HealthAlert])
+assert_type(sessions.health(thresholds={"error_ratio": 0.2}).checks, tuple[sessions.HealthCheck, ...])
+assert_type(sessions.alerts(limit=5), list[sessions.HealthAlert])
 sessions.on("quota.threshold", refuse)  # type: ignore[call-overload]
 sessions.on("quota.thresholds", refuse)  # type: ignore[call-overload]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from .. import _semconv as sc
-from .._counting.buckets import Bucket, Standing
+from .._counting.buckets import Standing
 from .._ledger import Ledger
 from .._telemetry import Reader, Telemetry
 from ..limits.policy import Quota
@@ -23,6 +23,24 @@ _FRESH_SECONDS: Final = 0.5
 """One look into the store is enough for the gauges of one collection."""
 
 
+def quota_standings(limiter: Limiter) -> list[tuple[Tier, Quota, Standing]]:
+    """How those stand who have a quota, for each quota of each tier that has a limit.
+
+    Raises:
+        StoreError: the store could not be asked.
+    """
+    limited = [
+        (tier, quota)
+        for tier in limiter.known.values()
+        for quotas in tier.quotas.values()
+        for quota in quotas
+        if quota.limit is not None
+    ]
+    buckets = [quota.bucket("", limiter.now_us(), group_of(tier, quota)) for tier, quota in limited]
+    standings = limiter.standings(buckets) if buckets else []
+    return [(tier, quota, standing) for (tier, quota), standing in zip(limited, standings, strict=True)]
+
+
 class LimitGauges:
     """Reads from the store how limits stand; of many processes one does."""
 
@@ -30,9 +48,6 @@ class LimitGauges:
         self._ledger = ledger
         self._telemetry = telemetry
         self._limiter = limiter
-        self._quotas = [
-            (tier, quota) for tier in limiter.known.values() for each in tier.quotas.values() for quota in each
-        ]
         self._seen: set[tuple[str, ...]] = set()
         self._read_at: float | None = None
         self._standings: list[Row] = []
@@ -53,6 +68,19 @@ class LimitGauges:
             last = dict.fromkeys(self._limiter.lease_counts(), 0) if metric is sc.LEASE_ACTIVE else {}
             self._telemetry.replace_reader(metric, read, last)
 
+    def standings(self) -> list[Row]:
+        """How the quotas stand now that anybody has used, whichever process reports it.
+
+        Raises:
+            StoreError: the store cannot be asked.
+        """
+        found = self._ledger.ask("standings", quota_standings, self._limiter)
+        return [
+            ((quota.name, tier.name, quota.per, quota.scope), quota.limit or 0, standing)
+            for tier, quota, standing in found
+            if standing.highest
+        ]
+
     def _read(self) -> list[Row]:
         """How the quotas stand that anybody has used: by name, tier, window and scope."""
         now = time.monotonic()
@@ -62,22 +90,15 @@ class LimitGauges:
         return self._standings
 
     def _ask(self) -> list[Row]:
-        limited = [(tier, quota) for tier, quota in self._quotas if quota.limit is not None]
-        buckets = [self._bucket(tier, quota) for tier, quota in limited]
-        standings = self._ledger.call("standings", self._limiter.standings, buckets, failed=None)
-        if standings is None:
-            return []
+        standings = self._ledger.call("standings", quota_standings, self._limiter, failed=None)
         found: list[Row] = []
-        for (tier, quota), standing in zip(limited, standings, strict=True):
+        for tier, quota, standing in standings or ():
             key = quota.name, tier.name, quota.per, quota.scope
             if standing.highest or key in self._seen:
                 # What was seen once is reported as zero from then on: a series that just stops keeps its last value.
                 self._seen.add(key)
                 found.append((key, quota.limit or 0, standing))
         return found
-
-    def _bucket(self, tier: Tier, quota: Quota) -> Bucket:
-        return quota.bucket("", self._limiter.now_us(), group_of(tier, quota))
 
     def _limits(self) -> Values:
         return {key: limit for key, limit, _ in self._read()}

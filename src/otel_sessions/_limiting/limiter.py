@@ -69,6 +69,7 @@ class Limiter:
             ledger, telemetry, recorder, clock, names=self._names, default_tier=self._default_tier
         )
         self.tier_of = self._signals.tier_of
+        self.decisions = self._signals.decisions
         self.leases = Leases(clock, give_back=functools.partial(self._store_call, "release"), renew=self._renew)
         """The leases that this process holds."""
         self.outside = outside
@@ -84,6 +85,7 @@ class Limiter:
     def after_fork(self) -> None:
         """What was taken, measured and left in the parent process is the parent's."""
         self._begin()
+        self._signals.after_fork()
         if isinstance(self._store, InAdvance):
             self._store.after_fork()
         self.leases.after_fork()

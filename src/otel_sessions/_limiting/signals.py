@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from opentelemetry._logs import SeverityNumber
 
@@ -27,6 +27,19 @@ _MAX_OWN_NAMES: Final = 100
 _MAX_SAID: Final = 10_000
 _SAID_AGAIN_US: Final = 3_600 * 1_000_000
 """After that time a threshold of a quota without a window is worth saying again."""
+
+
+_Key: TypeAlias = "tuple[str | None, ...]"
+
+
+class _Series:
+    """One series of decisions: its attributes, and how many there were."""
+
+    __slots__ = ("attributes", "count")
+
+    def __init__(self, attributes: dict[str, str]) -> None:
+        self.attributes = attributes
+        self.count = 0
 
 
 class LimitSignals:
@@ -55,8 +68,8 @@ class LimitSignals:
         self._own_names: set[str] = set()
         self._said: dict[tuple[str, float], int] = {}
         """Until when nobody is told again that a threshold of a bucket was crossed."""
-        self._series: dict[tuple[str | None, ...], dict[str, str]] = {}
-        """The attributes of each series, of which there are so many as there are names of limits and tiers."""
+        self._series: dict[_Key, _Series] = {}
+        """Of these there are so many as there are names of limits and tiers."""
         self._default_tier = default_tier
 
     def allowed(self, live: Live, asked: Asked, levels: Sequence[Level | None], operation: str | None) -> None:
@@ -187,9 +200,19 @@ class LimitSignals:
         found = self._series.get(key)
         if found is None:
             names = sc.LIMIT_KIND, sc.LIMIT_NAME, sc.LIMIT_RESULT, sc.TIER
-            found = {name: value for name, value in zip(names, key, strict=True) if value is not None}
-            self._series[key] = found
-        self._telemetry.metrics.limit_decisions.add(1, found, context=live.context)
+            attributes = {name: value for name, value in zip(names, key, strict=True) if value is not None}
+            found = self._series.setdefault(key, _Series(attributes))
+        # Without a lock, which would cost more than the count: one that is lost among many changes no share.
+        found.count += 1
+        self._telemetry.metrics.limit_decisions.add(1, found.attributes, context=live.context)
+
+    def decisions(self) -> dict[_Key, int]:
+        """What was decided until now: how often, by kind, name, result and tier."""
+        return {key: series.count for key, series in self._series.copy().items()}
+
+    def after_fork(self) -> None:
+        """The parent's decisions are none of this process."""
+        self._series = {}
 
     def on_metrics(self, kind: str, name: str) -> str:
         """The name of a limit on metrics. Those that sessions were given of their own may be without number."""

@@ -43,10 +43,14 @@ class Tally:
                 values = tuple(sc.OTHER for _ in values)
             self._sums[values] = self._sums.get(values, 0) + amount
 
+    def sums(self) -> dict[tuple[str | None, ...], float]:
+        """The sums until now, by the values of the attributes."""
+        with self._lock:
+            return self._sums.copy()
+
     def observe(self, _options: CallbackOptions) -> Iterable[Observation]:
         """What the SDK reads at each collection."""
-        with self._lock:
-            sums = self._sums.copy()
+        sums = self.sums()
         # One integer of more than 64 bits would cost the exporter all metrics, at every collection.
         return [Observation(carried(amount), named(self._keys, values)) for values, amount in sums.items()]
 

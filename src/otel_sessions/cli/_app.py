@@ -7,13 +7,39 @@ from typing import Annotated
 import typer
 
 from ..version import __version__
-from . import _assets, _dashboards, _demo
+from . import (
+    _assets,
+    _cleanup,
+    _dashboards,
+    _demo,
+    _doctor,
+    _export,
+    _health,
+    _list,
+    _recover,
+    _report,
+    _show,
+    _stats,
+    _usage,
+    _watch,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
     # What a verb could not do is said in a line; a traceback would show what it was given, tokens among it.
     pretty_exceptions_enable=False,
 )
+app.command("list")(_list.show)
+app.command("show")(_show.show)
+app.command("stats")(_stats.show)
+app.command("usage")(_usage.show)
+app.command("health")(_health.show)
+app.command("watch")(_watch.show)
+app.command("report")(_report.write)
+app.command("export")(_export.write)
+app.command("cleanup")(_cleanup.forget)
+app.command("recover")(_recover.finish)
+app.command("doctor")(_doctor.examine)
 app.command("assets")(_assets.write)
 app.add_typer(_dashboards.app, name="dashboards")
 app.command("demo", context_settings=_demo.UNTOUCHED, add_help_option=False)(_demo.run)

@@ -11,6 +11,7 @@ import typer
 
 from ._failure import Failure, explained
 from ._files import GRAFANA_URL, PARTS, RUNBOOK_URL, Asset, Links, assets, needed
+from ._output import AsJson, plain, write_json
 
 Part = Enum("Part", {part: part for part in PARTS}, type=str)  # type: ignore[misc]  # typer shows them as choices
 
@@ -25,6 +26,7 @@ def write(
     grafana_url: Annotated[str, typer.Option(help="Where links to dashboards lead.")] = GRAFANA_URL,
     runbook_url: Annotated[str, typer.Option(help="Where links to the runbook lead.")] = RUNBOOK_URL,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are different.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write the configurations, rules and dashboards into a folder.
 
@@ -36,10 +38,15 @@ def write(
     links = Links(grafana_url, runbook_url)
     with explained():
         written, same = _write(folder, assets(parts, links), beside=assets(needed(parts), links), force=force)
+    if as_json:
+        write_json(
+            {"written": [str(folder / path) for path in written], "unchanged": [str(folder / path) for path in same]}
+        )
+        return
     for path in written:
-        typer.echo(f"written   {folder / path}")
+        typer.echo(f"written   {plain(folder / path)}")
     for path in same:
-        typer.echo(f"unchanged {folder / path}")
+        typer.echo(f"unchanged {plain(folder / path)}")
 
 
 def _write(

@@ -11,6 +11,7 @@ from ..version import __version__
 from ._failure import Failure, explained
 from ._files import GRAFANA_URL, RUNBOOK_URL, Links, assets
 from ._grafana import Grafana, basic, bearer
+from ._output import AsJson, write_json
 
 app = typer.Typer(help="The dashboards that come with the package.", no_args_is_help=True)
 
@@ -36,6 +37,7 @@ def install(
     folder: Annotated[str, typer.Option(help="The title of the folder; made if there is none.")] = "Sessions",
     runbook_url: Annotated[str, typer.Option(help="Where links to the runbook lead.")] = RUNBOOK_URL,
     overwrite: Annotated[bool, typer.Option(help="Replace what stands there of the same uid.")] = True,
+    as_json: AsJson = False,
 ) -> None:
     """Put the dashboards into Grafana, through its HTTP API.
 
@@ -51,9 +53,14 @@ def install(
         if not found:
             raise Failure("this installation has no dashboards")
         uid = grafana.folder(folder)
+        saved = []
         for dashboard in found:
             address = grafana.save(dashboard, uid, overwrite=overwrite, message=f"otel-sessions {__version__}")
-            typer.echo(f"{dashboard['title']}: {address}")
+            saved.append({"uid": dashboard["uid"], "title": dashboard["title"], "url": address})
+            if not as_json:
+                typer.echo(f"{dashboard['title']}: {address}")
+    if as_json:
+        write_json({"folder": folder, "dashboards": saved})
 
 
 def _authorization(token: str | None, user: str | None, password: str | None) -> str | None:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import typer
 
+from ..exceptions import SessionsError
+
 FAILED = 1
 
 
@@ -15,10 +17,10 @@ class Failure(Exception):  # noqa: N818 - it is what is said to a person, not wh
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Say a failure on standard error, and leave with 1."""
+def explained(code: int = FAILED) -> Iterator[None]:
+    """Say a failure on standard error, and leave with 1, or with another code."""
     try:
         yield
-    except Failure as failure:
+    except (Failure, SessionsError) as failure:
         typer.echo(f"otel-sessions: {failure}", err=True)
-        raise typer.Exit(FAILED) from None
+        raise typer.Exit(code) from None

@@ -85,6 +85,22 @@ class Database:
 
         return self._do(reading)
 
+    def look(self, work: Callable[Concatenate[sqlite3.Cursor, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `work` returns, which may read with several statements: all see the same moment.
+
+        Raises:
+            StoreError: it could not be done in time, or at all.
+        """
+
+        def looking(cursor: sqlite3.Cursor) -> T:
+            cursor.execute("BEGIN")
+            _schema.check_version(cursor, self.path)
+            result = work(cursor, *args, **kwargs)
+            cursor.execute("COMMIT")
+            return result
+
+        return self._do(looking)
+
     def write(self, work: Callable[Concatenate[sqlite3.Cursor, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `work` returns, done in one transaction: as a whole or not at all, while nobody else writes.
 

@@ -36,3 +36,7 @@ class KeptUses:
         totals = record.totals.copy()
         totals.uses = uses.copy()
         return record._replace(totals=totals)
+
+    def drop(self, session_id: str) -> None:
+        """Forget the uses of one session."""
+        self._uses.pop(session_id, None)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from .._models import Beginning, SessionRecord, Totals
+from .._tally import Kind, Tally, hour_of
 from ..exceptions import StoreError
 
 Fields = dict[bytes, bytes]
@@ -89,6 +90,62 @@ def _deltas(stored: Fields) -> dict[bytes, Totals]:
     places = sorted(int(name[1:]) for name in stored if name[:1] == b"d")
     names = [b"t"] * (b"t" in stored) + [b"d%d" % place for place in places]
     return {name: Totals.from_dict(json.loads(stored[name])) for name in names}
+
+
+class Sums(NamedTuple):
+    """What an ended session adds to the sums of its hour; a part of a session adds nothing."""
+
+    hour: int
+    user: str | None = None
+    whole: tuple[bytes | str, ...] = ()
+    """Fields and whole numbers, in turn."""
+    part: tuple[bytes | str, ...] = ()
+    """Fields and other numbers."""
+    greatest: tuple[bytes | str, ...] = ()
+    """Fields and texts, of which the greatest stays."""
+
+    @property
+    def arguments(self) -> list[bytes | str | int]:
+        """As the script takes them."""
+        sums = (*self.whole, *self.part, *self.greatest)
+        return [self.hour, optional(self.user), len(self.whole), len(self.part), len(self.greatest), *sums]
+
+
+def sums(ended: SessionRecord | None) -> Sums:
+    """Those of a session."""
+    if ended is None or ended.is_active or ended.beginning.part is not None:
+        return Sums(0)
+    kind, tally = dumps(Kind.of(ended)), Tally.of(ended).to_dict()
+    longest = tally.pop("longest")
+    whole: list[bytes | str] = []
+    part: list[bytes | str] = []
+    for name, value in tally.items():
+        for key, amount in value.items() if isinstance(value, dict) else [(None, value)]:
+            field = [kind, name] if key is None else [kind, name, str(key)]
+            (whole if isinstance(amount, int) else part).extend((encode("\n".join(field)), repr(amount)))
+    greatest = f"{kind}\nlongest", encode(f"{stamp(longest[0])}:{longest[1]}")
+    return Sums(hour_of(ended.ended_ns or 0), ended.user, tuple(whole), tuple(part), greatest)
+
+
+def tallies(raw: list[bytes]) -> list[tuple[Kind, Tally]]:
+    """The sums of one hour, or one day."""
+    found: dict[str, dict[str, Any]] = {}
+    for field, value in fields(raw).items():
+        # The kind is JSON, which has no line breaks.
+        kind, name, *key = decode(field).split("\n", 2)
+        held = found.setdefault(kind, {})
+        if name == "longest":
+            duration, _, session_id = decode(value).partition(":")
+            held[name] = int(duration), session_id
+        elif key:
+            held.setdefault(name, {})[key[0]] = _number(value)
+        else:
+            held[name] = _number(value)
+    return [(Kind._make(json.loads(kind)), Tally.from_dict(held)) for kind, held in found.items()]
+
+
+def _number(value: bytes) -> float:
+    return int(value) if value.lstrip(b"-").isdigit() else float(value)
 
 
 class Compaction(NamedTuple):

@@ -10,12 +10,15 @@ from typing import Any, Final, NamedTuple
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
 from ._codec import decode, decode_beginning, decode_totals, encode, encode_beginning, encode_totals
 from ._schema import NEVER
+from ._sql_values import from_sql, sql_text, whole
+from ._tally_rows import count_in
 
-_SELECT: Final = "SELECT id, key, beginning, totals, status, reason, ended_ns, number, due_ns FROM session"
+SELECT: Final = "SELECT id, key, beginning, totals, status, reason, ended_ns, number, due_ns FROM session"
+"""What a record is made of."""
 
-_OPEN: Final = f"{_SELECT} INDEXED BY session_open WHERE ended_ns IS NULL"
+_OPEN: Final = f"{SELECT} INDEXED BY session_open WHERE ended_ns IS NULL"
 
-_OWED: Final = f"{_SELECT} INDEXED BY session_owed WHERE ended_ns IS NOT NULL AND owner = ?"
+_OWED: Final = f"{SELECT} INDEXED BY session_owed WHERE ended_ns IS NOT NULL AND owner = ?"
 
 _INSERT: Final = """
     INSERT OR IGNORE INTO session (id, key, kind, user, owner, due_ns, status, beginning)
@@ -60,11 +63,11 @@ def create(cursor: sqlite3.Cursor, beginning: Beginning) -> SessionRecord | None
     cursor.execute(
         _INSERT,
         (
-            _text(beginning.id),
-            _text(beginning.key),
+            sql_text(beginning.id),
+            sql_text(beginning.key),
             _kind(beginning.type, beginning.tier),
-            _text(beginning.user),
-            _text(beginning.owner) if beginning.topology == "scoped" else None,
+            sql_text(beginning.user),
+            sql_text(beginning.owner) if beginning.topology == "scoped" else None,
             deadline(beginning, beginning.started_ns),
             encode_beginning(beginning),
         ),
@@ -79,22 +82,22 @@ def create(cursor: sqlite3.Cursor, beginning: Beginning) -> SessionRecord | None
 
 def find(cursor: sqlite3.Cursor, key: str) -> SessionRecord | None:
     """The active session under `key`: if there is one, it is the newest."""
-    row = cursor.execute(f"{_SELECT} WHERE key = ? ORDER BY number DESC LIMIT 1", (_text(key),)).fetchone()
-    return None if row is None or row[6] is not None else _record(row)
+    row = cursor.execute(f"{SELECT} WHERE key = ? ORDER BY number DESC LIMIT 1", (sql_text(key),)).fetchone()
+    return None if row is None or row[6] is not None else record_of(row)
 
 
 def get(cursor: sqlite3.Cursor, session_id: str) -> SessionRecord | None:
     """The session with that id."""
-    row = cursor.execute(f"{_SELECT} WHERE id = ?", (_text(session_id),)).fetchone()
-    return None if row is None else _record(row)
+    row = cursor.execute(f"{SELECT} WHERE id = ?", (sql_text(session_id),)).fetchone()
+    return None if row is None else record_of(row)
 
 
 def previous(cursor: sqlite3.Cursor, key: str) -> str | None:
     """The id of the session that ended last under `key`."""
     row = cursor.execute(
-        "SELECT id FROM session WHERE key = ? AND ended_ns IS NOT NULL ORDER BY number DESC LIMIT 1", (_text(key),)
+        "SELECT id FROM session WHERE key = ? AND ended_ns IS NOT NULL ORDER BY number DESC LIMIT 1", (sql_text(key),)
     ).fetchone()
-    return None if row is None else _string(row[0])
+    return None if row is None else from_sql(row[0])
 
 
 def merge(cursor: sqlite3.Cursor, deltas: Mapping[str, Totals]) -> set[str]:
@@ -102,7 +105,7 @@ def merge(cursor: sqlite3.Cursor, deltas: Mapping[str, Totals]) -> set[str]:
     missing, changed, users = set(), [], []
     for session_id, delta in deltas.items():
         row = cursor.execute(
-            "SELECT number, totals, beginning FROM session WHERE id = ? AND ended_ns IS NULL", (_text(session_id),)
+            "SELECT number, totals, beginning FROM session WHERE id = ? AND ended_ns IS NULL", (sql_text(session_id),)
         ).fetchone()
         if row is None:
             missing.add(session_id)
@@ -112,7 +115,7 @@ def merge(cursor: sqlite3.Cursor, deltas: Mapping[str, Totals]) -> set[str]:
         totals.merge(delta)
         changed.append((encode_totals(totals), number))
         if delta.user is not None:
-            users.append((_text(totals.user), number))
+            users.append((sql_text(totals.user), number))
     cursor.executemany("UPDATE session SET totals = ? WHERE number = ?", changed)
     # Apart, because it costs the index of users as much as all the rest, and they seldom change.
     cursor.executemany("UPDATE session SET user = ?1 WHERE number = ?2 AND user IS NOT ?1", users)
@@ -123,10 +126,10 @@ def close(
     cursor: sqlite3.Cursor, session_id: str, end: End, delta: Totals | None, idle_since_ns: int | None
 ) -> SessionRecord | None:
     """End a session, if it is active and was not after `idle_since_ns`."""
-    row = cursor.execute(f"{_SELECT} WHERE id = ? AND ended_ns IS NULL", (_text(session_id),)).fetchone()
+    row = cursor.execute(f"{SELECT} WHERE id = ? AND ended_ns IS NULL", (sql_text(session_id),)).fetchone()
     if row is None:
         return None
-    record = _record(row)
+    record = record_of(row)
     totals = record.totals
     if idle_since_ns is not None and totals.last_activity_ns > idle_since_ns:
         return None
@@ -134,26 +137,29 @@ def close(
         totals.merge(delta)
     cursor.execute(
         _END,
-        (end.status, end.reason, end.ended_ns, _text(end.owner), encode_totals(totals), row[7]),
+        (end.status, end.reason, end.ended_ns, sql_text(end.owner), encode_totals(totals), row[7]),
     )
     _show(cursor, end.owner, end.ended_ns)
-    return record._replace(status=end.status, end_reason=end.reason, ended_ns=end.ended_ns)
+    final = record._replace(status=end.status, end_reason=end.reason, ended_ns=end.ended_ns)
+    if end.owner is None:
+        _leave(cursor, [(row[7], final)])
+    return final
 
 
 def due(cursor: sqlite3.Cursor, now_ns: int, after: tuple[int, int], limit: int) -> list[Waiting]:
     """The next active sessions, after that time and number, that somebody has to look at by `now_ns`."""
     rows = cursor.execute(
         f"{_OPEN} AND due_ns <= ? AND (due_ns, number) > (?, ?) ORDER BY due_ns, number LIMIT ?",
-        (_whole(now_ns), *after, limit),
+        (whole(now_ns), *after, limit),
     )
-    return [Waiting(_record(row), row[7], row[8]) for row in rows]
+    return [Waiting(record_of(row), row[7], row[8]) for row in rows]
 
 
 def postpone(cursor: sqlite3.Cursor, deadlines: Iterable[tuple[int, str]]) -> None:
     """Look at these active sessions then, and not earlier."""
     cursor.executemany(
         "UPDATE session SET due_ns = ? WHERE id = ? AND ended_ns IS NULL",
-        [(due_ns, _text(session_id)) for due_ns, session_id in deadlines],
+        [(due_ns, sql_text(session_id)) for due_ns, session_id in deadlines],
     )
 
 
@@ -176,34 +182,34 @@ def most_of_a_user(cursor: sqlite3.Cursor) -> int:
 
 def active(cursor: sqlite3.Cursor, user: str | None) -> list[SessionRecord]:
     """The active sessions, of one user or of all."""
-    of_user, values = ("", ()) if user is None else (" AND user = ?", (_text(user),))
+    of_user, values = ("", ()) if user is None else (" AND user = ?", (sql_text(user),))
     rows = cursor.execute(f"{_OPEN}{of_user}", values)
-    return [_record(row) for row in rows]
+    return [record_of(row) for row in rows]
 
 
 def unexported(cursor: sqlite3.Cursor) -> list[SessionRecord]:
     """What has ended and is owed by somebody."""
-    rows = cursor.execute(f"{_SELECT} INDEXED BY session_owed WHERE ended_ns IS NOT NULL AND owner IS NOT NULL")
-    return [_record(row) for row in rows]
+    rows = cursor.execute(f"{SELECT} INDEXED BY session_owed WHERE ended_ns IS NOT NULL AND owner IS NOT NULL")
+    return [record_of(row) for row in rows]
 
 
 def ended(cursor: sqlite3.Cursor, before: tuple[int, int], limit: int) -> list[Ended]:
     """What has ended and is owed by nobody, before that time and number, the latest first."""
     rows = cursor.execute(
-        f"{_SELECT} INDEXED BY session_ended WHERE ended_ns IS NOT NULL AND owner IS NULL "
+        f"{SELECT} INDEXED BY session_ended WHERE ended_ns IS NOT NULL AND owner IS NULL "
         "AND (ended_ns, number) < (?, ?) ORDER BY ended_ns DESC, number DESC LIMIT ?",
         (*before, limit),
     )
-    return [Ended(_record(row), (row[6], row[7])) for row in rows]
+    return [Ended(record_of(row), (row[6], row[7])) for row in rows]
 
 
 def owe(cursor: sqlite3.Cursor, record: SessionRecord, owner: str) -> bool:
     """Insert a record that is over, and that `owner` owes; whether it is owed by that one."""
-    began, name = record.beginning, _text(owner)
+    began, name = record.beginning, sql_text(owner)
     cursor.execute(
         _INSERT_OVER,
         (
-            _text(record.id),
+            sql_text(record.id),
             _kind(record.type, record.tier),
             name,
             NEVER,
@@ -217,37 +223,51 @@ def owe(cursor: sqlite3.Cursor, record: SessionRecord, owner: str) -> bool:
     if cursor.rowcount:
         _show(cursor, owner, record.ended_ns or began.started_ns)
         return True
-    taken = cursor.execute("SELECT ended_ns, owner FROM session WHERE id = ?", (_text(record.id),)).fetchone()
+    taken = cursor.execute("SELECT ended_ns, owner FROM session WHERE id = ?", (sql_text(record.id),)).fetchone()
     return taken is not None and taken[0] is not None and taken[1] == name
 
 
 def exported(cursor: sqlite3.Cursor, session_ids: Collection[str]) -> None:
-    """Let nobody owe the export of these ended sessions."""
+    """Let nobody owe the export of these ended sessions, and count them in."""
+    owed = []
+    # Each once, or it would be counted twice.
+    for session_id in dict.fromkeys(session_ids):
+        row = cursor.execute(
+            f"{SELECT} WHERE id = ? AND ended_ns IS NOT NULL AND owner IS NOT NULL", (sql_text(session_id),)
+        ).fetchone()
+        if row is not None:
+            owed.append((row[7], record_of(row)))
+    _leave(cursor, owed)
+
+
+def _leave(cursor: sqlite3.Cursor, ended: list[tuple[int, SessionRecord]]) -> None:
+    """Leave ended sessions to the history: they are owed by nobody, and found by the last user that they had."""
     cursor.executemany(
-        "UPDATE session SET owner = NULL WHERE id = ? AND ended_ns IS NOT NULL AND owner IS NOT NULL",
-        [(_text(session_id),) for session_id in session_ids],
+        "UPDATE session SET owner = NULL, user = ? WHERE number = ?",
+        [(sql_text(record.user), number) for number, record in ended],
     )
+    count_in(cursor, [record for _, record in ended])
 
 
 def beat(cursor: sqlite3.Cursor, owner: str, now_ns: int) -> None:
     """Keep the heartbeat of `owner`."""
-    cursor.execute("INSERT OR REPLACE INTO owner VALUES (?, ?)", (_text(owner), now_ns))
+    cursor.execute("INSERT OR REPLACE INTO owner VALUES (?, ?)", (sql_text(owner), now_ns))
 
 
 def _show(cursor: sqlite3.Cursor, owner: str | None, now_ns: int) -> None:
     """Let who owes something have a heartbeat, so that it is missed when it is gone."""
     if owner is not None:
-        cursor.execute("INSERT OR IGNORE INTO owner VALUES (?, ?)", (_text(owner), _whole(now_ns)))
+        cursor.execute("INSERT OR IGNORE INTO owner VALUES (?, ?)", (sql_text(owner), whole(now_ns)))
 
 
 def owners(cursor: sqlite3.Cursor) -> dict[str, int]:
     """All heartbeats."""
-    return {_string(name): beat_ns for name, beat_ns in cursor.execute("SELECT name, beat_ns FROM owner")}
+    return {from_sql(name): beat_ns for name, beat_ns in cursor.execute("SELECT name, beat_ns FROM owner")}
 
 
 def take_over(cursor: sqlite3.Cursor, dead: str, beat_ns: int, owner: str) -> list[SessionRecord]:
     """Hand everything that `dead` owes to `owner`, if that was its last heartbeat."""
-    gone, heir = _text(dead), _text(owner)
+    gone, heir = sql_text(dead), sql_text(owner)
     cursor.execute("DELETE FROM owner WHERE name = ? AND beat_ns = ?", (gone, beat_ns))
     if not cursor.rowcount:
         return []
@@ -255,12 +275,12 @@ def take_over(cursor: sqlite3.Cursor, dead: str, beat_ns: int, owner: str) -> li
     if rows:
         _show(cursor, owner, beat_ns)
     cursor.executemany("UPDATE session SET owner = ? WHERE number = ?", [(heir, row[7]) for row in rows])
-    return [_record(row) for row in rows]
+    return [record_of(row) for row in rows]
 
 
 def retire(cursor: sqlite3.Cursor, owner: str) -> None:
     """Forget the heartbeat of `owner`, if it owes nothing."""
-    name = _text(owner)
+    name = sql_text(owner)
     for owed in (_OWED, f"{_OPEN} AND owner = ?"):
         if cursor.execute(f"{owed} LIMIT 1", (name,)).fetchone() is not None:
             return
@@ -272,9 +292,25 @@ def purge(cursor: sqlite3.Cursor, before_ns: int, limit: int) -> int:
     cursor.execute(
         "DELETE FROM session WHERE number IN (SELECT number FROM session "
         "WHERE ended_ns < ? AND owner IS NULL ORDER BY ended_ns LIMIT ?)",
-        (_whole(before_ns), limit),
+        (whole(before_ns), limit),
     )
     return cursor.rowcount
+
+
+def purgeable(cursor: sqlite3.Cursor, before_ns: int) -> int:
+    """How many sessions ended before that time and are owed by nobody; the index alone says it."""
+    (found,) = cursor.execute(
+        "SELECT count(*) FROM session INDEXED BY session_ended "
+        "WHERE ended_ns IS NOT NULL AND ended_ns < ? AND owner IS NULL",
+        (whole(before_ns),),
+    ).fetchone()
+    return int(found)
+
+
+def version(cursor: sqlite3.Cursor) -> int:
+    """Of the tables."""
+    (found,) = cursor.execute("PRAGMA user_version").fetchone()
+    return int(found)
 
 
 def secret(cursor: sqlite3.Cursor) -> bytes:
@@ -296,9 +332,10 @@ def _kind(session_type: str, tier: str | None) -> str:
     return encode((session_type, tier))
 
 
-def _record(row: tuple[Any, ...]) -> SessionRecord:
+def record_of(row: tuple[Any, ...]) -> SessionRecord:
+    """What a row holds that `SELECT` has found."""
     session_id, key, began, totals, status, reason, ended_ns = row[:7]
-    beginning = decode_beginning(_string(session_id), None if key is None else _string(key), began)
+    beginning = decode_beginning(from_sql(session_id), None if key is None else from_sql(key), began)
     held = Totals(beginning.started_ns) if totals is None else decode_totals(totals)
     return SessionRecord(beginning, held, status, reason, ended_ns)
 
@@ -307,23 +344,3 @@ def _totals(text: str | None, began: str) -> Totals:
     if text is None:
         return Totals(decode_beginning("", None, began).started_ns)
     return decode_totals(text)
-
-
-def _text(value: str | None) -> str | bytes | None:
-    """Text as SQLite takes it: what UTF-8 has no form for, lone surrogates, as bytes."""
-    if value is None or value.isascii():
-        return value
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode("utf-8", "surrogatepass")
-    return value
-
-
-def _string(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
-
-
-def _whole(time_ns: int) -> int:
-    """A time to compare with, within the 64 bits that SQLite has."""
-    return max(-NEVER, min(time_ns, NEVER))

@@ -63,7 +63,26 @@ _LIMITS: Final = (
     "CREATE INDEX bucket_end ON bucket (expires_us)",
 )
 
-MIGRATIONS: Final = (_FIRST, _LIMITS)
+# Sessions are counted in when their export is owed no longer, by whoever exports them: an end costs what it did.
+# Those that are owed are added when somebody asks. What history is asked by stands in the index: the rows themselves,
+# which are wide, are read only of what is found.
+_HISTORY: Final = (
+    "DROP INDEX session_ended",
+    """
+    CREATE INDEX session_ended ON session (ended_ns, kind, status, reason, user)
+    WHERE ended_ns IS NOT NULL AND owner IS NULL
+    """,
+    # Of hours, and of days again: a month is 30 rows of a kind then, and not 720.
+    """
+    CREATE TABLE tally (
+        span INTEGER, number INTEGER, kind TEXT, sums TEXT NOT NULL, PRIMARY KEY (span, number, kind)
+    ) WITHOUT ROWID
+    """,
+    # By user first: who has most is found by going through it in its order.
+    "CREATE TABLE user_day (user TEXT, day INTEGER, sessions INTEGER NOT NULL, PRIMARY KEY (user, day)) WITHOUT ROWID",
+)
+
+MIGRATIONS: Final = (_FIRST, _LIMITS, _HISTORY)
 """What leads from each version to the next; the first makes a new file."""
 
 VERSION: Final = len(MIGRATIONS)

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
+from ..typing import DayTally, HourTally, Place, Wanted
+from ._hours import Hours
 from ._kept_uses import KeptUses
 from ._memory_limits import MemoryLimits
 from ._packed import pack, unpack
@@ -55,6 +57,7 @@ class MemoryStore:
         self.has_forgotten = False
         """Whether a session that has ended is not in the history any more."""
         self._uses = KeptUses()
+        self._hours = Hours()
         self._last_by_key: dict[str, str] = {}
 
     def create(self, beginning: Beginning) -> SessionRecord | None:
@@ -140,6 +143,7 @@ class MemoryStore:
 
     def due(self, now_ns: int) -> Iterator[SessionRecord]:
         """The active sessions whose idle timeout or maximum duration has passed at `now_ns`."""
+        self._hours.settle(now_ns)
         while bucket := self._next_sessions(now_ns // _TICK_NS):
             with self._lock:
                 expired = [record for session_id in bucket if (record := self._look(session_id, now_ns))]
@@ -168,6 +172,50 @@ class MemoryStore:
         with self._lock:
             past = [record for record in self._ended.values() if record.beginning.part is None]
             return [self._uses.give(r) for r in heapq.nlargest(limit, past, key=lambda record: record.ended_ns or 0)]
+
+    def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
+        """The ended sessions that are wanted and stand behind `before`, at most `limit`, the latest end first."""
+        with self._lock:
+            past = list(self._ended.values())
+        fitting = (
+            record
+            for record in past
+            if record.beginning.part is None and (before is None or Place.of(record) < before) and wanted.fits(record)
+        )
+        found = heapq.nlargest(limit, fitting, key=Place.of)
+        with self._lock:
+            return [self._uses.give(record) for record in found]
+
+    def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
+        """What ended in these hours, of the last 30 days."""
+        return self._hours.tallies(since_hour, until_hour)
+
+    def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
+        """What ended in these days, of the last 30."""
+        return self._hours.daily_tallies(since_day, until_day)
+
+    def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
+        """Those most of whose sessions ended in these days."""
+        found = self._hours.by_user(since_day, until_day)
+        return heapq.nsmallest(limit, found.items(), key=lambda each: (-each[1], each[0]))
+
+    def users(self, since_day: int, until_day: int) -> int:
+        """How many users' sessions ended in these days."""
+        return len(self._hours.by_user(since_day, until_day))
+
+    def purge(self, before_ns: int) -> int:
+        """Forget the sessions that ended before that time, and the sums of the hours that were over by then."""
+        with self._lock:
+            old = self._old(before_ns)
+            for record in old:
+                self._forget(record)
+            self._hours.forget(before_ns)
+            return len(old)
+
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now."""
+        with self._lock:
+            return len(self._old(before_ns))
 
     def secret(self) -> bytes:
         """32 random bytes, made when the store was."""
@@ -201,6 +249,7 @@ class MemoryStore:
             del self._counts[kind]
 
     def _remember(self, record: SessionRecord) -> None:
+        self._hours.add(record)
         if self._history_size == 0:
             self.has_forgotten |= record.beginning.part is None
             return
@@ -214,10 +263,18 @@ class MemoryStore:
         if record.beginning.key is not None:
             self._last_by_key[record.beginning.key] = record.id
         if len(self._ended) > self._history_size:
-            _, oldest = self._ended.popitem(last=False)
-            self.has_forgotten |= oldest.beginning.part is None
-            if oldest.beginning.key is not None and self._last_by_key.get(oldest.beginning.key) == oldest.id:
-                del self._last_by_key[oldest.beginning.key]
+            self._forget(next(iter(self._ended.values())))
+
+    def _old(self, before_ns: int) -> list[SessionRecord]:
+        return [record for record in self._ended.values() if (record.ended_ns or 0) < before_ns]
+
+    def _forget(self, record: SessionRecord) -> None:
+        del self._ended[record.id]
+        self._uses.drop(record.id)
+        self.has_forgotten |= record.beginning.part is None
+        key = record.beginning.key
+        if key is not None and self._last_by_key.get(key) == record.id:
+            del self._last_by_key[key]
 
     def _put(self, session_id: str, deadline_ns: int) -> None:
         tick = deadline_ns // _TICK_NS

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import parse_qsl, unquote
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
 from ..exceptions import ConfigurationError
+from ..typing import DayTally, HourTally, Place, Wanted
 from . import _database
+from . import _history_rows as history
 from . import _rows as rows
+from . import _tally_rows as sums
 from ._database import Database, Synchronous
+from ._facts import Facts
 from ._schema import NEVER
 from ._sqlite_limits import SQLiteLimits
 
@@ -31,6 +36,7 @@ _BATCH: Final = 200
 _BATCHES: Final = 5
 _PURGE_EVERY_NS: Final = 60 * _NS
 _LONGEST_SECONDS: Final = 1e9
+_SUMS_NS: Final = 9 * _DAY_SECONDS * _NS
 
 
 class SQLiteStore:
@@ -68,6 +74,11 @@ class SQLiteStore:
         self.limits = SQLiteLimits(self._database)
         self._retention_ns = int(retention * _NS)
         self._purged_ns: int | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file, from the root."""
+        return self._database.path
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> SQLiteStore:
@@ -173,6 +184,26 @@ class SQLiteStore:
             found |= {each.record.id: each.record for each in page if each.record.beginning.part is None}
         return heapq.nlargest(limit, found.values(), key=lambda record: record.ended_ns or 0)
 
+    def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
+        """The ended sessions that are wanted and stand behind `before`, at most `limit`, the latest end first."""
+        return self._apart.look(history.select, wanted, limit, before)
+
+    def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
+        """What ended in these hours, as long as it is remembered."""
+        return self._apart.look(history.tallies, since_hour, until_hour)
+
+    def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
+        """What ended in these days, as long as it is remembered."""
+        return self._apart.look(history.daily_tallies, since_day, until_day)
+
+    def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
+        """Those most of whose sessions ended in these days."""
+        return self._apart.look(history.most_frequent_users, since_day, until_day, limit)
+
+    def users(self, since_day: int, until_day: int) -> int:
+        """How many users' sessions ended in these days."""
+        return self._apart.look(history.users, since_day, until_day)
+
     # -- processes ----------------------------------------------------------------------------------------------------
 
     def owe(self, record: SessionRecord, owner: str) -> bool:
@@ -205,7 +236,12 @@ class SQLiteStore:
         forgotten = 0
         while batch := self._database.write(rows.purge, before_ns, _BATCH):
             forgotten += batch
+        self._database.write(sums.forget, before_ns)
         return forgotten
+
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now."""
+        return self._apart.read(rows.purgeable, before_ns)
 
     def _forget_old(self, now_ns: int) -> None:
         """A part of it at a time, so that the background has time for the rest."""
@@ -213,10 +249,27 @@ class SQLiteStore:
             return
         for _ in range(_BATCHES):
             if self._database.write(rows.purge, now_ns - self._retention_ns, _BATCH) < _BATCH:
+                # Of a day and a week before, with which health is compared, sums are kept in any case.
+                self._database.write(sums.forget, now_ns - max(self._retention_ns, _SUMS_NS))
                 self._purged_ns = now_ns
                 return
 
     # -- the store itself ---------------------------------------------------------------------------------------------
+
+    def facts(self) -> Facts:
+        """What there is to know of the file."""
+        version, owed = self._apart.look(lambda cursor: (rows.version(cursor), rows.unexported(cursor)))
+        path = self._database.path
+        parts = [each.stat() for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()]
+        return Facts(
+            version=version,
+            bytes=sum(each.st_size for each in parts),
+            clock_ns=None,
+            changed_ns=max((each.st_mtime_ns for each in parts), default=None),
+            evicts=False,
+            owed=len(owed),
+            oldest_owed_ns=min((record.ended_ns or 0 for record in owed), default=None),
+        )
 
     def secret(self) -> bytes:
         """32 random bytes, made with the file."""

@@ -8,11 +8,12 @@
 --   t  older deltas, folded into one   g  how often that was done, h  how many fields call for the next time
 --   e  status, reason and time of its end (JSON), z  stamp of that time
 --   k  token of the call that ended it y  its key, once it has ended
+--   n  that it is in the sums of its hour
 -- A stamp is a time in nanoseconds as 20 digits: it is compared as text, for a Lua number would round it.
 local FORMAT = '1'
 local META, ACTIVE, COUNTS, DUE, HELD, USERS, PREVIOUS = unpack(KEYS, 1, 7)
-local ENDED, CLOSED, OWNERS, DEBTS, OWED, TAKEN, USER_COUNTS = unpack(KEYS, 8, 14)
-local SHARED = 14 -- the keys of single sessions come after those
+local ENDED, CLOSED, OWNERS, DEBTS, OWED, TAKEN, USER_COUNTS, HOURS = unpack(KEYS, 8, 15)
+local SHARED = 15 -- the keys of single sessions come after those
 local BACKSTOP = 366 * 86400 * 1000
 
 local found = redis.call('HGET', META, 'format')
@@ -144,3 +145,52 @@ local function remember(session, id, retention)
   trim(retention)
 end
 
+
+-- Adds a whole number to a sum. Where that cannot be, as it has a fraction or would have more than 64 bits, it becomes one
+-- that need not be whole: nothing that a session adds may keep the others from being counted.
+local function add(tally, field, amount)
+  local added = redis.pcall('HINCRBY', tally, field, amount)
+  if type(added) == 'table' and added.err then
+    redis.call('HINCRBYFLOAT', tally, field, amount)
+  end
+end
+
+-- Counts an ended session into the sums of its hour and its day, and its user into those of the day; once, however often
+-- it is tried.
+-- From ARGV[at] on stand the hour, the user, how many arguments come of each kind, and those: fields and what is added, as
+-- whole numbers or as others, or the text that stays if it is the greatest. Returns where the next arguments stand.
+local function count_in(session, hourly, daily, users, at, life)
+  -- Hours and days are compared with those of a day and of a week before, however short sessions are remembered.
+  local kept = math.max(life, 9 * 86400 * 1000)
+  local hour, user, whole, part, greatest = unpack(ARGV, at, at + 4)
+  local first = at + 5
+  local second = first + tonumber(whole)
+  local third = second + tonumber(part)
+  local next = third + tonumber(greatest)
+  if next == first or redis.call('HEXISTS', session, 'e') == 0 or redis.call('HSETNX', session, 'n', '1') == 0 then
+    return next
+  end
+  for _, tally in ipairs({ hourly, daily }) do
+    for number = first, second - 1, 2 do
+      add(tally, ARGV[number], ARGV[number + 1])
+    end
+    for number = second, third - 1, 2 do
+      redis.call('HINCRBYFLOAT', tally, ARGV[number], ARGV[number + 1])
+    end
+    for number = third, next - 1, 2 do
+      local held = redis.call('HGET', tally, ARGV[number])
+      if not held or held < ARGV[number + 1] then
+        redis.call('HSET', tally, ARGV[number], ARGV[number + 1])
+      end
+    end
+  end
+  redis.call('ZADD', HOURS, hour, hour)
+  redis.call('ZREMRANGEBYSCORE', HOURS, '-inf', '(' .. (hour - math.ceil(kept / 3600000) - 24))
+  redis.call('PEXPIRE', hourly, kept)
+  redis.call('PEXPIRE', daily, kept + 86400 * 1000)
+  if optional(user) then
+    redis.call('ZINCRBY', users, 1, optional(user))
+    redis.call('PEXPIRE', users, life + 86400 * 1000)
+  end
+  return next
+end

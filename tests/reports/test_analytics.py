@@ -15,6 +15,7 @@ from otel_sessions import (
     Analytics,
     InvalidValueError,
     Session,
+    StoreError,
     UsageEntry,
     session,
     system_analytics,
@@ -25,8 +26,8 @@ from otel_sessions._uses import MAX_USES
 from otel_sessions.limits import Quota, Tier
 from otel_sessions.testing import RecordedSessions, record_sessions
 
-from .contract import STORES
-from .failing_store import FailingStore
+from ..contract import STORES
+from ..failing_store import FailingStore
 
 PRO = Tier("pro", Quota("tokens", 10_000), Quota("api_calls", 10_000), Quota("storage", None))
 START = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
@@ -243,16 +244,16 @@ class TestAnalytics:
 
 
 class TestOddStores:
-    def test_away(self) -> None:
-        """A store that cannot be asked is no reason to fail, and what is missing is not passed over in silence."""
+    @pytest.mark.parametrize("verb", ["active", "ended"])
+    def test_away(self, verb: str) -> None:
+        """If the store cannot be asked that is said: it is not taken for nothing."""
         store = FailingStore()
         with record_sessions(store=store, tiers=[PRO]):
             pro().use("tokens", 1)
-            store.failing = {"active", "ended"}
-            assert [] == usage_history("ada")
-            assert [(0, False)] * 2 == [
-                (f.sessions, f.is_complete) for f in (user_analytics("ada"), system_analytics())
-            ]
+            store.failing = {verb}
+            for ask in (lambda: usage_history("ada"), lambda: user_analytics("ada"), system_analytics):
+                with pytest.raises(StoreError, match=rf"the failing store cannot be asked \({verb}\)"):
+                    ask()
             store.failing = ()
             assert (1, True) == (user_analytics("ada").sessions, user_analytics("ada").is_complete)
 

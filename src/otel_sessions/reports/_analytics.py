@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from . import _runtime, _values
-from . import _semconv as sc
-from ._ledger import Ledger
-from ._lifecycle import Lifecycle
-from ._models import SessionRecord, Totals
-from ._statistics import moment
-from ._uses import Use
+from .. import _runtime, _values
+from .. import _semconv as sc
+from .._ledger import Ledger
+from .._lifecycle import Lifecycle
+from .._models import SessionRecord, Totals
+from .._statistics import moment
+from .._uses import Use
 
 _LOOK_BACK: Final = 10_000
 """How many ended sessions are looked at."""
@@ -69,8 +69,8 @@ class Analytics(NamedTuple):
     operation_usage: Mapping[str, Mapping[str, float]]
     """How much was used, by operation and by the name of the quota."""
     is_complete: bool
-    """False: the store could not be asked, it remembers more ended sessions than are looked at, or, in memory, there
-    were more than the setting `history`. Whether a store outside the process has forgotten some is not known.
+    """False: the store remembers more ended sessions than are looked at, or, in memory, there were more than the
+    setting `history`. Whether a store outside the process has forgotten some is not known.
     """
 
     @property
@@ -106,6 +106,7 @@ def usage_history(user: str, *, limit: int = 100) -> list[UsageEntry]:
 
     Raises:
         InvalidValueError: the user is no name, or the limit no whole number from 1 on.
+        StoreError: the store cannot be asked.
     """
     _values.user_name(user)
     limit = _values.whole("the number of uses", limit)
@@ -125,6 +126,7 @@ def user_analytics(user: str) -> Analytics:
 
     Raises:
         InvalidValueError: the user is no name.
+        StoreError: the store cannot be asked.
     """
     _values.user_name(user)
     runtime = _runtime.get()
@@ -136,12 +138,16 @@ def user_analytics(user: str) -> Analytics:
 
 
 def system_analytics() -> Analytics:
-    """What all sessions add up to. It goes through every active one, which takes a while where there are many."""
+    """What all sessions add up to. It goes through every active one, which takes a while where there are many.
+
+    Raises:
+        StoreError: the store cannot be asked.
+    """
     runtime = _runtime.get()
     if not runtime.enabled:
         return _summed(_NONE, runtime.lifecycle)
     ledger = _settled(runtime.lifecycle)
-    return _summed(_with_ended(ledger, ledger.active()), runtime.lifecycle)
+    return _summed(_with_ended(ledger, ledger.active_or_fail()), runtime.lifecycle)
 
 
 def _entry(use: Use, session_id: str) -> UsageEntry:
@@ -161,16 +167,16 @@ def _of_user(lifecycle: Lifecycle, user: str) -> _Found:
     names = {lifecycle.pseudonyms.user(user)}
     if _PSEUDONYM.fullmatch(user):
         names.add(user)
-    found = _with_ended(ledger, [each for name in names for each in ledger.active(name)])
+    found = _with_ended(ledger, [each for name in names for each in ledger.active_or_fail(name)])
     return found._replace(records=[record for record in found.records if record.user in names])
 
 
 def _with_ended(ledger: Ledger, active: list[SessionRecord]) -> _Found:
     # One more than is looked at, to know whether there are more.
-    ended = ledger.ended(_LOOK_BACK + 1)
+    ended = ledger.past.ended(_LOOK_BACK + 1)
     # By id: one may have ended between the two looks.
-    records = {record.id: record for record in (*active, *(ended or ())[:_LOOK_BACK])}
-    is_complete = ended is not None and len(ended) <= _LOOK_BACK and not ledger.has_forgotten
+    records = {record.id: record for record in (*active, *ended[:_LOOK_BACK])}
+    is_complete = len(ended) <= _LOOK_BACK and not ledger.past.has_forgotten
     return _Found(list(records.values()), is_complete)
 
 

@@ -1,0 +1,1 @@
+"""Judging how sessions are, by the same measure as the alert rules for Prometheus."""

@@ -1,0 +1,72 @@
+"""`otel-sessions stats`: what the sessions of some time add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import otel_sessions as sessions
+
+from ._failure import explained
+from ._output import AsJson, console, facts, percent, seconds, table, write_json
+from ._store import StoreUrl, opened
+from ._time import Days, Since, Until
+
+
+def show(
+    *,
+    store: StoreUrl = None,
+    days: Days = None,
+    since: Since = None,
+    until: Until = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the sessions of some time add up to; of the last 30 days, if nothing is said.
+
+    For example: otel-sessions stats --store sqlite:///sessions.db --days 7
+    """
+    with explained(), opened(store):
+        found = sessions.statistics(days=30 if days is None and since is None else days, since=since, until=until)
+    if as_json:
+        write_json(found.to_dict())
+        return
+    out = console()
+    out.print(facts(_figures(found), title=f"{found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC"))
+    for title, counts in _groups(found).items():
+        if counts:
+            out.print()
+            out.print(table([title, "sessions"], counts.items()))
+
+
+def _figures(found: sessions.Statistics) -> Mapping[str, object]:
+    longest = found.longest
+    return {
+        "sessions": found.total,
+        "active": found.active,
+        "ended": found.ended,
+        "success": percent(found.success_rate),
+        "crash-free": percent(found.crash_free_rate),
+        "mean duration": seconds(found.mean_duration),
+        "half, 95 %, 99 %": " / ".join(
+            seconds(each) or "-" for each in (found.p50_duration, found.p95_duration, found.p99_duration)
+        ),
+        "longest": None if longest is None else f"{seconds(longest.duration)}, {longest.type}, {longest.session_id}",
+        "users": found.users,
+        "requests": found.requests,
+        "errors": found.errors,
+        "turns": found.turns,
+        "response time": seconds(found.mean_response_time),
+        "tokens": found.total_tokens,
+        "cost": ", ".join(f"{amount:,.2f} {currency}" for currency, amount in found.cost.items()),
+    }
+
+
+def _groups(found: sessions.Statistics) -> Mapping[str, Mapping[str, int]]:
+    return {
+        "by type": found.by_type,
+        "by status": found.by_status,
+        "by end reason": found.by_end_reason,
+        "by tier": found.by_tier,
+        "by user": found.by_user,
+        "by weekday (UTC)": found.by_weekday if any(found.by_weekday.values()) else {},
+        "by hour (UTC)": {f"{hour:02d}": count for hour, count in found.by_hour.items() if count},
+    }

@@ -1,0 +1,97 @@
+"""`otel-sessions usage`: what was used, by everybody or by one user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Final
+
+import typer
+from rich.console import Group, RenderableType
+
+from ..reports import Analytics, UsageEntry, system_analytics, usage_history, user_analytics
+from ._failure import Failure, explained
+from ._output import AsJson, console, facts, heading, print_parts, table, write_json
+from ._sessions import number
+from ._store import StoreUrl, opened
+
+_LATEST: Final = 20
+
+User = Annotated[
+    str | None,
+    typer.Argument(metavar="[USER]", help="Who: the clear name, or the pseudonym; everybody, if not given."),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(metavar="N", help=f"How many of the user's latest uses; {_LATEST}, if not given.", show_default=False),
+]
+
+
+def show(user: User = None, *, store: StoreUrl = None, limit: Limit = None, as_json: AsJson = False) -> None:
+    """What the active sessions, and the last 10,000 that ended, have used; of a user the latest uses as well.
+
+    For example: otel-sessions usage ada --limit 100
+    """
+    with explained(), opened(store):
+        if user is None and limit is not None:
+            raise Failure(f"--limit {limit}: single uses are shown of a user; give one, or leave it out")
+        found = system_analytics() if user is None else user_analytics(user)
+        latest = [] if user is None else usage_history(user, limit=_LATEST if limit is None else limit)
+    if as_json:
+        write_json(found.to_dict() | {"history": [use.to_dict() for use in latest]})
+        return
+    print_parts(console(), _parts(found, latest))
+
+
+def _parts(found: Analytics, latest: Sequence[UsageEntry]) -> Iterator[RenderableType]:
+    whose = "Usage of everybody" if found.user is None else f"Usage of {found.user}"
+    yield Group(heading(whose), facts(_figures(found)))
+    if found.user is not None and not found.sessions:
+        yield (
+            "No session of this user is known. Pseudonyms are made with the application's key: set "
+            "OTEL_SESSIONS_PSEUDONYM_KEY to it, or give the pseudonym."
+        )
+    for head, sums in (("type", found.by_type), ("used", found.usage), ("tokens", found.tokens), ("cost", found.cost)):
+        if sums:
+            yield _counts(head, sums)
+    if found.operation_counts:
+        yield table(
+            ["operation", "times", "used"],
+            [(name, number(times), _amounts(found, name)) for name, times in _most_first(found.operation_counts)],
+        )
+    if latest:
+        yield table(
+            ["time (UTC)", "used", "amount", "operation", "session"],
+            [
+                (f"{use.time:%Y-%m-%d %H:%M:%S}", use.name, number(use.amount) or "0", use.operation, use.session_id)
+                for use in latest
+            ],
+        )
+
+
+def _figures(found: Analytics) -> Mapping[str, object]:
+    return {
+        "sessions": f"{found.sessions:,}" + ("" if found.is_complete else ", and more that are not looked at"),
+        "active": number(found.active) or "0",
+        **({"users": number(found.users) or "0"} if found.user is None else {}),
+        "requests": number(found.requests) or "0",
+        "turns": number(found.turns) or "0",
+        "messages": number(found.messages) or "0",
+        "errors": number(found.errors) or "0",
+        "operations": number(found.operations) or "0",
+        "most used": found.most_used_operation,
+    }
+
+
+def _counts(head: str, sums: Mapping[str, float]) -> RenderableType:
+    return table(
+        [head, "sessions" if head == "type" else "amount"], [(name, number(sum_)) for name, sum_ in _most_first(sums)]
+    )
+
+
+def _most_first(sums: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted(sums.items(), key=lambda each: -each[1])
+
+
+def _amounts(found: Analytics, operation: str) -> str:
+    used = found.operation_usage.get(operation, {})
+    return ", ".join(f"{number(amount) or '0'} {name}" for name, amount in used.items())

@@ -1,0 +1,113 @@
+"""Who may see what, and the note of each who asked."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from opentelemetry._logs import SeverityNumber
+
+from .. import _runtime, _values
+from .. import _semconv as sc
+from .._guard import guarded
+from .._models import AttributeValue, Event
+from .._session import current_session
+from ..exceptions import ConfigurationError, InvalidValueError
+
+Resource = Literal["health", "statistics", "sessions", "mine", "session"]
+Result = Literal["granted", "refused", "not_found", "failed"]
+
+UNAUTHORIZED: Final = 401
+FORBIDDEN: Final = 403
+
+
+class Operator(NamedTuple):
+    """May see everything."""
+
+    user: str
+    """The clear name; only its pseudonym is noted."""
+
+
+class Owner(NamedTuple):
+    """May see the sessions of this user, and nothing else."""
+
+    user: str
+    """The clear name, as the sessions are told it; only its pseudonym is noted."""
+
+
+Access: TypeAlias = "Operator | Owner"
+
+
+class Visitor(NamedTuple):
+    """Who asks, and for what."""
+
+    access: Access | None
+    resource: Resource
+    session_id: str | None = None
+
+    @property
+    def pseudonym(self) -> str | None:
+        """How records call who asks; None if nobody knows who it is."""
+        return None if self.access is None else _runtime.get().lifecycle.pseudonyms.user(self.access.user)
+
+    def note(self, result: Result, status: int) -> None:
+        """Write down what came of it: an event, and a count if it was refused."""
+        runtime = _runtime.get()
+        if not runtime.enabled:
+            return
+        with guarded("note an access"):
+            event = Event(sc.EVENT_ACCESS, runtime.lifecycle.clock.time_ns(), self._attributes(result))
+            severity = SeverityNumber.WARN if result == "refused" else SeverityNumber.INFO
+            runtime.telemetry.event(event, {}, severity=severity, always_log=True)
+            # What is answered so inside a session, its middleware counts.
+            if result == "refused" and not (current_session().id and status in {UNAUTHORIZED, FORBIDDEN}):
+                reason = "unauthorized" if status == UNAUTHORIZED else "forbidden"
+                runtime.telemetry.metrics.access_failures.add(1, None, reason)
+
+    def _attributes(self, result: Result) -> dict[str, AttributeValue]:
+        known = {
+            sc.ACCESS_RESOURCE: self.resource,
+            sc.ACCESS_RESULT: result,
+            sc.ACCESS_ROLE: None if self.access is None else type(self.access).__name__.lower(),
+            sc.ACCESS_SESSION_ID: self.session_id,
+            sc.ENDUSER_PSEUDO_ID: self.pseudonym,
+        }
+        return {name: value for name, value in known.items() if value is not None}
+
+
+def decision(found: object) -> Access | None:
+    """What an authorizer returned, if it can be that.
+
+    Raises:
+        ConfigurationError: it is something else, and lets nobody in.
+    """
+    if found is None:
+        return None
+    if isinstance(found, Operator | Owner):
+        if isinstance(found.user, str) and found.user:
+            return found
+        raise ConfigurationError(f"authorize() returned {type(found).__name__}(...) without the name of a user")
+    raise ConfigurationError(
+        f"authorize() returned a {type(found).__name__}: return Operator(user), Owner(user), or None for nobody"
+    )
+
+
+def authorizer(authorize: Any) -> Any:
+    """Check that there is one.
+
+    Raises:
+        ConfigurationError: it cannot be called.
+    """
+    if not callable(authorize):
+        raise ConfigurationError(
+            f"authorize={authorize!r}: give a function that takes the request and returns Operator(user), Owner(user), "
+            "or None; nothing is shown to anybody without one"
+        )
+    return authorize
+
+
+def session_id_of(given: str | None) -> str | None:
+    """An id that a session can have; None if there is none in the path, or something else."""
+    try:
+        return None if given is None else _values.session_id(given)
+    except InvalidValueError:
+        return None

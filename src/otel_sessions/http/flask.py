@@ -1,0 +1,95 @@
+"""The routes as a blueprint of Flask.
+
+::
+
+    from otel_sessions.http import Operator, Owner
+    from otel_sessions.http.flask import blueprint
+
+    def who(request):
+        user = flask.session.get("user")
+        if user is None:
+            return None
+        return Operator(user) if user in OPERATORS else Owner(user)
+
+    app.register_blueprint(blueprint(authorize=who))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from .._answers import Answer
+from .._own_routes import own_routes
+from ..exceptions import MissingExtraError
+from ._access import Access, Resource, Visitor, authorizer, decision, session_id_of
+from ._desk import LIVE, answer
+
+try:
+    import flask
+    from flask.blueprints import BlueprintSetupState
+except ImportError as error:
+    raise MissingExtraError(feature="otel_sessions.http.flask", module="flask", extra="flask") from error
+
+__all__ = ["blueprint"]
+
+Authorize: TypeAlias = "Callable[[flask.Request], Access | None]"
+
+
+def blueprint(*, authorize: Authorize, prefix: str = "/monitoring", challenge: str | None = None) -> flask.Blueprint:
+    """The routes `/live`, `/health`, `/statistics`, `/sessions`, `/sessions/<id>` and `/mine` below a prefix.
+
+    They are no part of anybody's session.
+
+    Args:
+        authorize: says who may see what: it takes the request and returns `Operator(user)`, `Owner(user)`, or None for
+            nobody. What it raises goes on to the application.
+        prefix: where they are; `register_blueprint(..., url_prefix=...)` goes before it.
+        challenge: what `WWW-Authenticate` says to nobody, such as `Bearer`: the answer then is 401, else 403.
+
+    Raises:
+        ConfigurationError: `authorize` cannot be called.
+    """
+    checked = authorizer(authorize)
+    found = flask.Blueprint("otel_sessions", __name__, url_prefix=prefix)
+    found.record(_leave_alone)
+
+    def live() -> flask.Response:
+        return _response(LIVE)
+
+    def serve(path: str, resource: Resource) -> None:
+        def endpoint(session_id: str | None = None) -> flask.Response:
+            return _response(_answered(checked, resource, session_id, challenge))
+
+        found.add_url_rule(path, resource, endpoint)
+
+    found.add_url_rule("/live", "live", live)
+    serve("/health", "health")
+    serve("/statistics", "statistics")
+    serve("/sessions", "sessions")
+    serve("/mine", "mine")
+    serve("/sessions/<path:session_id>", "session")
+    return found
+
+
+def _leave_alone(state: BlueprintSetupState) -> None:
+    """Where the blueprint is registered."""
+    own_routes.add(state.url_prefix or "")
+
+
+def _answered(authorize: Any, resource: Resource, session_id: str | None, challenge: str | None) -> Answer:
+    visitor = Visitor(None, resource, session_id_of(session_id))
+    try:
+        visitor = visitor._replace(access=decision(authorize(flask.request)))
+    except Exception as refusal:
+        visitor.note("refused", getattr(refusal, "code", None) or 500)
+        raise
+    return answer(visitor, flask.request.args.items(multi=True), challenge=challenge)
+
+
+def _response(told: Answer) -> flask.Response:
+    response = flask.Response(told.body, told.status, told.headers)
+    if not told.body:
+        # Nothing has no type.
+        del response.headers["Content-Type"]
+    return response

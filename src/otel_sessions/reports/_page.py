@@ -1,0 +1,76 @@
+"""All figures and plots of a period as one page, which needs nothing but itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+from typing import Final, NamedTuple
+
+from .._health_check import HealthReport
+from .._models import SessionRecord, Status
+from .._wanted import Place
+from ._distribution import Distribution, distribution
+from ._health import health
+from ._history import history
+from ._statistics import Statistics, statistics
+from ._trend import Trend, trend
+
+_FAILED: Final[tuple[Status, ...]] = ("error", "abandoned")
+_MOST_FAILED: Final = 10
+
+
+class Contents(NamedTuple):
+    """What is on a page."""
+
+    title: str
+    statistics: Statistics
+    trend: Trend
+    distribution: Distribution
+    health: HealthReport
+    """Now, as far as the store knows."""
+    failed: list[SessionRecord]
+    """The latest first."""
+
+
+def page(
+    *,
+    title: str = "Sessions",
+    days: float | None = 30,
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+) -> str:
+    """A page of HTML with the figures and plots of a period, for mail or an archive.
+
+    It loads nothing and runs no script, and its policy forbids both; it is light or dark, as its reader's system is.
+    Users are pseudonyms.
+
+    Args:
+        title: its heading.
+        days: how many days back, if `since` is not given; None: as long as anything is remembered.
+        since: from the full hour of then on; a time without a zone is that of this machine.
+        until: until the end of the hour of then; now, if it is not given.
+
+    Raises:
+        InvalidValueError: an argument is wrong.
+        ConfigurationError: the store is one of your own, and keeps no history.
+        StoreError: the store cannot be asked.
+    """
+    from ._html.sections import rendered  # noqa: PLC0415 - whoever makes no page loads nothing for it
+
+    found = statistics(days=days, since=since, until=until)
+    return rendered(
+        Contents(
+            title,
+            found,
+            trend(days=days, since=since, until=until),
+            distribution(days=days, since=since, until=until),
+            health(in_process=False),
+            _failed(found.since, until),
+        )
+    )
+
+
+def _failed(since: dt.datetime, until: dt.datetime | None) -> list[SessionRecord]:
+    """The sessions of the period that failed, the latest end first."""
+    each = (history(status=status, since=since, until=until, limit=_MOST_FAILED) for status in _FAILED)
+    return heapq.nlargest(_MOST_FAILED, (record for some in each for record in some), key=Place.of)

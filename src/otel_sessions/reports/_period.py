@@ -1,0 +1,82 @@
+"""From when to when is asked."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final, NamedTuple
+
+from .. import _values
+from .._tally import HOUR_NS, hour_of
+from ..exceptions import InvalidValueError
+
+_DAY_NS: Final = 24 * HOUR_NS
+
+
+class Period(NamedTuple):
+    """From a time on, until another one; nanoseconds since the epoch."""
+
+    since_ns: int
+    until_ns: int
+
+    def in_hours(self) -> Hours:
+        """The full hours that it touches."""
+        return Hours(hour_of(self.since_ns), hour_of(self.until_ns - 1) + 1)
+
+
+class Hours(NamedTuple):
+    """From an hour on, until another one; since the epoch, UTC."""
+
+    since: int
+    until: int
+
+
+def period(now_ns: int, days: float | None, since: dt.datetime | None, until: dt.datetime | None) -> Period:
+    """What the arguments of a report mean.
+
+    Raises:
+        InvalidValueError: they contradict each other, or end before they begin, or begin in the future.
+    """
+    # What has ended in this moment belongs to it.
+    until_ns = now_ns + 1 if until is None else _nanoseconds("until", until)
+    if days is not None and since is not None:
+        raise InvalidValueError(f"days={days!r} and since={since!r}: give one of them")
+    if since is not None:
+        since_ns = _nanoseconds("since", since)
+    elif days is not None:
+        since_ns = (now_ns if until is None else until_ns) - nanoseconds_of(days)
+    else:
+        since_ns = 0
+    if since_ns > now_ns:
+        said = f"until={until} with days={days} begins" if since is None else f"since={since} is"
+        raise InvalidValueError(f"{said} in the future: nothing has ended then")
+    if since_ns >= until_ns:
+        if since is None:
+            raise InvalidValueError(f"until={until} is before anything can have ended: use a later time")
+        raise InvalidValueError(f"since={since} is not before until={until}: exchange them")
+    return Period(max(0, since_ns), until_ns)
+
+
+def nanoseconds_of(days: float) -> int:
+    """How long so many days are.
+
+    Raises:
+        InvalidValueError: it is no positive number, or a longer time than there is.
+    """
+    try:
+        return int(_values.seconds("days", days) * _DAY_NS)
+    except InvalidValueError:
+        raise InvalidValueError(f"days={days!r}: use a positive number of days") from None
+
+
+def _nanoseconds(what: str, moment: dt.datetime) -> int:
+    """A time as nanoseconds; one without a time zone is that of this machine, as Python has it."""
+    if not isinstance(moment, dt.datetime):
+        raise InvalidValueError(f"{what}={moment!r}: use a datetime, such as datetime.now() - timedelta(days=7)")
+    # Not by a float, which has no room for nanoseconds, and hardly for microseconds.
+    try:
+        return int((moment.astimezone(dt.timezone.utc) - _EPOCH) / dt.timedelta(microseconds=1)) * 1000
+    except (OverflowError, ValueError):
+        raise InvalidValueError(f"{what}={moment!r}: no clock says that; use a time of this century") from None
+
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)

@@ -1,0 +1,152 @@
+"""`otel-sessions list`: which sessions there are, and were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .command import otel_sessions
+from .stock import HOSTILE_ID, KEY, checked, empty, run, stocked
+from .terminal import Terminal
+
+
+@pytest.fixture(name="store", scope="module", params=["sqlite", "redis"])
+def _store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store of each kind in which something has happened."""
+    return stocked(request.param, tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command has the application's key."""
+    monkeypatch.setenv("OTEL_SESSIONS_PSEUDONYM_KEY", KEY)
+
+
+def types(capsys: pytest.CaptureFixture[str], store: str, *options: str) -> list[str]:
+    """The types of the sessions that it lists with these options."""
+    done = run(capsys, "list", "--store", store, "--json", *options)
+    assert (0, "") == (done.returncode, done.stderr)
+    return [each["type"] for each in checked("list", done.stdout)["sessions"]]
+
+
+class TestList:
+    def test_of_all(self, store: str) -> None:
+        """Active ones first, then the latest ended, for people and for programs; a pipe gets no color."""
+        done = otel_sessions("list", OTEL_SESSIONS_STORE=store, PYTHONWARNINGS="error")
+        assert (0, "") == (done.returncode, done.stderr)
+        heads, *rows = done.stdout.splitlines()
+        assert heads.split()[:2] == ["status", "type"]
+        statuses = [row.split()[0] for row in rows]
+        assert (statuses[:3], sorted(statuses[3:])) == (["active"] * 3, ["error"] * 2 + ["success"] * 3)
+        assert "\x1b" not in done.stdout
+        assert "grace" not in done.stdout
+
+    def test_as_json(self, store: str) -> None:
+        """The same for programs, with no key that a client is found by."""
+        done = otel_sessions("list", "--json", OTEL_SESSIONS_STORE=store)
+        found = checked("list", done.stdout)
+        assert (8, None) == (len(found["sessions"]), found["next"])
+        assert "id:chat-1" not in done.stdout
+
+    @pytest.mark.parametrize(
+        ("options", "expected"),
+        [
+            (["--type", "chat"], ["chat"]),
+            (["--type", "web"], ["web", "web", "web"]),
+            (["--user", "grace"], ["chat", "web", "audit", "audit"]),
+            (["--user", "eve"], []),
+            (["--status", "active", "--type", "web"], ["web", "web"]),
+            (["--status", "error"], ["import", "import"]),
+            (["--end-reason", "logout"], ["web"]),
+            (["--tier", "pro"], ["chat", "audit", "audit"]),
+            (["--attribute", "shop=north"], ["audit"]),
+            (["--attribute", "shop=north", "--attribute", "rows=3"], ["audit"]),
+            (["--attribute", "shop=north", "--attribute", 'rows="3"'], []),
+            (["--attribute", "shop=null"], []),
+            (["--days", "1", "--type", "import"], ["import", "import"]),
+            (["--since", "2020-01-01", "--type", "chat"], ["chat"]),
+            (["--until", "2020-01-01"], []),
+            (["--limit", "1"], ["web"]),
+        ],
+    )
+    def test_conditions(
+        self, store: str, capsys: pytest.CaptureFixture[str], options: list[str], expected: list[str]
+    ) -> None:
+        """Each of them is honored, by active sessions as by those that ended."""
+        assert types(capsys, store, *options) == expected
+
+    def test_a_value_that_is_no_json(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """It is text, however deep it is nested."""
+        assert types(capsys, store, "--attribute", f"shop={'[' * 100_000}") == []
+
+    def test_pages(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """What a page says at its end leads to the next one, for programs and for people."""
+        found: list[str] = []
+        more: list[str] = []
+        while True:
+            page = checked("list", run(capsys, "list", "--store", store, "--limit", "3", "--json", *more).stdout)
+            found += [each["id"] for each in page["sessions"]]
+            if page["next"] is None:
+                break
+            more = ["--after", page["next"]]
+            said = run(capsys, "list", "--store", store, "--limit", "3", *more).stdout
+            assert ("There are more: the same command with --after " in said) == (len(found) < 6)
+        assert (8, 8) == (len(found), len(set(found)))
+
+    def test_by_pseudonym(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """A pseudonym that was shown finds the user's sessions."""
+        [chat] = checked("list", run(capsys, "list", "--store", store, "--type", "chat", "--json").stdout)["sessions"]
+        assert types(capsys, store, "--user", chat["user"]) == types(capsys, store, "--user", "grace")
+
+
+class TestTerminal:
+    @pytest.mark.parametrize("columns", [40, 80, 140])
+    def test_width(self, tmp_path_factory: pytest.TempPathFactory, columns: int) -> None:
+        """It fits, ids are whole, and nothing that somebody wrote steers the terminal."""
+        store = stocked("sqlite", tmp_path_factory.mktemp("store"))
+        with Terminal("list", "--store", store, columns=columns) as terminal:
+            assert 0 == terminal.finish()
+        assert columns >= max(map(len, terminal.shown.splitlines()))
+        assert "chat-1" in terminal.shown
+        assert HOSTILE_ID in terminal.shown
+        assert "\x1b[31merror" in terminal.written
+
+
+class TestNothing:
+    @pytest.mark.parametrize("kind", ["sqlite", "redis"])
+    def test_empty(self, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """An empty store has none, which is no failure."""
+        store = empty(kind, tmp_path)
+        assert run(capsys, "list", "--store", store) == (0, "There is no such session.\n", "")
+        assert checked("list", run(capsys, "list", "--store", store, "--json").stdout) == {"sessions": [], "next": None}
+
+    def test_behind_the_last(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Nor is a page behind the last one."""
+        assert run(capsys, "list", "--store", store, "--after", "1:x") == (0, "There are no more sessions.\n", "")
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--attribute", "shop"], "otel-sessions: --attribute shop: write NAME=VALUE"),
+            (["--attribute", "=\x1b[31m"], "otel-sessions: --attribute =\\x1b[31m: write NAME=VALUE"),
+            (["--attribute", "rows=99999999999999999999"], "otel-sessions: attributes: no session has {'rows': 9999"),
+            (["--status", "done"], "otel-sessions: status='done': use one of active, success"),
+            (["--end-reason", "why"], "otel-sessions: end_reason='why': use one of completed"),
+            (["--limit", "0"], "otel-sessions: 0 cannot be the number of sessions"),
+            (["--days", "-1"], "otel-sessions: "),
+            (["--days", "1", "--since", "2020-01-01"], "otel-sessions: days=1.0 and since="),
+            (["--since", "2020-01-02", "--until", "2020-01-01"], "otel-sessions: since="),
+            (["--since", "2190-01-01"], "otel-sessions: since="),
+            (["--after", "x"], "otel-sessions: after='x': use what `History.next`"),
+        ],
+    )
+    def test_bad_options(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+    ) -> None:
+        """They are refused in a line that says the value, and what to do."""
+        done = run(capsys, "list", "--store", empty("sqlite", tmp_path), *options)
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert done.stderr.startswith(said)

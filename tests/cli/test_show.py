@@ -1,0 +1,154 @@
+"""`otel-sessions show`: one session, and what happened in it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import otel_sessions as sessions
+from otel_sessions.testing import record_sessions
+
+from .command import otel_sessions
+from .stock import HOSTILE, HOSTILE_ID, checked, empty, run, stocked, url
+from .terminal import Terminal
+
+TRACE_URL = "http://localhost:16686/trace/{trace_id}?span={span_id}"
+
+
+@pytest.fixture(name="store", scope="module", params=["sqlite", "redis"])
+def _store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store of each kind in which something has happened."""
+    return stocked(request.param, tmp_path_factory.mktemp("store"))
+
+
+def shown(capsys: pytest.CaptureFixture[str], store: str, session_id: str, *options: str) -> Any:
+    """What the command says of a session to other programs."""
+    done = run(capsys, "show", session_id, "--store", store, "--json", *options)
+    assert (0, "") == (done.returncode, done.stderr)
+    return checked("show", done.stdout)
+
+
+def some(capsys: pytest.CaptureFixture[str], store: str, session_type: str) -> str:
+    """The id of a session of that type."""
+    found = checked("list", run(capsys, "list", "--store", store, "--type", session_type, "--json").stdout)
+    return str(found["sessions"][0]["id"])
+
+
+class TestActive:
+    def test_to_people(self, store: str) -> None:
+        """What is known of it, and what happened in it in order; a pipe gets no color."""
+        done = otel_sessions("show", "chat-1", OTEL_SESSIONS_STORE=store, OTEL_SESSIONS_TRACE_URL=TRACE_URL)
+        assert (0, "") == (done.returncode, done.stderr)
+        known = done.stdout.partition("\nquota ")[0]
+        told = {line.split("  ")[0]: line.partition("  ")[2].strip() for line in known.splitlines()}
+        assert ("active", "mobile", "700 input, 150 output", "0.5 USD", "1 user, 1 assistant") == tuple(
+            told[name] for name in ("status", "platform", "tokens", "cost", "messages")
+        )
+        assert "1, the last: ZeroDivisionError: division by zero" == told["errors"]
+        assert told["trace"].startswith("http://localhost:16686/trace/")
+        assert "{" not in told["trace"]
+        happened = ["session.start", "platform_switch.from=web", "finding.kind=device_change", "used api_calls 95"]
+        places = [done.stdout.index(each) for each in happened]
+        assert places == sorted(places)
+        assert "exception.stacktrace=(1 lines, see --json)" in done.stdout
+        assert "upload     rate  5/minute\n" in done.stdout
+        assert "\x1b" not in done.stdout
+
+    def test_to_programs(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """The same, with what its quotas are, as far as the command knows the tier; and its own limits."""
+        found = shown(capsys, store, "chat-1")
+        assert ("active", None, 0, 0) == (
+            found["session"]["status"], found["trace_url"], found["missing_events"], found["missing_uses"],
+        )  # fmt: skip
+        assert ["exports", "upload"] == [limit["name"] for limit in found["limits"]]
+        quotas = {quota["name"]: quota["used"] for quota in found["quotas"]}
+        assert (880, 95, 0) == tuple(quotas[name] for name in ("tokens", "api_calls", "exports"))
+        assert found["timeline"][0]["kind"] == "start"
+        assert "use" in {each["kind"] for each in found["timeline"]}
+        assert "id:chat-1" not in str(found)
+
+    def test_hostile(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """What somebody wrote into an attribute is shown, and obeyed by nothing."""
+        done = run(capsys, "show", HOSTILE_ID, "--store", store)
+        assert f"Session {HOSTILE_ID}" in done.stdout
+        assert "[red]x[/red] \\x1b[31m \\x07 \\u202e <script>" in done.stdout
+        assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout)
+        assert {HOSTILE: HOSTILE} == shown(capsys, store, HOSTILE_ID)["session"]["attributes"]
+
+
+class TestEnded:
+    def test_durable(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """A durable session's events are there after its end."""
+        found = shown(capsys, store, "ended")
+        assert ["session.start", "cart.article_added", "session.end"] == [each["name"] for each in found["timeline"]]
+        assert {"app_session.status": "success", "app_session.end_reason": "logout"} == (
+            found["timeline"][-1]["attributes"]
+        )
+        assert (None, 0) == (found["quotas"], found["missing_events"])
+
+    def test_scoped(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """A scoped session's events are on its span only: that is said, and where to look."""
+        session_id = some(capsys, store, "audit")
+        found = shown(capsys, store, session_id)
+        assert (["start", "use", "end"], 1) == ([each["kind"] for each in found["timeline"]], found["missing_events"])
+        said = run(capsys, "show", session_id, "--store", store).stdout
+        assert "1 more of its events are not in the store: see the span, and the log" in said
+        assert "used tokens 15 operation.name=inference" in said
+
+    def test_more_than_is_kept(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Of many uses the last are there, of a long text its beginning; it is said what is missing."""
+        where = url("sqlite", tmp_path)
+        with record_sessions(store=where):
+            job = sessions.start("job", id="j", tier="pro")
+            job.event("job.begun", "y" * 400)
+            for _ in range(52):
+                job.use("tokens", 0.5)
+        said = run(capsys, "show", "j", "--store", where).stdout
+        assert 50 == said.count("used tokens 0.5")
+        assert "2 more of its uses are not in the store, but for their sums" in said
+        assert f" {'y' * 300}... (400 characters, see --json)\n" in re.sub(" +\n", "\n", said)
+
+    def test_clock_behind(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """What happened where the clock was behind the start's is shown so."""
+        where = url("sqlite", tmp_path)
+        with record_sessions(store=where) as recorded:
+            job = sessions.start("job", id="j")
+            recorded.clock.jump(-90)
+            job.event("job.begun")
+        assert "-1 min 30 s" in run(capsys, "show", "j", "--store", where).stdout
+
+
+class TestTerminal:
+    def test_width(self, tmp_path: Path) -> None:
+        """It fits into 40 columns, in color."""
+        with Terminal("show", "chat-1", "--store", stocked("sqlite", tmp_path), columns=80, COLUMNS="40") as terminal:
+            assert 0 == terminal.finish()
+        assert 40 >= max(map(len, terminal.shown.splitlines()))
+        assert "\x1b[36mactive" in terminal.written
+
+
+class TestRefused:
+    def test_unknown(self, store: str) -> None:
+        """Of an id that nobody knows it is said what to do."""
+        done = otel_sessions("show", "nobody", OTEL_SESSIONS_STORE=store)
+        assert (1, "") == (done.returncode, done.stdout)
+        assert done.stderr.startswith("otel-sessions: nothing is known of a session nobody: `otel-sessions list` says")
+        assert 1 == done.stderr.count("\n")
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["\x1b[31m"], "otel-sessions: '\\x1b[31m' cannot be a session id"),
+            (["x", "--trace-url", "http://u:secret@h/"], "otel-sessions: --trace-url http://[redacted]@h/: write"),
+        ],
+    )
+    def test_bad_arguments(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    ) -> None:
+        """They are refused in a line that says the value, without what is secret in it."""
+        done = run(capsys, "show", "--store", empty("sqlite", tmp_path), *arguments)
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert done.stderr.startswith(said)

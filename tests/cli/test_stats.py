@@ -1,0 +1,62 @@
+"""`otel-sessions stats`: what the sessions of some time add up to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .command import otel_sessions
+from .stock import checked, empty, run, stocked
+from .terminal import Terminal
+
+
+@pytest.fixture(name="store", scope="module", params=["sqlite", "redis"])
+def _store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store of each kind in which something has happened."""
+    return stocked(request.param, tmp_path_factory.mktemp("store"))
+
+
+class TestStats:
+    def test_to_people(self, store: str) -> None:
+        """Figures, and counts by what sessions differ in; a pipe gets no color."""
+        done = otel_sessions("stats", OTEL_SESSIONS_STORE=store)
+        assert (0, "") == (done.returncode, done.stderr)
+        lines = [line.split() for line in done.stdout.splitlines()]
+        for line in (["sessions", "8"], ["active", "3"], ["success", "60.0%"], ["web", "3"], ["exception", "2"]):
+            assert line in lines
+        assert not {"\x1b", "\x07"} & set(done.stdout)
+
+    def test_to_programs(self, store: str) -> None:
+        """The same as JSON, users by their pseudonyms only."""
+        done = otel_sessions("stats", "--days", "1", "--json", OTEL_SESSIONS_STORE=store)
+        found = checked("stats", done.stdout)
+        assert (8, 3, 5, 0.6) == tuple(found[name] for name in ("total", "active", "ended", "success_rate"))
+        assert {"success": 3, "error": 2, "active": 3} == found["by_status"]
+        assert "grace" not in done.stdout
+
+    def test_of_some_time(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """What ended before a time, or after one."""
+        for options, ended in ((["--until", "2020-01-01"], 0), (["--since", "2020-01-01"], 5), (["--days", "2"], 5)):
+            assert ended == checked("stats", run(capsys, "stats", "--store", store, "--json", *options).stdout)["ended"]
+
+    @pytest.mark.parametrize("kind", ["sqlite", "redis"])
+    def test_empty(self, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Of an empty store everything is zero, or nothing."""
+        store = empty(kind, tmp_path)
+        found = checked("stats", run(capsys, "stats", "--store", store, "--json").stdout)
+        assert (0, None, None) == (found["total"], found["success_rate"], found["longest"])
+        done = run(capsys, "stats", "--store", store)
+        assert (0, "") == (done.returncode, done.stderr)
+
+    def test_width(self, tmp_path: Path) -> None:
+        """It fits into 40 columns."""
+        with Terminal("stats", "--store", stocked("sqlite", tmp_path), columns=40) as terminal:
+            assert 0 == terminal.finish()
+        assert 40 >= max(map(len, terminal.shown.splitlines()))
+
+    def test_bad_options(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """They are refused in a line that says the value, and what to do."""
+        done = run(capsys, "stats", "--store", empty("sqlite", tmp_path), "--days", "0")
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert done.stderr.startswith("otel-sessions: ")

@@ -1,0 +1,160 @@
+"""What every verb says of a store that it cannot look into."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+import otel_sessions as sessions
+from otel_sessions.cli._store import opened
+
+from .. import redis_server
+from .command import otel_sessions
+from .stock import empty, run
+
+VERBS = ("list", "list --user grace", "show x", "stats", "usage", "usage grace", "watch --once")
+
+
+@contextmanager
+def no_file(directory: Path) -> Iterator[tuple[str, str]]:
+    """A file that there is not."""
+    yield f"sqlite:///{directory}/no.db", f"there is no file {directory}/no.db; is the working directory another one?"
+
+
+@contextmanager
+def no_database(directory: Path) -> Iterator[tuple[str, str]]:
+    """A file that is something else."""
+    file = directory / "notes.txt"
+    file.write_text("not a database" * 100, encoding="utf-8")
+    yield f"sqlite:///{file}", "file is not a database; choose another file"
+
+
+@contextmanager
+def of_others(directory: Path) -> Iterator[tuple[str, str]]:
+    """Another application's database."""
+    file = directory / "others.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE customer (name TEXT)")
+    yield f"sqlite:///{file}", "is the database of another application; choose another file"
+
+
+@contextmanager
+def of_tomorrow(directory: Path) -> Iterator[tuple[str, str]]:
+    """A file of a later version of this package."""
+    url = empty("sqlite", directory)
+    with closing(sqlite3.connect(directory / "sessions.db")) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    yield url, "has the schema version 99, and this version of otel-sessions knows up to"
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[tuple[str, str]]:
+    """A file that somebody else writes into all the time."""
+    url = empty("sqlite", directory)
+    with closing(sqlite3.connect(directory / "sessions.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield f"{url}?timeout=0.05", "was in use by other processes for more than 0.05 s"
+        connection.execute("ROLLBACK")
+
+
+@contextmanager
+def a_directory(directory: Path) -> Iterator[tuple[str, str]]:
+    """No file at all."""
+    yield f"sqlite:///{directory}", "is a directory; name a file"
+
+
+@contextmanager
+def in_memory(_directory: Path) -> Iterator[tuple[str, str]]:
+    """What no other process can see."""
+    yield "memory://", "memory is the application's own; have it use sqlite:///file.db or redis://host"
+
+
+@contextmanager
+def nothing_known(_directory: Path) -> Iterator[tuple[str, str]]:
+    """A kind of store that there is not."""
+    yield "mysql://root:secret@localhost/", "mysql"
+
+
+@contextmanager
+def dead_redis(_directory: Path) -> Iterator[tuple[str, str]]:
+    """A server that does not run."""
+    yield f"redis://user:secret@127.0.0.1:{redis_server.free_port()}/0", "the redis store cannot be asked ("
+
+
+STORES = [
+    no_file, no_database, of_others, of_tomorrow, locked, a_directory, in_memory, nothing_known, dead_redis,
+]  # fmt: skip
+
+
+class TestFailure:
+    @pytest.mark.parametrize("verb", VERBS)
+    @pytest.mark.parametrize("bad", STORES, ids=lambda bad: bad.__name__)
+    def test_is_said(
+        self,
+        bad: Callable[[Path], AbstractContextManager[tuple[str, str]]],
+        verb: str,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """What is wrong is said in one line, without a secret, and the exit code is 1."""
+        with bad(tmp_path) as (url, said):
+            done = run(capsys, *verb.split(), "--store", url)
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert done.stderr.startswith("otel-sessions: ")
+        assert said in done.stderr
+        assert "secret" not in done.stderr
+
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_no_store_is_named(self, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Whoever names none is told how."""
+        said = "say where the sessions are: --store sqlite:///file.db, or OTEL_SESSIONS_STORE in the environment"
+        assert run(capsys, *verb.split()) == (1, "", f"otel-sessions: {said}\n")
+
+    def test_of_a_server_that_does_not_answer(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Nobody waits for it for long."""
+        server = redis_server.RedisServer()
+        try:
+            server.pause()
+            began = time.monotonic()
+            done = run(capsys, "list", "--user", "grace", "--store", f"{server.url}?timeout=0.2")
+            assert 10 > time.monotonic() - began
+        finally:
+            server.resume()
+            server.stop()
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert "the redis store cannot be asked" in done.stderr
+
+    def test_as_it_is_typed(self) -> None:
+        """A real process says no more than that."""
+        port = redis_server.free_port()
+        done = otel_sessions("watch", "--json", OTEL_SESSIONS_STORE=f"redis://:secret@127.0.0.1:{port}/0")
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert done.stderr.startswith("otel-sessions: the redis store cannot be asked (active): redis: ")
+
+
+class TestOpened:
+    def test_nothing_is_left(self, tmp_path: Path) -> None:
+        """The process is as it was before: warnings are logged again, and it can be configured in another way."""
+        package = logging.getLogger("otel_sessions")
+        before = package.level
+        with opened(empty("sqlite", tmp_path)):
+            assert not package.isEnabledFor(logging.WARNING)
+            assert [] == sessions.active()
+        assert before == package.level
+        sessions.configure(store="memory://")
+
+    def test_where_sessions_are_switched_off(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The command looks all the same."""
+        url = empty("sqlite", tmp_path)
+        with opened(url):
+            sessions.start("web", id="w")
+        monkeypatch.setenv("OTEL_SESSIONS_ENABLED", "false")
+        assert '"id": "w"' in run(capsys, "list", "--json", "--store", url).stdout

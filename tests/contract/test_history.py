@@ -1,0 +1,296 @@
+"""One contract for all stores that can be asked about what has ended: `otel_sessions.typing.HistoryStore`."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from otel_sessions._tally import HOUR_NS, Kind, Tally, hour_of
+from otel_sessions.typing import Beginning, HistoryStore, Place, SessionRecord, SharedStore, Totals, Wanted
+
+from . import STORES
+
+SECOND: Final = 1_000_000_000
+START: Final = 1_767_225_600 * SECOND
+"""2026-01-01, a full hour and a full day."""
+HOUR: Final = hour_of(START)
+DAY: Final = HOUR // 24
+ALWAYS: Final = (0, 2**31)
+
+NO_USER = "0" * 32
+
+
+@pytest.fixture(name="make_store", params=STORES)
+def _make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], HistoryStore]]:
+    """Makes new, empty stores of one kind; they are shut down after the test."""
+    made: list[HistoryStore] = []
+    numbers = itertools.count()
+
+    def make() -> HistoryStore:
+        directory = tmp_path / str(next(numbers))
+        directory.mkdir()
+        store = STORES[request.param](directory)
+        assert isinstance(store, HistoryStore)
+        made.append(store)
+        return store
+
+    yield make
+    for store in made:
+        store.shutdown()
+
+
+@pytest.fixture(name="store")
+def _store(make_store: Callable[[], HistoryStore]) -> HistoryStore:
+    return make_store()
+
+
+def run(store: HistoryStore, session_id: str, *, ended_ns: int = START + SECOND, **fields: Any) -> SessionRecord:
+    """A session that has ended, a second after it began and successfully if nothing else is said."""
+    status, reason = fields.pop("status", "success"), fields.pop("reason", "completed")
+    delta, owner = fields.pop("delta", None), fields.pop("owner", None)
+    began = Beginning(
+        **{"id": session_id, "type": "chat", "topology": "durable", "started_ns": ended_ns - SECOND, **fields}
+    )
+    assert store.create(began) is None
+    owed = {} if owner is None else {"owner": owner}
+    record = store.close(session_id, status=status, reason=reason, ended_ns=ended_ns, delta=delta, **owed)
+    assert record is not None
+    return record
+
+
+def ids(records: list[SessionRecord]) -> list[str]:
+    return [record.id for record in records]
+
+
+def total(store: HistoryStore) -> Tally:
+    """All there is by hours, which is all there is by days."""
+    hourly = Tally.total(each.tally for each in store.tallies(*ALWAYS))
+    assert Tally.total(each.tally for each in store.daily_tallies(*ALWAYS)) == hourly
+    return hourly
+
+
+class TestHistory:
+    def test_nothing(self, store: HistoryStore) -> None:
+        """An empty store has no history, and says so without failing; what is active is no part of it."""
+        assert store.create(Beginning("a", "chat", "durable", START)) is None
+        assert store.history(Wanted(), 10) == []
+
+    def test_the_latest_end_comes_first(self, store: HistoryStore) -> None:
+        """Whatever the order in which they began and were closed; of the same moment the greatest id."""
+        for session_id, seconds in (("a", 3), ("c", 5), ("b", 5), ("d", 1)):
+            run(store, session_id, ended_ns=START + seconds * SECOND)
+        assert ids(store.history(Wanted(), 10)) == ["c", "b", "a", "d"]
+
+    def test_pages(self, store: HistoryStore) -> None:
+        """A page begins behind the place of the last one, and all of them are all there is, each once."""
+        for number in range(25):
+            run(store, f"s{number:02}", ended_ns=START + number // 3 * SECOND)
+        found: list[SessionRecord] = []
+        before = None
+        while page := store.history(Wanted(), 7, before):
+            found += page
+            before = Place.of(page[-1])
+        assert ids(found) == ids(store.history(Wanted(), 100))
+        assert len(set(ids(found))) == len(found) == 25
+
+    @pytest.mark.parametrize(
+        ("wanted", "expected"),
+        [
+            (Wanted(type="chat"), ["c", "b", "a"]),
+            (Wanted(type="cha"), []),
+            (Wanted(tier="pro"), ["d", "b"]),
+            (Wanted(tier="r_"), []),
+            (Wanted(type="chat", tier="pro"), ["b"]),
+            (Wanted(user="1" * 32), ["d", "c"]),
+            (Wanted(status="error"), ["c"]),
+            (Wanted(reason="exception"), ["c"]),
+            (Wanted(attributes={"shop": 'ä,"1"'}), ["b"]),
+            (Wanted(attributes={"shop": 'ä,"1"', "n": 2}), []),
+            (Wanted(attributes={"n": 1}), ["d"]),
+            (Wanted(since_ns=START + 3 * SECOND), ["d", "c"]),
+            (Wanted(until_ns=START + 3 * SECOND), ["b", "a"]),
+            (Wanted(since_ns=START + 4 * SECOND, until_ns=START), []),
+            (Wanted(since_ns=-(2**70), until_ns=2**70), ["d", "c", "b", "a"]),
+            (Wanted(type="chat", user="1" * 32, status="error", since_ns=START), ["c"]),
+        ],
+    )
+    def test_what_is_wanted(self, store: HistoryStore, wanted: Wanted, expected: list[str]) -> None:
+        """Each condition alone and several together; of a user it is the last that counts."""
+        delta = Totals(START)
+        delta.user, delta.attributes = "1" * 32, {"late": True}
+        run(store, "a", ended_ns=START + SECOND)
+        run(store, "b", ended_ns=START + 2 * SECOND, tier="pro", attributes={"shop": 'ä,"1"'})
+        run(store, "c", ended_ns=START + 3 * SECOND, user="2" * 32, delta=delta, status="error", reason="exception")
+        run(store, "d", ended_ns=START + 4 * SECOND, type="import", tier="pro", user="1" * 32, attributes={"n": 1})
+        assert ids(store.history(wanted, 10)) == expected
+
+    def test_records_are_whole(self, store: HistoryStore) -> None:
+        """What is found is what `get` returns."""
+        delta = Totals(START)
+        delta.tokens, delta.turns = {"input": 5.0}, 2
+        run(store, "a", delta=delta, user="1" * 32, tier="pro")
+        assert store.history(Wanted(), 1) == [store.get("a")]
+
+    def test_what_is_owed_is_ended(self, store: HistoryStore) -> None:
+        """Sessions whose export is owed are part of it, and are so once, before and after; parts are none."""
+        if not isinstance(store, SharedStore):
+            return
+        run(store, "a", ended_ns=START + SECOND)
+        run(store, "b", ended_ns=START + 3 * SECOND, owner="p")
+        run(store, "c", ended_ns=START + 2 * SECOND, owner="p")
+        whole = SessionRecord(Beginning("d", "chat", "durable", START), Totals(START), "success", "completed", START)
+        assert cast("SharedStore", store).owe(whole._replace(beginning=whole.beginning.as_part(1)), "p")
+        assert ids(store.history(Wanted(), 10)) == ["b", "c", "a"]
+        assert ids(store.history(Wanted(), 1, Place(START + 3 * SECOND, "b"))) == ["c"]
+        assert total(store).sessions == 3
+        for exported in (["b"], ["b", "c", "d#part=1"], ["b", "c"]):
+            store.exported(exported)
+            assert ids(store.history(Wanted(), 10)) == ["b", "c", "a"]
+            assert total(store).sessions == 3
+
+
+class TestTallies:
+    def test_nothing(self, store: HistoryStore) -> None:
+        """Nothing adds up to nothing."""
+        assert (store.tallies(*ALWAYS), store.daily_tallies(*ALWAYS)) == ([], [])
+        assert (store.most_frequent_users(*ALWAYS, 5), store.users(*ALWAYS)) == ([], 0)
+
+    def test_by_hour_and_kind(self, store: HistoryStore) -> None:
+        """What ended in which hour, kept apart by type, tier, status and reason."""
+        run(store, "a", ended_ns=START + SECOND)
+        run(store, "b", ended_ns=START + HOUR_NS - 1)
+        run(store, "c", ended_ns=START + HOUR_NS, tier="pro")
+        run(store, "d", ended_ns=START + 2 * HOUR_NS, status="error", reason="exception")
+        found = {(each.hour - HOUR, each.kind): each.tally.sessions for each in store.tallies(HOUR, HOUR + 2)}
+        assert found == {
+            (0, Kind("chat", None, "success", "completed")): 2,
+            (1, Kind("chat", "pro", "success", "completed")): 1,
+        }
+
+    def test_by_day_and_kind(self, store: HistoryStore) -> None:
+        """What ended on which day, kept apart in the same way."""
+        run(store, "a", ended_ns=START + SECOND)
+        run(store, "b", ended_ns=START + 24 * HOUR_NS - 1)
+        run(store, "c", ended_ns=START + 24 * HOUR_NS, tier="pro")
+        run(store, "d", ended_ns=START + 48 * HOUR_NS)
+        found = {(each.day - DAY, each.kind): each.tally.sessions for each in store.daily_tallies(DAY, DAY + 2)}
+        assert found == {
+            (0, Kind("chat", None, "success", "completed")): 2,
+            (1, Kind("chat", "pro", "success", "completed")): 1,
+        }
+
+    def test_sums(self, store: HistoryStore) -> None:
+        """Everything that sessions count is added up, in whole numbers without loss."""
+        expected = Tally()
+        for number in range(3):
+            delta = Totals(START)
+            delta.requests, delta.errors, delta.turns, delta.turn_ns = 2, number, 1, 2**53 + 1
+            delta.tokens, delta.cost, delta.messages = {"input": 10, "output": 5}, {"USD": 0.25}, {"user": 1}
+            delta.usage = {"tokens": 15, "cost": 0.25}
+            expected.add(Tally.of(run(store, f"s{number}", delta=delta, ended_ns=START + (number + 1) * SECOND)))
+        assert total(store) == expected
+        assert expected.turn_ns == 3 * (2**53 + 1)
+
+    @pytest.mark.parametrize("amounts", [[0.5, 2, 3], [2, 0.5, 3], [2**62, 2**62, 2**63], [1, 1e300]])
+    def test_amounts_of_any_kind(self, store: HistoryStore, amounts: list[float]) -> None:
+        """Fractions, whole numbers, and more than 64 bits add up under one name, and so does what is beside them."""
+        for number, amount in enumerate(amounts):
+            delta = Totals(START)
+            delta.usage = {"gpu_seconds": amount}
+            run(store, f"s{number}", user="1" * 32, delta=delta, owner="p" if store.shared else None)
+        if store.shared:
+            cast("SharedStore", store).exported([f"s{number}" for number in range(len(amounts))])
+        found = total(store)
+        assert (found.sessions, store.users(*ALWAYS)) == (len(amounts), 1)
+        assert found.usage is not None
+        assert found.usage["gpu_seconds"] == pytest.approx(sum(amounts))
+
+    def test_exported_twice(self, store: HistoryStore) -> None:
+        """A session that is named twice, at once or one after the other, counts once."""
+        if not isinstance(store, SharedStore):
+            return
+        run(store, "a", owner="p")
+        for _ in range(2):
+            store.exported(["a", "a"])
+        assert total(cast("HistoryStore", store)).sessions == 1
+
+    def test_users(self, store: HistoryStore) -> None:
+        """Who had most sessions, in these days; and how many users there were, each once."""
+        for number, (user, day) in enumerate([("1", 0), ("1", 1), ("2", 0), ("3", 0), ("3", 0), ("3", 3), (None, 0)]):
+            name = None if user is None else user * 32
+            run(store, f"s{number}", user=name, ended_ns=START + day * 24 * HOUR_NS + SECOND)
+        assert store.most_frequent_users(DAY, DAY + 2, 2) == [("1" * 32, 2), ("3" * 32, 2)]
+        assert store.most_frequent_users(*ALWAYS, 9) == [("3" * 32, 3), ("1" * 32, 2), ("2" * 32, 1)]
+        assert (store.users(DAY, DAY + 1), store.users(DAY + 1, DAY + 2), store.users(*ALWAYS)) == (3, 1, 3)
+
+    def test_users_of_what_is_owed(self, store: HistoryStore) -> None:
+        """They are counted in as well, and bring somebody among those who have most."""
+        if not isinstance(store, SharedStore):
+            return
+        for number, (user, owner) in enumerate(
+            [("1", None), ("1", None), ("2", None), ("2", "p"), ("2", "p"), ("3", "p")]
+        ):
+            run(store, f"s{number}", user=user * 32, owner=owner)
+        assert store.most_frequent_users(*ALWAYS, 1) == [("2" * 32, 3)]
+        assert store.users(*ALWAYS) == 3
+
+    def test_purged_hours_are_forgotten(self, store: HistoryStore) -> None:
+        """What is forgotten is no part of the sums any more, but for the hour in which the limit lies."""
+        if not isinstance(store, SharedStore):
+            return
+        for number in range(3):
+            run(store, f"s{number}", user="1" * 32, ended_ns=START + number * 24 * HOUR_NS + SECOND)
+        assert store.purge(START + 24 * HOUR_NS) == 1
+        assert total(store).sessions == 2
+        assert store.most_frequent_users(*ALWAYS, 1) == [("1" * 32, 2)]
+
+
+SESSIONS: Final[st.SearchStrategy[list[dict[str, Any]]]] = st.lists(
+    st.builds(
+        dict,
+        type=st.sampled_from(["chat", "import"]),
+        tier=st.sampled_from([None, "pro"]),
+        user=st.sampled_from([None, "1" * 32, "2" * 32]),
+        status=st.sampled_from(["success", "error", "expired"]),
+        reason=st.sampled_from(["completed", "exception", "idle_timeout"]),
+        attributes=st.sampled_from([None, {"a": "x"}, {"a": "y", "b": 1}]),
+        ended_ns=st.integers(0, 5).map(lambda hours: START + hours * HOUR_NS // 2),
+    ),
+    max_size=12,
+)
+WANTED = st.builds(
+    Wanted,
+    type=st.sampled_from([None, "chat"]),
+    tier=st.sampled_from([None, "pro"]),
+    user=st.sampled_from([None, "1" * 32]),
+    status=st.sampled_from([None, "error"]),
+    reason=st.sampled_from([None, "completed"]),
+    attributes=st.sampled_from([None, {"a": "x"}, {"b": 1}]),
+    since_ns=st.sampled_from([None, START + HOUR_NS]),
+    until_ns=st.sampled_from([None, START + HOUR_NS, START + 2 * HOUR_NS]),
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sessions=SESSIONS, wanted=WANTED, limit=st.integers(1, 5))
+def test_it_is_as_gone_through_by_hand(
+    make_store: Callable[[], HistoryStore], sessions: list[dict[str, Any]], wanted: Wanted, limit: int
+) -> None:
+    """What a store finds, page by page, and adds up, is what one finds who looks at each record."""
+    store = make_store()
+    records = [run(store, f"s{number}", **fields) for number, fields in enumerate(sessions)]
+    expected = ids(sorted(filter(wanted.fits, records), key=Place.of, reverse=True))
+    assert ids(store.history(wanted, limit)) == expected[:limit]
+    if expected[limit:]:
+        assert ids(store.history(wanted, 100, Place.of(store.history(wanted, limit)[-1]))) == expected[limit:]
+    assert total(store) == Tally.total(map(Tally.of, records))
+    counted = Counter(record.user for record in records if record.user)
+    assert dict(store.most_frequent_users(*ALWAYS, 9)) == counted
+    assert store.users(*ALWAYS) == len(counted)
