@@ -9,7 +9,7 @@ from typing import Final
 
 from ._models import SessionRecord
 from ._store_calls import StoreCalls, lacking
-from ._tally import DAY_HOURS, Kind, Tally
+from ._tally import Kind, Tally, in_days
 from .exceptions import ConfigurationError
 from .stores._hours import Hours
 from .stores._kept_uses import KeptUses
@@ -112,16 +112,12 @@ class PastSessions:
             ConfigurationError: the store keeps no history.
             StoreError: the store cannot be asked.
         """
-        first_day, last_day = -(-since_hour // DAY_HOURS), until_hour // DAY_HOURS
+        days, rest = in_days(since_hour, until_hour)
         found: list[HourTally | DayTally] = []
-        if first_day < last_day:
-            found += self.daily_tallies(first_day, last_day)
-            rest = [(since_hour, first_day * DAY_HOURS), (last_day * DAY_HOURS, until_hour)]
-        else:
-            rest = [(since_hour, until_hour)]
+        if days:
+            found += self.daily_tallies(days.start, days.stop)
         for since, until in rest:
-            if since < until:
-                found += self.tallies(since, until)
+            found += self.tallies(since, until)
         by_kind: dict[Kind, Tally] = {}
         for each in found:
             by_kind.setdefault(each.kind, Tally()).add(each.tally)

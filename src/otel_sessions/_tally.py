@@ -67,6 +67,17 @@ def day_of(hour: int) -> int:
     return hour // DAY_HOURS
 
 
+def in_days(since_hour: int, until_hour: int) -> tuple[range, list[tuple[int, int]]]:
+    """The whole days of some hours, and the hours from one to another that are in none of them."""
+    days = range(-(-since_hour // DAY_HOURS), until_hour // DAY_HOURS)
+    rest = (
+        [(since_hour, days.start * DAY_HOURS), (days.stop * DAY_HOURS, until_hour)]
+        if days
+        else [(since_hour, until_hour)]
+    )
+    return days, [(since, until) for since, until in rest if since < until]
+
+
 def hour_of_week(hour: int) -> int:
     """Of an hour since the epoch, which one of the week it is, from Monday 00:00 UTC on."""
     return (hour + _THURSDAY) % _HOURS

@@ -17,13 +17,14 @@ from .limiter import Limiter
 
 Values: TypeAlias = "Mapping[tuple[str | None, ...], float]"
 
-Row: TypeAlias = "tuple[tuple[str, ...], float, Standing]"
+Row: TypeAlias = "tuple[tuple[str, str, str, str], float, Standing]"
+"""Which quota: its name, tier, window and scope; its limit, and how those stand who have it."""
 
 _FRESH_SECONDS: Final = 0.5
 """One look into the store is enough for the gauges of one collection."""
 
 
-def quota_standings(limiter: Limiter) -> list[tuple[Tier, Quota, Standing]]:
+def _quota_standings(limiter: Limiter) -> list[tuple[Tier, Quota, Standing]]:
     """How those stand who have a quota, for each quota of each tier that has a limit.
 
     Raises:
@@ -74,7 +75,7 @@ class LimitGauges:
         Raises:
             StoreError: the store cannot be asked.
         """
-        found = self._ledger.ask("standings", quota_standings, self._limiter)
+        found = self._ledger.ask("standings", _quota_standings, self._limiter)
         return [
             ((quota.name, tier.name, quota.per, quota.scope), quota.limit or 0, standing)
             for tier, quota, standing in found
@@ -90,7 +91,7 @@ class LimitGauges:
         return self._standings
 
     def _ask(self) -> list[Row]:
-        standings = self._ledger.call("standings", quota_standings, self._limiter, failed=None)
+        standings = self._ledger.call("standings", _quota_standings, self._limiter, failed=None)
         found: list[Row] = []
         for tier, quota, standing in standings or ():
             key = quota.name, tier.name, quota.per, quota.scope

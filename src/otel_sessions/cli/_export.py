@@ -15,6 +15,7 @@ import otel_sessions as sessions
 
 from ..typing import EndReason, Status
 from ._failure import Failure, explained
+from ._filters import Ending, HasStatus, Tier, Type, User
 from ._output import AsJson, write_json
 from ._store import StoreUrl, opened
 from ._time import Days, Since, Until
@@ -29,11 +30,11 @@ def write(
     format: Annotated[  # noqa: A002 - what the option is called
         str | None, typer.Option(metavar="jsonl|csv", help="Otherwise what the suffix of FILE says, or jsonl.")
     ] = None,
-    type: Annotated[str | None, typer.Option(help="Those of this type.")] = None,  # noqa: A002 - as above
-    user: Annotated[str | None, typer.Option(help="Whose they were: the name, or the pseudonym.")] = None,
-    status: Annotated[str | None, typer.Option(help="How they ended; active: those that have not.")] = None,
-    end_reason: Annotated[str | None, typer.Option(help="Why they ended.")] = None,
-    tier: Annotated[str | None, typer.Option(help="The tier they had.")] = None,
+    type_: Type = None,
+    user: User = None,
+    status: HasStatus = None,
+    end_reason: Ending = None,
+    tier: Tier = None,
     attribute: Annotated[
         list[str] | None, typer.Option(metavar="NAME=TEXT", help="What they had; may be given several times.")
     ] = None,
@@ -53,7 +54,7 @@ def write(
     with explained():
         if as_json and file == _STDOUT:
             raise Failure("--json says how many sessions were written, where they themselves go: name a FILE")
-        wanted = _wanted(type, user, status, end_reason, tier, attribute, (days, since, until))
+        wanted = _wanted(type_, user, status, end_reason, tier, attribute, (days, since, until))
         with opened(store):
             written = _write(file, format, wanted | {"active": active}, overwrite=overwrite)
     if as_json:

@@ -11,6 +11,7 @@ import typer
 from ..reports import History, history
 from ..typing import EndReason, Status
 from ._failure import Failure, explained
+from ._filters import Ending, HasStatus, Tier, Type, User
 from ._output import AsJson, console, plain, write_json
 from ._sessions import rows
 from ._store import StoreUrl, opened
@@ -18,26 +19,6 @@ from ._time import Days, Since, Until
 
 _AT_ONCE: Final = 50
 
-Type = Annotated[str | None, typer.Option("--type", metavar="NAME", help="Those of this type.", show_default=False)]
-User = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Whose they are: the clear name, or the pseudonym.", show_default=False),
-]
-HasStatus = Annotated[
-    str | None,
-    typer.Option(
-        "--status", metavar="STATUS", help="active, success, error, cancelled, expired, abandoned.", show_default=False
-    ),
-]
-Ending = Annotated[
-    str | None,
-    typer.Option(
-        metavar="REASON",
-        help="Why they ended: completed, exception, cancelled, idle_timeout, max_duration, crashed, ...",
-        show_default=False,
-    ),
-]
-Tier = Annotated[str | None, typer.Option(metavar="NAME", help="The set of limits that applies.", show_default=False)]
 With = Annotated[
     list[str] | None,
     typer.Option(

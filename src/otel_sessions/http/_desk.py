@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,6 +12,7 @@ from .._answers import Answer
 from .._models import SessionRecord
 from ..exceptions import ConfigurationError, InvalidValueError, StoreError
 from ..reports._description import describe
+from ..security.pseudonyms import is_pseudonym
 from ._access import FORBIDDEN, UNAUTHORIZED, Operator, Resource, Result, Visitor
 
 Query = Mapping[str, str]
@@ -21,7 +21,6 @@ LIVE: Final = Answer(HTTPStatus.NO_CONTENT, [("Cache-Control", "no-store")], b""
 """That the process answers is all that is said."""
 
 _NOT_FOUND: Final = 404
-_PSEUDONYM: Final = re.compile("[0-9a-f]{32}")
 _MOST_SESSIONS: Final = 1_000
 _DIGITS: Final = 20
 """Python refuses to read numbers that are very long."""
@@ -111,7 +110,7 @@ def _statistics(_visitor: Visitor, query: Query) -> tuple[int, Any]:
 def _sessions(_visitor: Visitor, query: Query) -> tuple[int, Any]:
     _known(query, (*_LISTED, "user"))
     user = query.get("user")
-    if user is not None and not _PSEUDONYM.fullmatch(user):
+    if user is not None and not is_pseudonym(user):
         # A URL stands in the access log, on the server's span, and in what lies between: a name must not.
         raise InvalidValueError("user: use the pseudonym, 32 hexadecimal digits; a name is not asked for in a URL")
     return HTTPStatus.OK, _listed(query, user)
@@ -151,7 +150,7 @@ def _active(user: str | None, session_type: str | None) -> list[SessionRecord]:
     runtime = _runtime.get()
     if not runtime.enabled:
         return []
-    names = None if user is None else {user, runtime.lifecycle.pseudonyms.user(_values.user_name(user))}
+    names = None if user is None else runtime.lifecycle.pseudonyms.meant_by(_values.user_name(user))
     return [
         record
         for record in runtime.lifecycle.ledger.active_or_fail()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -19,8 +18,6 @@ from .._uses import Use
 
 _LOOK_BACK: Final = 10_000
 """How many ended sessions are looked at."""
-
-_PSEUDONYM: Final = re.compile("[0-9a-f]{32}")
 
 
 class UsageEntry(NamedTuple):
@@ -164,9 +161,7 @@ def _settled(lifecycle: Lifecycle) -> Ledger:
 
 def _of_user(lifecycle: Lifecycle, user: str) -> _Found:
     ledger = _settled(lifecycle)
-    names = {lifecycle.pseudonyms.user(user)}
-    if _PSEUDONYM.fullmatch(user):
-        names.add(user)
+    names = set(lifecycle.pseudonyms.meant_by(user))
     found = _with_ended(ledger, [each for name in names for each in ledger.active_or_fail(name)])
     return found._replace(records=[record for record in found.records if record.user in names])
 

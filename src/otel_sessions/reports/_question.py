@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Mapping, Sequence
-from typing import Final, get_args
+from typing import get_args
 
 from .. import _values
 from .._models import AttributeValue, EndReason, Status
 from .._runtime import Runtime
 from .._wanted import Wanted
 from ..exceptions import InvalidValueError
-from ..security.pseudonyms import Pseudonyms
 from ..security.redaction import Redactor
 from ._period import period
-
-_PSEUDONYM: Final = re.compile("[0-9a-f]{32}")
 
 
 def question(
@@ -61,14 +57,8 @@ def question(
         # What another machine has ended, whose clock is ahead, has ended.
         until_ns=None if until is None else asked.until_ns,
     )
-    return tuple(wanted._replace(user=name) for name in _names(user, runtime.lifecycle.pseudonyms))
-
-
-def _names(user: str | None, pseudonyms: Pseudonyms) -> list[str | None]:
-    """The pseudonyms that may be meant; None stands for everybody."""
-    if user is None:
-        return [None]
-    return [pseudonyms.user(user), *([user] if _PSEUDONYM.fullmatch(user) else [])]
+    names = [None] if user is None else runtime.lifecycle.pseudonyms.meant_by(user)
+    return tuple(wanted._replace(user=name) for name in names)
 
 
 def _attributes(given: Mapping[str, object], redact: Redactor) -> Mapping[str, AttributeValue]:

@@ -11,7 +11,7 @@ from .. import _runtime
 from .._ledger import Ledger
 from .._models import SessionRecord
 from .._statistics import moment
-from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, hour_of, hours_of_start
+from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, hour_of, hours_of_start, in_days
 from ..exceptions import InvalidValueError
 from ._period import Hours, period
 
@@ -121,16 +121,13 @@ class _Ended(NamedTuple):
 
 def _ended(ledger: Ledger, hours: Hours, *, daily: bool) -> Iterator[_Ended]:
     """What ended in some hours: that of whole days in one, if it need not be known more exactly."""
-    first_day, last_day = -(-hours.since // DAY_HOURS), hours.until // DAY_HOURS
-    rest = [hours]
-    if daily and first_day < last_day:
-        rest = [Hours(hours.since, first_day * DAY_HOURS), Hours(last_day * DAY_HOURS, hours.until)]
-        for day in ledger.past.daily_tallies(first_day, last_day):
+    days, rest = in_days(*hours) if daily else (range(0), [hours] if hours.since < hours.until else [])
+    if days:
+        for day in ledger.past.daily_tallies(days.start, days.stop):
             first = day.day * DAY_HOURS
             yield _Ended(first, first + DAY_HOURS - 1, day.kind, day.tally)
     for since, until in rest:
-        if since < until:
-            yield from (_Ended(one.hour, one.hour, one.kind, one.tally) for one in ledger.past.tallies(since, until))
+        yield from (_Ended(one.hour, one.hour, one.kind, one.tally) for one in ledger.past.tallies(since, until))
 
 
 def _fitting(hours: Hours) -> Step:

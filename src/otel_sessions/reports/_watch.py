@@ -12,7 +12,6 @@ from .. import _runtime, _values
 from .. import _semconv as sc
 from .._counting.buckets import WARNING
 from .._lifecycle import Lifecycle
-from .._limiting.gauges import quota_standings
 from .._models import SessionRecord
 from .._statistics import moment
 from .._tally import HOUR_NS, hour_of
@@ -226,12 +225,8 @@ def _ends(since_ns: int, sums: _Sums) -> Ends:
 
 
 def _quotas(lifecycle: Lifecycle) -> tuple[QuotaStanding, ...]:
-    standings = lifecycle.ledger.ask("standings", quota_standings, lifecycle.limiter)
-    used = [
-        QuotaStanding(quota.name, tier.name, quota.per, quota.scope, quota.limit or 0, *standing)
-        for tier, quota, standing in standings
-        if standing.highest
-    ]
+    rows = lifecycle.gauges.standings()
+    used = (QuotaStanding._make((*quota, limit, *standing)) for quota, limit, standing in rows)
     return tuple(sorted(used, key=lambda quota: -quota.highest))
 
 

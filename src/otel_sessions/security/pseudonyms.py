@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import Final
 
 _BITS: Final = 128
 _MIN_KEY_BYTES: Final = 16
 _MAX_KNOWN: Final = 1_024
+_PSEUDONYM: Final = re.compile(f"[0-9a-f]{{{_BITS // 4}}}")
+
+
+def is_pseudonym(text: str) -> bool:
+    """Whether it has the form of a user's pseudonym; a name may have it too."""
+    return _PSEUDONYM.fullmatch(text) is not None
 
 
 class Pseudonyms:
@@ -35,6 +42,10 @@ class Pseudonyms:
                 self._users.clear()
             known = self._users[name] = self._digest(b"user\0", name)
         return known
+
+    def meant_by(self, user: str) -> list[str]:
+        """The pseudonyms that may be meant by somebody who says the clear name or the pseudonym."""
+        return [self.user(user), *([user] if is_pseudonym(user) else [])]
 
     def client(self, kind: str, evidence: str) -> str:
         """The key under which a client's session is kept; `kind` says how it was recognised."""

@@ -146,6 +146,17 @@ local function remember(session, id, retention)
 end
 
 
+-- The ids of the ended sessions whose export is owed.
+local function unexported()
+  local ids = {}
+  for _, id in ipairs(redis.call('HKEYS', DEBTS)) do
+    if redis.call('HEXISTS', ACTIVE, id) == 0 then
+      ids[#ids + 1] = id
+    end
+  end
+  return ids
+end
+
 -- Adds a whole number to a sum. Where that cannot be, as it has a fraction or would have more than 64 bits, it becomes one
 -- that need not be whole: nothing that a session adds may keep the others from being counted.
 local function add(tally, field, amount)
