@@ -14,9 +14,10 @@ from opentelemetry.context import Context
 from . import _collector
 from . import _semconv as sc
 from ._guard import dropped, swallow
-from ._ledger import Failed, Ledger
+from ._ledger import Ledger
 from ._live import Live
 from ._models import EndReason, SessionRecord, Status, Totals
+from ._store_calls import Failed
 from ._telemetry import Telemetry
 from .typing import Clock
 
@@ -97,10 +98,10 @@ class Endings:
     def _enter(self, closing: _Closing) -> SessionRecord | Failed | None:
         """Enter an end in the store; the result is the final record, None if somebody else was quicker."""
         live = closing.live
-        if live.beginning.id in self._ledger.unstored and not self._ledger.store_late(live):
+        if live.beginning.id in self._ledger.unstored and not self._ledger.unstored.store(live):
             # The store never knew it; what is known here is all there is.
             self._ledger.parts.finish(live, closing.ended_ns, closing.delta or Totals(live.last_ns))
-            self._ledger.unstored.pop(live.beginning.id, None)
+            self._ledger.unstored.drop(live)
             return closing.record()
         return self._close(closing)
 
@@ -231,7 +232,7 @@ class Endings:
 
     def expire_unstored(self, now: int) -> None:
         """End the sessions that no store knows, and that none will ever call due."""
-        for live in list(self._ledger.unstored.values()):
+        for live in self._ledger.unstored.all():
             idle, longest = live.beginning.idle_timeout_ns, live.beginning.max_duration_ns
             idle_until = None if idle is None or live.operations else live.last_ns + idle
             old_at = None if longest is None else live.beginning.started_ns + longest
@@ -248,7 +249,7 @@ class Endings:
                 live.ended = "expired", reason
             delta = self._ledger.take(live)
             self._ledger.parts.finish(live, ended_ns, delta)
-            self._ledger.unstored.pop(live.beginning.id, None)
+            self._ledger.unstored.drop(live)
             closing = _Closing(live, "expired", reason, ended_ns, delta)
             self._ledger.forget(live)
         self._say_ended(closing.record(), live)

@@ -6,45 +6,31 @@ through `call`, which times it and keeps its failures away from the application.
 
 from __future__ import annotations
 
-import enum
 import functools
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from . import _process
 from . import _semconv as sc
-from ._guard import dropped, guarded
+from ._guard import guarded
 from ._live import Live, Recent
 from ._models import EndReason, SessionRecord, Status, Totals
 from ._parts import Parts
 from ._past import PastSessions
-from ._store_calls import StoreCalls, lacking
-from ._telemetry import Reader, Telemetry
+from ._store_calls import Failed, StoreCalls, lacking
+from ._store_gauges import StoreGauges
+from ._telemetry import Telemetry
+from ._unstored import Unstored
 from .exceptions import ConfigurationError
-from .typing import (
-    Clock,
-    SharedStore,
-    Store,
-    UserStore,
-)
+from .typing import Clock, SharedStore, Store, UserStore
 
 T = TypeVar("T")
 F = TypeVar("F")
 
 _NS: Final = 1_000_000_000
-_MAX_SERIES: Final = 1_000
-_MAX_UNSTORED: Final = 10_000
-_REST_SECONDS: Final = 0.0001
 _MAX_UNEXPORTED: Final = 100_000
-
-
-class Failed(enum.Enum):
-    """What a call to the store returns that failed, where None would mean something else."""
-
-    FAILED = enum.auto()
 
 
 class Ledger:
@@ -57,8 +43,7 @@ class Ledger:
         self.call, self.ask = self.calls.call, self.calls.ask
         self._user_store = store if isinstance(store, UserStore) else None
         self._history = history
-        self._seen: set[tuple[str, str | None]] = set()
-        self._readers: dict[sc.Metric, Reader] = {}
+        self.gauges = StoreGauges(self)
         self._begin()
 
     def _begin(self) -> None:
@@ -76,7 +61,7 @@ class Ledger:
         """The durable sessions that were used here lately."""
         self.entered: dict[str, Live] = {}
         """The durable sessions in which a request or a block of this process is under way, by id."""
-        self.unstored: dict[str, Live] = {}
+        self.unstored = Unstored(self)
         """Sessions that started while the store could not be reached, by id."""
         self._dirty: dict[str, Live] = {}
         self.merging = threading.RLock()
@@ -89,16 +74,7 @@ class Ledger:
         self._clock = clock
         self.parts = Parts(self, telemetry)
         self._gap_ns = int(active_gap * _NS)
-        if observed:
-            self._readers = {
-                sc.ACTIVE: self._counts,
-                sc.UP: lambda: {(self.store.name,): 1},
-                sc.STORE_PENDING: lambda: {(self.store.name,): self.pending},
-            }
-            if self._user_store is not None:
-                self._readers[sc.USER_ACTIVE] = functools.partial(self._most_of_a_user, self._user_store)
-        for metric, read in self._readers.items():
-            telemetry.observe(metric, read)
+        self.gauges.bind(telemetry, observed=observed)
 
     def touch(self, live: Live, *, requests: int = 0, operations: int = 0) -> None:
         """Note that the session was active now, with what else there is to count."""
@@ -132,7 +108,7 @@ class Ledger:
         with live.lock:
             stored = self.call("create", self.shared.create, live.beginning, failed=Failed.FAILED)
             if stored is Failed.FAILED:
-                self.keep_unstored(live)
+                self.unstored.keep(live)
 
     def close(
         self,
@@ -212,48 +188,6 @@ class Ledger:
         """Note that what is owed of a record has been emitted: once the exporter has sent it, nobody owes it."""
         if self.owner is not None:
             self.unexported.append(record.id)
-
-    def keep_unstored(self, live: Live) -> None:
-        """Store `live` later: the store could not be reached when it started."""
-        if len(self.unstored) < _MAX_UNSTORED:
-            self.unstored[live.beginning.id] = live
-        else:
-            dropped(sc.Drop.STORE_UNAVAILABLE)
-
-    def store_all_late(self) -> list[tuple[Live, SessionRecord]]:
-        """Store what could not be stored when it started, as long as the store takes it.
-
-        One at a time: a request that begins a session meanwhile waits for one of them, not for all.
-
-        Returns:
-            Those whose key another session has by now, with that one.
-        """
-        too_late: list[tuple[Live, SessionRecord]] = []
-        for live in list(self.unstored.values()):
-            with self.merging:
-                stored = self._create_late(live) if live.beginning.id in self.unstored else None
-                if stored is Failed.FAILED:
-                    # To the end of the queue: should the store refuse just this one, the others come next time.
-                    self.unstored[live.beginning.id] = self.unstored.pop(live.beginning.id)
-                    break
-            if isinstance(stored, SessionRecord):
-                too_late.append((live, stored))
-            # Who has just released a lock gets it again before those who wait for it, unless it rests.
-            time.sleep(_REST_SECONDS)
-        return too_late
-
-    def store_late(self, live: Live) -> bool:
-        """Store a session that could not be stored when it started; False if it still cannot be."""
-        return self._create_late(live) is None
-
-    def _create_late(self, live: Live) -> SessionRecord | Failed | None:
-        stored = self.call("create", self.store.create, live.beginning, failed=Failed.FAILED)
-        if isinstance(stored, SessionRecord) and stored.id == live.beginning.id:
-            stored = None
-        if stored is None:
-            self.unstored.pop(live.beginning.id, None)
-        # If its key was taken meanwhile, it remains one that only this process knows, as long as it lasts.
-        return stored
 
     def _take_back(self, dirty: dict[str, Live], deltas: dict[str, Totals]) -> None:
         """The store did not take them."""
@@ -345,6 +279,11 @@ class Ledger:
         self.flush()
         return self._with_scoped(self.ask("active", lambda: self.store.active(user=user)), user)
 
+    def counts(self) -> Mapping[tuple[str, str | None], int] | None:
+        """How many sessions are active, by type and tier; None if the store cannot be asked."""
+        found = self.call("counts", self.store.counts, failed=None)
+        return None if found is None else self._with_open(found)
+
     def counts_or_fail(self) -> Mapping[tuple[str, str | None], int]:
         """How many sessions are active, by type and tier.
 
@@ -352,6 +291,17 @@ class Ledger:
             StoreError: the store cannot be asked.
         """
         return self._with_open(self.ask("counts", self.store.counts))
+
+    @property
+    def knows_users(self) -> bool:
+        """Whether the store can say how many sessions a user has."""
+        return self._user_store is not None
+
+    def most_of_a_user(self) -> int | None:
+        """How many sessions the user has open who has most of them; None if the store cannot say."""
+        if self._user_store is None:
+            return None
+        return self.call("most_of_a_user", self._user_store.most_of_a_user, self._users_here(), failed=None)
 
     def most_of_a_user_or_fail(self) -> int | None:
         """How many sessions the user has open who has most of them; None if the store knows no users.
@@ -387,20 +337,8 @@ class Ledger:
         self.leads = self.shared is None
 
     def shutdown(self) -> None:
-        """Close the store.
-
-        What is observed from now on is that nothing is left: the SDK's last collection is yet to come,
-        and a series that just stops would keep its last value.
-        """
-        zeros: dict[tuple[str | None, ...], float] = dict.fromkeys(self._seen, 0)
-        last: dict[sc.Metric, dict[tuple[str | None, ...], float]] = {
-            sc.ACTIVE: zeros,
-            sc.USER_ACTIVE: {(): 0},
-            sc.UP: {(self.store.name,): 0},
-            sc.STORE_PENDING: {(self.store.name,): 0},
-        }
-        for metric, read in self._readers.items():
-            self._telemetry.replace_reader(metric, read, last[metric])
+        """Close the store."""
+        self.gauges.shutdown()
         with guarded("close the store"):
             self.store.shutdown()
 
@@ -418,18 +356,6 @@ class Ledger:
             self.recent.inherit(durable)
         self.store.after_fork()
 
-    def _counts(self) -> Mapping[tuple[str | None, ...], float]:
-        if not self.leads:
-            # Another process reports what the store holds: all their figures together are to be right.
-            return dict.fromkeys(self._seen, 0)
-        found = self.call("counts", self.store.counts, failed=None)
-        if found is None:
-            return {}
-        active = self._with_open(found)
-        # What was seen once is reported as zero from then on: a series that just stops keeps its last value.
-        self._seen |= set(list(active)[:_MAX_SERIES])
-        return {(kind, tier): active.get((kind, tier), 0) for kind, tier in self._seen | active.keys()}
-
     def _with_open(self, found: Mapping[tuple[str, str | None], int]) -> Counter[tuple[str, str | None]]:
         active = Counter(found)
         if self.shared is None:
@@ -441,12 +367,6 @@ class Ledger:
         if self.shared is not None:
             return {}
         return Counter(live.user for live in list(self.open.values()) if live.user is not None)
-
-    def _most_of_a_user(self, store: UserStore) -> Mapping[tuple[str | None, ...], float]:
-        if not self.leads:
-            return {(): 0}
-        found = self.call("most_of_a_user", store.most_of_a_user, self._users_here(), failed=None)
-        return {} if found is None else {(): found}
 
 
 def _shared(store: Store) -> SharedStore | None:

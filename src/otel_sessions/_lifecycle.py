@@ -20,7 +20,7 @@ from . import _collector, _context
 from ._config import Settings
 from ._endings import Endings
 from ._guard import guarded, log, swallow
-from ._ledger import Failed, Ledger
+from ._ledger import Ledger
 from ._limiting.gauges import LimitGauges
 from ._limiting.limiter import Limiter
 from ._live import Live
@@ -29,6 +29,7 @@ from ._models import Attributes, Beginning, EndReason, SessionRecord, Status, To
 from ._prices import PriceList
 from ._recorder import Recorder
 from ._recovery import Recovery
+from ._store_calls import Failed
 from ._telemetry import Telemetry
 from .security.pseudonyms import Pseudonyms
 from .typing import Clock
@@ -251,7 +252,7 @@ class Lifecycle:
             if not isinstance(taken, SessionRecord):
                 live = self.ledger.recent.keep(Live(beginning, beginning.started_ns))
                 if taken is Failed.FAILED:
-                    self.ledger.keep_unstored(live)
+                    self.ledger.unstored.keep(live)
         if isinstance(taken, SessionRecord) and not taken.is_active:
             # Its id was used up between the look and now; the key goes on under another one.
             return self._create(beginning._replace(id=self.mint(), previous_id=taken.id, reservation=None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 F = TypeVar("F")
+
+
+class Failed(enum.Enum):
+    """What a call to the store returns that failed, where None would mean something else."""
+
+    FAILED = enum.auto()
 
 
 class StoreCalls:

@@ -55,7 +55,7 @@ class Upkeep:
 
         It came to a process that did not know it while the store could not be asked for the session it had.
         """
-        for live, holder in self._ledger.store_all_late():
+        for live, holder in self._ledger.unstored.store_all():
             with self._ledger.merging:
                 if holder.is_active and self._lifecycle.end(live, "success", "rotated"):
                     self._lifecycle.succeed(live, self._ledger.recent.keep(self._ledger.recent.of(holder)))
@@ -86,7 +86,7 @@ class Upkeep:
     def open_here(self) -> Iterator[Live]:
         """What cannot outlive this process: scoped sessions, and durable ones if nobody else sees the store."""
         self._endings.end_left_behind()
-        yield from [*self._ledger.open.values(), *self._ledger.unstored.values()]
+        yield from [*self._ledger.open.values(), *self._ledger.unstored.all()]
         self._ledger.flush()
         if self._ledger.shared is None:
             for record in self._ledger.call("active", self._ledger.store.active, failed=[]):

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from .._counting.buckets import Admission, Bucket, Charge, Level, Standing
 from .._guard import guarded, log
-from .._ledger import Failed, Ledger
+from .._ledger import Ledger
 from .._live import Live
 from .._models import SessionRecord
 from .._recorder import Recorder
+from .._store_calls import Failed
 from .._telemetry import Telemetry
 from .._values import MAX_QUANTITY
 from ..exceptions import InvalidValueError, LimitUnknownError
