@@ -40,6 +40,17 @@ class TestStats:
         for options, ended in ((["--until", "2020-01-01"], 0), (["--since", "2020-01-01"], 5), (["--days", "2"], 5)):
             assert ended == checked("stats", run(capsys, "stats", "--store", store, "--json", *options).stdout)["ended"]
 
+    def test_in_groups(self, store: str) -> None:
+        """Figures of each type, to people and to programs."""
+        done = otel_sessions("stats", "--by", "type", "--json", OTEL_SESSIONS_STORE=store)
+        found = checked("breakdown", done.stdout)
+        assert 5 == sum(group["sessions"] for group in found["groups"])
+        shown = otel_sessions("stats", "--by", "end_reason", OTEL_SESSIONS_STORE=store)
+        assert (0, "") == (shown.returncode, shown.stderr)
+        assert ["exception", "2", "0.0%"] in [line.split()[:3] for line in shown.stdout.splitlines()]
+        refused = otel_sessions("stats", "--by", "user", OTEL_SESSIONS_STORE=store)
+        assert "by: sessions are told apart by type, tier, status, end_reason, not by 'user'" in refused.stderr
+
     @pytest.mark.parametrize("kind", ["sqlite", "redis"])
     def test_empty(self, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Of an empty store everything is zero, or nothing."""

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
+from typing import Annotated, cast
+
+import typer
 
 import otel_sessions as sessions
 
+from ..reports import Breakdown, Dimension, breakdown
 from ._failure import explained
 from ._output import AsJson, console, facts, percent, seconds, table, write_json
 from ._store import StoreUrl, opened
 from ._time import Days, Since, Until
 
+By = Annotated[
+    str | None,
+    typer.Option(
+        metavar="type|tier|status|end_reason",
+        help="Figures of each type, tier, status or end reason, of the sessions that ended.",
+        show_default=False,
+    ),
+]
+
 
 def show(
     *,
     store: StoreUrl = None,
+    by: By = None,
     days: Days = None,
     since: Since = None,
     until: Until = None,
@@ -22,19 +37,58 @@ def show(
 ) -> None:
     """What the sessions of some time add up to; of the last 30 days, if nothing is said.
 
-    For example: otel-sessions stats --store sqlite:///sessions.db --days 7
+    For example: otel-sessions stats --store sqlite:///sessions.db --days 7 --by type
     """
+    found: sessions.Statistics | Breakdown
     with explained(), opened(store):
-        found = sessions.statistics(days=30 if days is None and since is None else days, since=since, until=until)
+        days = 30 if days is None and since is None else days
+        if by is None:
+            found = sessions.statistics(days=days, since=since, until=until)
+        else:
+            found = breakdown(cast("Dimension", by), days=days, since=since, until=until)
     if as_json:
         write_json(found.to_dict())
-        return
+    elif isinstance(found, Breakdown):
+        _print_groups(found)
+    else:
+        _print(found)
+
+
+def _print_groups(found: Breakdown) -> None:
+    columns = ("sessions", "success", "half", "95 %", "altogether", "errors", "turns", "tokens", "cost")
+    rows = (
+        (
+            group.name,
+            group.sessions,
+            percent(group.success_rate),
+            seconds(group.p50_duration),
+            seconds(group.p95_duration),
+            seconds(group.total_duration),
+            group.errors,
+            group.turns,
+            group.total_tokens,
+            _cost(group.cost),
+        )
+        for group in found.groups
+    )
+    console().print(table([found.by.replace("_", " "), *columns], rows, title=_time(found.since, found.until)))
+
+
+def _print(found: sessions.Statistics) -> None:
     out = console()
-    out.print(facts(_figures(found), title=f"{found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC"))
+    out.print(facts(_figures(found), title=_time(found.since, found.until)))
     for title, counts in _groups(found).items():
         if counts:
             out.print()
             out.print(table([title, "sessions"], counts.items()))
+
+
+def _time(since: dt.datetime, until: dt.datetime) -> str:
+    return f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
+
+
+def _cost(cost: Mapping[str, float]) -> str:
+    return ", ".join(f"{amount:,.2f} {currency}" for currency, amount in cost.items())
 
 
 def _figures(found: sessions.Statistics) -> Mapping[str, object]:
@@ -56,7 +110,7 @@ def _figures(found: sessions.Statistics) -> Mapping[str, object]:
         "turns": found.turns,
         "response time": seconds(found.mean_response_time),
         "tokens": found.total_tokens,
-        "cost": ", ".join(f"{amount:,.2f} {currency}" for currency, amount in found.cost.items()),
+        "cost": _cost(found.cost),
     }
 
 

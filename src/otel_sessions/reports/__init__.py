@@ -17,6 +17,7 @@ from ._history import History, history
 from ._statistics import LongestSession, Statistics, statistics
 
 if TYPE_CHECKING:
+    from ._breakdown import Breakdown, Dimension, Group, breakdown
     from ._distribution import Distribution, DurationBand, distribution
     from ._page import page
     from ._timeline import Entry, Timeline, timeline
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Analytics",
+    "Breakdown",
+    "Dimension",
     "Distribution",
     "DurationBand",
     "Ends",
     "Entry",
     "Finding",
+    "Group",
     "HealthAlert",
     "HealthCheck",
     "HealthReport",
@@ -45,6 +49,7 @@ __all__ = [
     "UsageEntry",
     "Watch",
     "alerts",
+    "breakdown",
     "cleanup",
     "distribution",
     "export",
@@ -60,6 +65,7 @@ __all__ = [
 ]
 
 _ON_USE: Final = {
+    **dict.fromkeys(["Breakdown", "Dimension", "Group", "breakdown"], "_breakdown"),
     **dict.fromkeys(["Distribution", "DurationBand", "distribution"], "_distribution"),
     "page": "_page",
     **dict.fromkeys(["Trend", "TrendPoint", "trend"], "_trend"),
