@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from otel_sessions import _semconv as sc
-from otel_sessions.demo import main
+from otel_sessions.demo import main, run
 from otel_sessions.demo._checks import checks
 from otel_sessions.demo._harvest import Harvest, Series
 from otel_sessions.demo._page import WIDTH, Page
@@ -24,6 +24,8 @@ from otel_sessions.demo._program import Program, ProgramError, executable
 from otel_sessions.demo._scenarios import BATCH, FASTAPI, SCENARIOS, Scenario
 from otel_sessions.demo._visitor import Visitor
 from otel_sessions.testing import OTLPReceiver, ReceivedLog, ReceivedPoint, ReceivedSpan
+
+from .cli.stock import checked
 
 ESCAPE = "\033["
 ROW = re.compile(
@@ -103,6 +105,38 @@ class TestDemo:
         assert code == 0
         assert BATCH.outcomes == received.outcomes("demo-batch")
         assert "Look there for the services demo-batch" in capsys.readouterr().out
+
+    def test_to_programs(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """The same as one JSON object, and nothing else; what is missing, or fails, is in it."""
+        assert run(["--json"]) == 0
+        written, said = capsys.readouterr()
+        shown = checked("demo", written)
+        outcomes = Counter(
+            (each["program"], each["type"], each["status"], each["end_reason"]) for each in shown["sessions"]
+        )
+        assert outcomes == {
+            (one.service, *outcome): count for one in SCENARIOS for outcome, count in one.outcomes.items()
+        }
+        assert (said, shown["failures"], shown["left_out"], shown["sent_to"]) == ("", [], {}, None)
+        assert all(check["holds"] for check in shown["checks"])
+        assert {sc.STARTS.name, sc.DURATION.name} <= {point["name"] for point in shown["metrics"]}
+
+        broken = scenario("broken", "raise SystemExit('the disk is full')", Counter({("import", "success", "x"): 1}))
+        absent = replace(FASTAPI, needs={"absent": "uvicorn"})
+        assert main([broken, absent], timeout=5, as_json=True) == 1
+        shown = checked("demo", capsys.readouterr().out)
+        assert shown["left_out"] == {"fastapi": "pip install uvicorn"}
+        assert "the disk is full" in shown["failures"][0]
+        assert not all(check["holds"] for check in shown["checks"])
+
+    def test_to_programs_from_elsewhere(
+        self, otlp_receiver: OTLPReceiver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Of what goes to somebody else's endpoint nothing is known but that."""
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", otlp_receiver.endpoint)
+        assert main([BATCH], as_json=True) == 0
+        shown = checked("demo", capsys.readouterr().out)
+        assert ("sessions" in shown, shown["sent_to"]) == (False, otlp_receiver.endpoint)
 
     def test_variables_of_the_surroundings_do_not_disturb_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A shell in which OpenTelemetry is turned off still gets its demo."""

@@ -21,13 +21,13 @@ class Page:
     """Lines, paragraphs and tables.
 
     Args:
-        out: where the text goes.
+        out: where the text goes; None: nowhere, as nobody reads it.
     """
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO | None) -> None:
         self._out = out
         forced = bool(os.environ.get("FORCE_COLOR"))
-        self._coloured = forced or (out.isatty() and not os.environ.get("NO_COLOR"))
+        self._coloured = forced or (out is not None and out.isatty() and not os.environ.get("NO_COLOR"))
 
     def heading(self, text: str) -> None:
         """Begin a part."""
@@ -38,7 +38,8 @@ class Page:
         """Write one line, cut at the width; `mark` stands before it, in a style of its own."""
         room = WIDTH - len(mark)
         shown = text if len(text) <= room else f"{text[: room - 3]}..."
-        print(self._styled(mark, mark_style) + self._styled(shown, style), file=self._out, flush=True)
+        if self._out is not None:
+            print(self._styled(mark, mark_style) + self._styled(shown, style), file=self._out, flush=True)
 
     def paragraph(self, text: str, *, indent: int = 0, hang: int = 0, style: Style = "plain") -> None:
         """Write text, wrapped; every line but the first is moved in by `hang` more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -9,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 from ..testing import OTLPReceiver
 from ._checks import Check, arrived, checks
+from ._document import received
 from ._harvest import Harvest
 from ._page import Page
 from ._program import Program, ProgramError
@@ -32,7 +34,7 @@ _AUTOMATIC: Final = {
 }
 
 
-def main(scenarios: Sequence[Scenario] = SCENARIOS, *, timeout: float = _TIMEOUT) -> int:
+def main(scenarios: Sequence[Scenario] = SCENARIOS, *, timeout: float = _TIMEOUT, as_json: bool = False) -> int:
     """Run `scenarios` and show what they send.
 
     It goes to the endpoint in `OTEL_EXPORTER_OTLP_ENDPOINT` if there is one, else to a receiver in this process.
@@ -40,19 +42,23 @@ def main(scenarios: Sequence[Scenario] = SCENARIOS, *, timeout: float = _TIMEOUT
     Args:
         scenarios: what to run; what cannot run for want of a package is named and left out.
         timeout: seconds that each step may take.
+        as_json: write one JSON object when all is over, and nothing else.
 
     Returns:
         The exit code: 0 if everything arrived as it should, 1 if not.
     """
-    page = Page(sys.stdout)
+    page = Page(None if as_json else sys.stdout)
     page.line("otel-sessions: sessions as OpenTelemetry spans, events and metrics", style="bold")
     ready = [scenario for scenario in scenarios if not scenario.missing()]
     demo = _Demo(page, ready, timeout)
-    for scenario in scenarios:
-        if missing := scenario.missing():
-            page.paragraph(f"{scenario.name} is left out. To see it: {_pip(missing)}", indent=2, hang=2)
+    left_out = {scenario.name: _pip(missing) for scenario in scenarios if (missing := scenario.missing())}
+    for name, command in left_out.items():
+        page.paragraph(f"{name} is left out. To see it: {command}", indent=2, hang=2)
     endpoint = os.environ.get(_ENDPOINT)
-    return demo.send_to(endpoint) if endpoint else demo.receive()
+    code = demo.send_to(endpoint) if endpoint else demo.receive()
+    if as_json:
+        print(json.dumps({**demo.document, "left_out": left_out, "sent_to": endpoint}))
+    return code
 
 
 def _pip(packages: Sequence[str]) -> str:
@@ -68,6 +74,13 @@ class _Demo:
         self._timeout = timeout
         self._began = time.monotonic()
         self._failures: list[ProgramError] = []
+        self._received: dict[str, Any] = {}
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What came of it, as JSON-compatible values; of what somebody else has received nothing is known."""
+        seconds = round(time.monotonic() - self._began, 3)
+        return {"seconds": seconds, "failures": [str(failure) for failure in self._failures], **self._received}
 
     def receive(self) -> int:
         """Decode in this process what the programs send."""
@@ -80,6 +93,7 @@ class _Demo:
             refused = receiver.refused
         found = checks(harvest, self._scenarios)
         found += [Check(False, f"the receiver could not decode: {reason}") for reason in refused]
+        self._received = received(harvest, found)
         self._show(harvest, found)
         return 0 if all(check.holds for check in found) and not self._failures else 1
 

@@ -12,18 +12,19 @@ from ._run import main
 from .traffic import main as traffic
 from .traffic import worker
 
-_USAGE = """usage: python -m otel_sessions.demo [traffic | alerts]
+_USAGE = """usage: python -m otel_sessions.demo [--json | traffic | alerts]
 
-Without a verb: four programs run, and what they send over OTLP is decoded, shown and checked.
+Without a verb: four programs run, and what they send over OTLP is decoded, shown and checked. With --json all of it is
+written as one JSON object, when it is over.
 traffic: an application with users, conversations and jobs runs until it is stopped; see traffic --help.
 alerts: a webhook for Alertmanager prints what it is told until it is stopped; see alerts --help."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Do what the first argument says; without one, show what four programs send. Returns the exit code."""
-    if not arguments:
+    if not arguments or list(arguments) == ["--json"]:
         signal.signal(signal.SIGTERM, _terminated)
-        return main()
+        return main(as_json=bool(arguments))
     verb, *options = arguments
     if verb == "traffic":
         return traffic(options)
