@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 from collections import deque
-from typing import Final
+from typing import Final, Literal
 
 from ._models import SessionRecord
 from ._store_calls import StoreCalls, lacking
@@ -13,7 +13,7 @@ from ._tally import Kind, Tally, in_days
 from .exceptions import ConfigurationError
 from .stores._hours import Hours
 from .stores._kept_uses import KeptUses
-from .typing import DayTally, HistoryStore, HourTally, Place, RetentionStore, Store, Wanted
+from .typing import DayTally, HistoryStore, HourTally, Place, Recount, RecountStore, RetentionStore, Store, Wanted
 
 _ALL_USERS: Final = 2**31
 
@@ -167,6 +167,45 @@ class PastSessions:
         """
         return self._calls.ask("purgeable", _forgetful(self._store).purgeable, before_ns) + len(self._old(before_ns))
 
+    def remembered_since(self) -> int | None:
+        """The hour in which the first of the remembered sessions ended; None if there are none.
+
+        Raises:
+            ConfigurationError: the store cannot be verified.
+            StoreError: the store cannot be asked.
+        """
+        return self._calls.ask("recount", _recountable(self._store).remembered_since)
+
+    def recount(self, span: Literal["hour", "day"], number: int, *, repair: bool) -> Recount:
+        """The sums of an hour, or a day, since the epoch, as they are kept and as they were added up anew.
+
+        Raises:
+            ConfigurationError: the store cannot be verified.
+            StoreError: the store cannot be asked.
+        """
+        store = _recountable(self._store)
+        recount = store.recount_hour if span == "hour" else store.recount_day
+        return self._calls.ask("recount", lambda: recount(number, repair=repair))
+
+    def unreadable(self, *, repair: bool) -> list[str]:
+        """The ids of those sessions that are active, or owed, and whose record cannot be read.
+
+        Raises:
+            ConfigurationError: the store cannot be verified.
+            StoreError: the store cannot be asked.
+        """
+        store = _recountable(self._store)
+        return self._calls.ask("recount", lambda: store.unreadable(repair=repair))
+
+    def damage(self) -> tuple[str, ...]:
+        """What the database finds damaged in itself.
+
+        Raises:
+            ConfigurationError: the store cannot be verified.
+            StoreError: the store cannot be asked.
+        """
+        return self._calls.ask("recount", _recountable(self._store).damage)
+
     def _old(self, before_ns: int) -> list[SessionRecord]:
         """The scoped sessions that ended here, and that no store knows, before that time."""
         return [record for record in self._here.copy() if (record.ended_ns or 0) < before_ns]
@@ -188,3 +227,11 @@ def _forgetful(store: Store) -> RetentionStore:
     raise ConfigurationError(
         f"store: {type(store).__name__} cannot be told to forget; it lacks {verbs} of RetentionStore"
     )
+
+
+def _recountable(store: Store) -> RecountStore:
+    """The store, if its sums can be held against its records."""
+    if isinstance(store, RecountStore):
+        return store
+    verbs = lacking(store, RecountStore)
+    raise ConfigurationError(f"store: {type(store).__name__} cannot be verified; it lacks {verbs} of RecountStore")

@@ -39,6 +39,8 @@ __all__ = [
     "LimitStore",
     "Pace",
     "Place",
+    "Recount",
+    "RecountStore",
     "RetentionStore",
     "Role",
     "SessionRecord",
@@ -226,6 +228,51 @@ class HistoryStore(Store, Protocol):
 
     def users(self, since_day: int, until_day: int) -> int:
         """How many users' sessions ended in these days."""
+
+
+class Recount(NamedTuple):
+    """The sums of the sessions that ended within one span of time, as they are kept, and as they were added up anew.
+
+    Both without the sessions whose export somebody owes.
+    """
+
+    kept: Mapping[Kind, Tally]
+    counted: Mapping[Kind, Tally]
+    kept_users: Mapping[str, int]
+    """How many sessions each user had."""
+    counted_users: Mapping[str, int]
+    unreadable: Sequence[str] = ()
+    """The ids of the sessions whose record cannot be read; they are not counted."""
+
+
+@runtime_checkable
+class RecountStore(HistoryStore, Protocol):
+    """A store whose sums can be held against its records; without it there is no `verify`."""
+
+    def remembered_since(self) -> int | None:
+        """The hour since the epoch in which the first of the remembered sessions ended; None if there are none.
+
+        Of that hour some may have been forgotten, of those after it none.
+        """
+
+    def recount_hour(self, hour: int, *, repair: bool) -> Recount:
+        """The sums of an hour, and what the records add up to of the sessions that ended in it.
+
+        With `repair` they are made what was counted, in one step with counting, and records that cannot be read are
+        removed. The result says what was before.
+        """
+
+    def recount_day(self, day: int, *, repair: bool) -> Recount:
+        """The sums of a day, and what those of its hours add up to; with `repair` they are made that."""
+
+    def unreadable(self, *, repair: bool) -> list[str]:
+        """The ids of those sessions that are active, or owed, and whose record cannot be read.
+
+        With `repair` they are removed.
+        """
+
+    def damage(self) -> tuple[str, ...]:
+        """What the database finds damaged in itself, in its words; nothing if it cannot tell."""
 
 
 @runtime_checkable

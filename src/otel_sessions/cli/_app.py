@@ -21,6 +21,7 @@ from . import (
     _show,
     _stats,
     _usage,
+    _verify,
     _watch,
 )
 
@@ -39,6 +40,7 @@ app.command("report")(_report.write)
 app.command("export")(_export.write)
 app.command("cleanup")(_cleanup.forget)
 app.command("recover")(_recover.finish)
+app.command("verify")(_verify.compare)
 app.command("doctor")(_doctor.examine)
 app.command("assets")(_assets.write)
 app.add_typer(_dashboards.app, name="dashboards")

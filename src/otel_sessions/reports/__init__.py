@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from ._page import page
     from ._timeline import Entry, Timeline, timeline
     from ._trend import Trend, TrendPoint, trend
+    from ._verify import Discrepancy, Verification, verify
     from ._watch import Ends, Finding, QuotaStanding, Rates, Situation, Watch
 
 __all__ = [
     "Analytics",
     "Breakdown",
     "Dimension",
+    "Discrepancy",
     "Distribution",
     "DurationBand",
     "Ends",
@@ -47,6 +49,7 @@ __all__ = [
     "Trend",
     "TrendPoint",
     "UsageEntry",
+    "Verification",
     "Watch",
     "alerts",
     "breakdown",
@@ -62,6 +65,7 @@ __all__ = [
     "trend",
     "usage_history",
     "user_analytics",
+    "verify",
 ]
 
 _ON_USE: Final = {
@@ -70,6 +74,7 @@ _ON_USE: Final = {
     "page": "_page",
     **dict.fromkeys(["Trend", "TrendPoint", "trend"], "_trend"),
     **dict.fromkeys(["Entry", "Timeline", "timeline"], "_timeline"),
+    **dict.fromkeys(["Discrepancy", "Verification", "verify"], "_verify"),
     **dict.fromkeys(["Ends", "Finding", "QuotaStanding", "Rates", "Situation", "Watch"], "_watch"),
 }
 """What applications seldom need, which would make `import otel_sessions` slower."""

@@ -14,10 +14,11 @@ from typing import Any, Final, get_args
 from urllib.parse import parse_qsl, unquote
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
-from ..exceptions import ConfigurationError
-from ..typing import DayTally, HourTally, Place, Wanted
+from ..exceptions import ConfigurationError, StoreError
+from ..typing import DayTally, HourTally, Place, Recount, Wanted
 from . import _database
 from . import _history_rows as history
+from . import _recount_rows as recount
 from . import _rows as rows
 from . import _tally_rows as sums
 from ._database import Database, Synchronous
@@ -34,6 +35,7 @@ _BATCH: Final = 200
 """How many sessions are forgotten in one transaction: others wait for some milliseconds."""
 
 _BATCHES: Final = 5
+_ATTEMPTS: Final = 10
 _PURGE_EVERY_NS: Final = 60 * _NS
 _LONGEST_SECONDS: Final = 1e9
 _SUMS_NS: Final = 9 * _DAY_SECONDS * _NS
@@ -242,6 +244,36 @@ class SQLiteStore:
     def purgeable(self, before_ns: int) -> int:
         """How many `purge` would forget now."""
         return self._apart.read(rows.purgeable, before_ns)
+
+    def remembered_since(self) -> int | None:
+        """The hour since the epoch in which the first of the remembered sessions ended."""
+        return self._apart.read(recount.remembered_since)
+
+    def recount_hour(self, hour: int, *, repair: bool) -> Recount:
+        """The sums of an hour, and what the sessions add up to that ended in it; with `repair` they are made that.
+
+        They are counted while others write, and written only if nothing has happened meanwhile.
+        """
+        for _ in range(_ATTEMPTS):
+            found = self._apart.look(recount.hour, hour)
+            if not repair or self._database.write(recount.replace_hour, hour, found):
+                return found.recount
+        raise StoreError(f"sqlite: {self.path}: sessions went on ending in the hour {hour} while it was recounted")
+
+    def recount_day(self, day: int, *, repair: bool) -> Recount:
+        """The sums of a day, and what those of its hours add up to; with `repair` they are made that."""
+        return self._database.write(recount.replace_day, day) if repair else self._apart.look(recount.day, day)
+
+    def unreadable(self, *, repair: bool) -> list[str]:
+        """The ids of those that are active or owed, and whose record cannot be read; with `repair` they are removed."""
+        found = self._apart.look(recount.unreadable)
+        if repair and found:
+            self._database.write(recount.remove, found)
+        return found
+
+    def damage(self) -> tuple[str, ...]:
+        """What SQLite finds wrong with the file."""
+        return self._apart.read(recount.damage)
 
     def _forget_old(self, now_ns: int) -> None:
         """A part of it at a time, so that the background has time for the rest."""

@@ -1,0 +1,95 @@
+"""`otel-sessions verify`: whether what a store adds up is what its sessions say."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Final
+
+import typer
+
+from ..reports import Verification, verify
+from ._failure import FAILED, Failure, explained
+from ._output import AsJson, plain, write_json
+from ._store import StoreUrl, opened
+
+_SHOWN: Final = 20
+"""How many things that do not fit are named to a person."""
+
+
+def compare(
+    *,
+    store: StoreUrl = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Make the sums what the sessions add up to.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read all sessions, and compare what they add up to with the sums that reports are made of.
+
+    With --repair the sums are calculated anew from the sessions that are remembered, and records that cannot be read
+    are removed; applications may go on meanwhile. The exit code is 1 if something does not fit and was not repaired.
+
+    For example: otel-sessions verify --store sqlite:///sessions.db
+    """
+    with explained(), opened(store):
+        found = verify(progress=_progress if sys.stderr.isatty() else None)
+        if repair and _is_reparable(found):
+            if not yes:
+                _ask(found)
+            found = verify(repair=True)
+    is_well = found.is_sound or (found.repaired and not found.damage)
+    if as_json:
+        write_json(found.to_dict())
+    else:
+        _show(found)
+    if not is_well:
+        raise typer.Exit(FAILED)
+
+
+def _is_reparable(found: Verification) -> bool:
+    return bool(found.unreadable) or any(each.span != "now" for each in found.discrepancies)
+
+
+def _ask(found: Verification) -> None:
+    told = _told(found)
+    if not sys.stdin.isatty():
+        raise Failure(f"{told}: say --yes to have the sums calculated anew")
+    if not typer.confirm(f"{told}. Calculate the sums anew?", err=True):
+        typer.echo("nothing was changed", err=True)
+        raise typer.Exit(FAILED)
+
+
+def _told(found: Verification) -> str:
+    parts = [f"{len(found.discrepancies):,} sums differ from the sessions"] if found.discrepancies else []
+    parts += [f"{len(found.unreadable):,} sessions cannot be read and would be removed"] if found.unreadable else []
+    return ", ".join(parts)
+
+
+def _show(found: Verification) -> None:
+    since = "" if found.since is None else f" that ended since {found.since:%Y-%m-%d %H:%M} UTC"
+    typer.echo(f"{found.sessions:,} sessions{since} compared in {found.hours:,} hours, {found.active:,} active ones")
+    for session_id in found.unreadable[:_SHOWN]:
+        typer.echo(f"cannot be read: session {plain(session_id)}")
+    for each in found.discrepancies[:_SHOWN]:
+        typer.echo(plain(each))
+    more = len(found.unreadable[_SHOWN:]) + len(found.discrepancies[_SHOWN:])
+    if more:
+        typer.echo(f"... and {more:,} more: --json names them all")
+    for line in found.damage:
+        typer.echo(f"the file is damaged: {plain(line)}")
+    typer.echo(_verdict(found))
+
+
+def _verdict(found: Verification) -> str:
+    if found.damage:
+        return "take the sessions out with `otel-sessions export`, and have the application use a new file"
+    if found.is_sound:
+        return "all of it fits"
+    if found.repaired:
+        return "the sums have been calculated anew"
+    if _is_reparable(found):
+        return "to calculate the sums anew: --repair"
+    return "what is active is counted by the store itself; please report it, with this output"
+
+
+def _progress(done: int, hours: int) -> None:
+    typer.echo(f"\r{done:,} of {hours:,} hours \r", nl=False, err=True)

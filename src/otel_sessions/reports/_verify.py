@@ -1,0 +1,247 @@
+"""Whether the sums that a store keeps are those of its sessions, and making them so."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Literal, NamedTuple
+
+from .. import _runtime
+from .._ledger import Ledger
+from .._semconv import OTHER
+from .._statistics import moment
+from .._tally import DAY_HOURS, HOUR_NS, NS, Longest, Tally, day_of, hour_of
+from ..typing import Recount
+
+Span = Literal["hour", "day", "now"]
+
+_BUCKETS: Final = ("durations", "started")
+_LOOKS: Final = 2
+"""How often something is looked at that may change between two questions."""
+
+
+class Discrepancy(NamedTuple):
+    """What a store says of the same sessions in two ways that differ."""
+
+    span: Span
+    """Whether it is said of the sessions that ended within an hour, or a day, or of those that are active now."""
+    start: dt.datetime | None
+    """When that hour or day began; None for now."""
+    of: str
+    """Which sessions: their type, tier, status and end reason; or `users`."""
+    figures: Mapping[str, tuple[float, float]]
+    """By name, what is kept, and what the sessions add up to; for a day, what its hours add up to.
+
+    Of `durations` and `started`, which are counts by duration and by hour of the week, those that differ.
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-compatible values."""
+        figures = {name: {"kept": kept, "counted": counted} for name, (kept, counted) in self.figures.items()}
+        return {
+            "span": self.span,
+            "start": None if self.start is None else self.start.isoformat(),
+            "of": self.of,
+            "figures": figures,
+        }
+
+    def __str__(self) -> str:
+        when = "now" if self.start is None else f"{self.span} from {self.start:%Y-%m-%d %H:%M} UTC"
+        told = (
+            f"{name} {_told(kept)} kept, {_told(counted)} counted" for name, (kept, counted) in self.figures.items()
+        )
+        return f"{when}, {self.of}: {'; '.join(told)}"
+
+
+class Verification(NamedTuple):
+    """What was compared in a store, and what did not fit."""
+
+    since: dt.datetime | None
+    """From which hour on all sessions are remembered that ended; None if there are none."""
+    hours: int
+    """How many hours were recounted."""
+    sessions: int
+    """How many ended sessions were read for it."""
+    active: int
+    """How many active ones."""
+    discrepancies: tuple[Discrepancy, ...]
+    unreadable: tuple[str, ...]
+    """The ids of the sessions whose record cannot be read."""
+    damage: tuple[str, ...]
+    """What the database says of its own damage, in its words."""
+    repaired: bool
+    """Whether the sums have been made what was counted, and unreadable records have been removed."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all fitted when it was looked at."""
+        return not (self.discrepancies or self.unreadable or self.damage)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-compatible values."""
+        return self._asdict() | {
+            "since": None if self.since is None else self.since.isoformat(),
+            "discrepancies": [each.to_dict() for each in self.discrepancies],
+            "is_sound": self.is_sound,
+        }
+
+
+def verify(*, repair: bool = False, progress: Callable[[int, int], object] | None = None) -> Verification:
+    """Read all sessions that the store remembers, and compare what they add up to with the sums that it keeps.
+
+    Reports are made of the sums: of sessions that ended before their store had any, or that somebody took out of the
+    database by hand, they are wrong without it. What has been forgotten in order is no discrepancy. Applications may go
+    on meanwhile.
+
+    Args:
+        repair: make the sums what the sessions add up to, hour by hour, and remove records that cannot be read. What
+            is active is left alone, and so is a damaged file.
+        progress: is called after each hour with how many of how many have been compared.
+
+    Raises:
+        ConfigurationError: the store cannot be verified: memory, or one of your own that has no `RecountStore`.
+        StoreError: the store cannot be asked. What was repaired until then is.
+    """
+    runtime = _runtime.get()
+    lifecycle = runtime.lifecycle
+    lifecycle.limiter.measured.settle_all()
+    return _Recounting(lifecycle.ledger, hour_of(lifecycle.clock.time_ns()) + 1, repair=repair).result(progress)
+
+
+class _Recounting:
+    """One verification, as it goes on."""
+
+    def __init__(self, ledger: Ledger, until_hour: int, *, repair: bool) -> None:
+        self._ledger = ledger
+        self._past = ledger.past
+        self._until = until_hour
+        self._repair = repair
+        self._sessions = 0
+        self._unreadable: list[str] = []
+
+    def result(self, progress: Callable[[int, int], object] | None) -> Verification:
+        damage = self._past.damage()
+        self._unreadable += self._past.unreadable(repair=self._repair)
+        since = self._past.remembered_since()
+        first = self._until if since is None else min(since, self._until)
+        found: list[Discrepancy] = []
+        for hour in range(first, self._until):
+            found += self._hour(hour)
+            if progress is not None:
+                progress(hour + 1 - first, self._until - first)
+        for day in range(day_of(first), day_of(self._until - 1) + 1 if since is not None else 0):
+            found += self._day(day)
+        active, differing = self._active()
+        return Verification(
+            since=None if since is None else moment(first * HOUR_NS),
+            hours=self._until - first,
+            sessions=self._sessions,
+            active=active,
+            discrepancies=(*found, *differing),
+            unreadable=tuple(self._unreadable),
+            damage=damage,
+            repaired=self._repair,
+        )
+
+    def _hour(self, hour: int) -> list[Discrepancy]:
+        recount = self._past.recount("hour", hour, repair=False)
+        self._sessions += sum(tally.sessions for tally in recount.counted.values())
+        self._unreadable += recount.unreadable
+        start_ns = hour * HOUR_NS
+        found = list(_differing("hour", start_ns, recount))
+        if found and hour <= (self._past.remembered_since() or hour):
+            # Of the first hour some may have been forgotten, whose sums are kept: it is wrong only if it lacks some.
+            found = list(_differing("hour", start_ns, recount, lacking_only=True))
+        if self._repair and (found or recount.unreadable):
+            self._past.recount("hour", hour, repair=True)
+        return found
+
+    def _day(self, day: int) -> list[Discrepancy]:
+        recount = self._past.recount("day", day, repair=False)
+        found = list(_differing("day", day * DAY_HOURS * HOUR_NS, recount))
+        if self._repair and found:
+            self._past.recount("day", day, repair=True)
+        return found
+
+    def _active(self) -> tuple[int, list[Discrepancy]]:
+        """How many are active, and where the counts that the metrics show are others."""
+        for _ in range(_LOOKS):
+            records = self._ledger.active_or_fail()
+            counted = Counter((record.type, record.tier) for record in records)
+            kept = self._ledger.counts_or_fail()
+            if {kind: count for kind, count in kept.items() if count} == counted:
+                return len(records), []
+        return len(records), [
+            Discrepancy("now", None, _of(session_type, tier), {"active": (kept.get(kind, 0), counted[kind])})
+            for kind in sorted(kept.keys() | counted.keys(), key=str)
+            if kept.get(kind, 0) != counted[kind]
+            for session_type, tier in [kind]
+        ]
+
+
+def _differing(span: Span, start_ns: int, recount: Recount, *, lacking_only: bool = False) -> Iterator[Discrepancy]:
+    start = moment(start_ns)
+    for kind in sorted(recount.kept.keys() | recount.counted.keys(), key=str):
+        figures = _apart(recount.kept.get(kind, Tally()), recount.counted.get(kind, Tally()))
+        kept, counted = figures.get("sessions", (0, 0))
+        if figures and not (lacking_only and counted <= kept):
+            yield Discrepancy(span, start, _of(kind.type, kind.tier, kind.status, kind.reason), figures)
+    users = {
+        "users": (len(recount.kept_users), len(recount.counted_users)),
+        "sessions": (sum(recount.kept_users.values()), sum(recount.counted_users.values())),
+    }
+    if recount.kept_users != recount.counted_users and not (
+        lacking_only and users["sessions"][1] <= users["sessions"][0]
+    ):
+        yield Discrepancy(span, start, "users", users)
+
+
+def _apart(kept: Tally, counted: Tally) -> dict[str, tuple[float, float]]:
+    """The figures of two sums that differ, by name."""
+    left, right = vars(kept), vars(counted)
+    found: dict[str, tuple[float, float]] = {}
+    for name in sorted(left.keys() | right.keys()):
+        one, other = left.get(name), right.get(name)
+        if name == "longest":
+            found |= _unequal({name: (_seconds(one), _seconds(other))})
+        elif name in _BUCKETS:
+            found |= _in_buckets(name, one or {}, other or {})
+        elif isinstance(one or other, Mapping):
+            found |= _unequal(_named(name, one or {}, other or {}))
+        else:
+            found |= _unequal({name: (one or 0, other or 0)})
+    return found
+
+
+def _unequal(figures: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    """What was added up in another order may differ in its last digits."""
+    return {name: pair for name, pair in figures.items() if not math.isclose(*pair, rel_tol=1e-9, abs_tol=1e-9)}
+
+
+def _in_buckets(name: str, kept: Mapping[int, int], counted: Mapping[int, int]) -> dict[str, tuple[float, float]]:
+    differ = [key for key in kept.keys() | counted.keys() if kept.get(key) != counted.get(key)]
+    if not differ:
+        return {}
+    return {name: (sum(kept.get(key, 0) for key in differ), sum(counted.get(key, 0) for key in differ))}
+
+
+def _named(name: str, kept: Mapping[str, float], counted: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    if OTHER in kept or OTHER in counted:
+        # Of very many names some stand together; which these are depends on the order.
+        return {name: (sum(kept.values()), sum(counted.values()))}
+    names = sorted(kept.keys() | counted.keys())
+    return {f"{name}.{key}": (kept.get(key, 0), counted.get(key, 0)) for key in names}
+
+
+def _seconds(longest: Longest | None) -> float:
+    return 0.0 if longest is None else longest[0] / NS
+
+
+def _of(*kind: str | None) -> str:
+    return ", ".join(part for part in kind if part is not None)
+
+
+def _told(figure: float) -> str:
+    return f"{figure:,}" if isinstance(figure, int) else f"{figure:,.6g}"

@@ -1,0 +1,152 @@
+"""The sums of the SQLite store held against its sessions; each function sees the tables at one moment."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from .._models import SessionRecord
+from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, day_of, hour_of
+from ..typing import Recount
+from . import _rows as rows
+from . import _tally_rows as sums
+from ._codec import decode, encode
+from ._sql_values import from_sql, sql_text, whole
+
+_UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError)
+"""What comes of a text that is none of ours, or one of which something is missing."""
+
+_ROWS: Final = f"{rows.SELECT} INDEXED BY session_ended WHERE ended_ns >= ? AND ended_ns < ? AND owner IS NULL"
+_COUNT: Final = """
+    SELECT count(*) FROM session INDEXED BY session_ended WHERE ended_ns >= ? AND ended_ns < ? AND owner IS NULL
+"""
+
+
+class Counted(NamedTuple):
+    """An hour that was recounted, and how many rows were gone through."""
+
+    recount: Recount
+    rows: int
+
+
+def remembered_since(cursor: sqlite3.Cursor) -> int | None:
+    """The hour in which the first of them ended."""
+    (first,) = cursor.execute(
+        "SELECT min(ended_ns) FROM session INDEXED BY session_ended WHERE ended_ns IS NOT NULL AND owner IS NULL"
+    ).fetchone()
+    return None if first is None else hour_of(first)
+
+
+def hour(cursor: sqlite3.Cursor, number: int) -> Counted:
+    """The sums of an hour, and what the sessions add up to that ended in it."""
+    counted: dict[Kind, Tally] = {}
+    users: Counter[str] = Counter()
+    unreadable: list[str] = []
+    seen = 0
+    for row in cursor.execute(_ROWS, _span(number)):
+        seen += 1
+        record = _record(row, unreadable.append)
+        if record is not None and record.beginning.part is None:
+            counted.setdefault(Kind.of(record), Tally()).count(record)
+            users.update(() if record.user is None else (record.user,))
+    kept = _kept(cursor, sums.HOURLY, number)
+    return Counted(Recount(kept, counted, _kept_users(cursor, number), dict(users), unreadable), seen)
+
+
+def replace_hour(cursor: sqlite3.Cursor, number: int, found: Counted) -> bool:
+    """Make the sums of an hour, and of its day, what was counted; False if something has happened since."""
+    recount = found.recount
+    # A session that is owed no longer does not change any more: as many of them are the same ones.
+    (seen,) = cursor.execute(_COUNT, _span(number)).fetchone()
+    now = _kept(cursor, sums.HOURLY, number), _kept_users(cursor, number), seen
+    if now != (recount.kept, recount.kept_users, found.rows):
+        return False
+    cursor.executemany(
+        "DELETE FROM session WHERE id = ? AND ended_ns IS NOT NULL AND owner IS NULL",
+        [(sql_text(session_id),) for session_id in recount.unreadable],
+    )
+    _replace(cursor, sums.HOURLY, number, recount.counted)
+    cursor.execute("DELETE FROM user_hour WHERE hour = ?", (number,))
+    cursor.executemany(
+        "INSERT INTO user_hour (hour, user, sessions) VALUES (?, ?, ?)",
+        [(number, sql_text(user), sessions) for user, sessions in recount.counted_users.items()],
+    )
+    replace_day(cursor, day_of(number))
+    return True
+
+
+def day(cursor: sqlite3.Cursor, number: int) -> Recount:
+    """The sums of a day, and what those of its hours add up to."""
+    counted: dict[Kind, Tally] = {}
+    for each in range(number * DAY_HOURS, (number + 1) * DAY_HOURS):
+        for kind, tally in _kept(cursor, sums.HOURLY, each).items():
+            counted.setdefault(kind, Tally()).add(tally)
+    return Recount(_kept(cursor, sums.DAILY, number), counted, {}, {})
+
+
+def replace_day(cursor: sqlite3.Cursor, number: int) -> Recount:
+    """Make the sums of a day what those of its hours add up to; says what was before."""
+    found = day(cursor, number)
+    _replace(cursor, sums.DAILY, number, found.counted)
+    return found
+
+
+def unreadable(cursor: sqlite3.Cursor) -> list[str]:
+    """The ids of those that are active or owed, and whose record cannot be read."""
+    found: list[str] = []
+    for row in cursor.execute(f"{rows.SELECT} WHERE ended_ns IS NULL OR owner IS NOT NULL"):
+        _record(row, found.append)
+    return found
+
+
+def remove(cursor: sqlite3.Cursor, session_ids: Iterable[str]) -> None:
+    """Remove sessions."""
+    cursor.executemany("DELETE FROM session WHERE id = ?", [(sql_text(each),) for each in session_ids])
+
+
+def damage(cursor: sqlite3.Cursor) -> tuple[str, ...]:
+    """What SQLite finds wrong with the file, https://www.sqlite.org/pragma.html#pragma_quick_check."""
+    found = [str(line) for (line,) in cursor.execute("PRAGMA quick_check")]
+    return () if found == ["ok"] else tuple(found)
+
+
+def _record(row: tuple[Any, ...], note: Callable[[str], object]) -> SessionRecord | None:
+    """The record of a row; if it cannot be read the id is noted."""
+    try:
+        return rows.record_of(row)
+    except _UNREADABLE:
+        note(from_sql(row[0]))
+        return None
+
+
+def _kept(cursor: sqlite3.Cursor, span: int, number: int) -> dict[Kind, Tally]:
+    """The sums of an hour, or a day; of those that cannot be read there is nothing."""
+    return dict(_readable(cursor.execute("SELECT kind, sums FROM tally WHERE span = ? AND number = ?", (span, number))))
+
+
+def _readable(found: Iterable[tuple[str, str]]) -> Iterator[tuple[Kind, Tally]]:
+    for kind, held in found:
+        try:
+            one = Kind._make(decode(kind)), Tally.from_dict(decode(held))
+        except _UNREADABLE:
+            continue
+        yield one
+
+
+def _kept_users(cursor: sqlite3.Cursor, number: int) -> dict[str, int]:
+    found = cursor.execute("SELECT user, sessions FROM user_hour WHERE hour = ?", (number,))
+    return {from_sql(user): sessions for user, sessions in found}
+
+
+def _replace(cursor: sqlite3.Cursor, span: int, number: int, counted: Mapping[Kind, Tally]) -> None:
+    cursor.execute("DELETE FROM tally WHERE span = ? AND number = ?", (span, number))
+    cursor.executemany(
+        "INSERT INTO tally (span, number, kind, sums) VALUES (?, ?, ?, ?)",
+        [(span, number, encode(kind), encode(tally.to_dict())) for kind, tally in counted.items()],
+    )
+
+
+def _span(number: int) -> tuple[int, int]:
+    return whole(number * HOUR_NS), whole((number + 1) * HOUR_NS)
