@@ -12,6 +12,7 @@ from .._consumption import total as total_tokens
 from .._models import SessionRecord
 from .._statistics import moment
 from .._tally import DAY_HOURS, HOUR_NS, NS, Kind, Tally
+from ..typing import UserCounts
 from ._period import Hours, period
 
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -58,9 +59,9 @@ class Statistics(NamedTuple):
     by_tier: Mapping[str, int]
     """Under `none` those without one."""
     users: int
-    """How many had sessions that ended on these days."""
+    """How many had sessions that ended."""
     by_user: Mapping[str, int]
-    """The 20 pseudonyms that had most sessions, of those that ended on these days."""
+    """The 20 pseudonyms that had most sessions, of those that ended."""
     by_weekday: Mapping[str, int]
     """On which day of the week those that ended had begun, UTC."""
     by_hour: Mapping[int, int]
@@ -128,11 +129,11 @@ def statistics(
     now_ns = runtime.lifecycle.clock.time_ns()
     hours = period(now_ns, None if since is not None else days, since, until).in_hours()
     if not runtime.enabled:
-        return _summed(hours, now_ns, {}, [], ([], 0))
+        return _summed(hours, now_ns, {}, [], UserCounts([], 0))
     ledger = runtime.lifecycle.ledger
     runtime.lifecycle.limiter.measured.settle_all()
     sums = ledger.past.sums(*hours)
-    users = ledger.past.users(hours.since // DAY_HOURS, -(-hours.until // DAY_HOURS), _MOST_USERS)
+    users = ledger.past.users(*hours, _MOST_USERS, {})
     return _summed(hours, now_ns, sums, ledger.active_or_fail(), users)
 
 
@@ -141,7 +142,7 @@ def _summed(
     now_ns: int,
     by_kind: Mapping[Kind, Tally],
     active: list[SessionRecord],
-    users: tuple[list[tuple[str, int]], int],
+    users: UserCounts,
 ) -> Statistics:
     all_ended = Tally.total(by_kind.values())
     ended = all_ended.sessions
@@ -172,8 +173,8 @@ def _summed(
         by_status=dict((+by_status).most_common()),
         by_end_reason=dict((+by_reason).most_common()),
         by_tier=dict(by_tier.most_common()),
-        users=users[1],
-        by_user=dict(users[0]),
+        users=users.total,
+        by_user=dict(users.most_frequent),
         by_weekday={
             day: sum(started.get(number * DAY_HOURS + hour, 0) for hour in range(DAY_HOURS))
             for number, day in enumerate(WEEKDAYS)
