@@ -24,7 +24,7 @@ from otel_sessions.stores import _schema, from_url
 from otel_sessions.stores._codec import encode_beginning
 from otel_sessions.stores._database import Database
 from otel_sessions.stores.sqlite import SQLiteStore
-from otel_sessions.typing import Beginning, Totals
+from otel_sessions.typing import Beginning, Totals, Wanted
 
 from . import interpreter
 
@@ -260,6 +260,38 @@ class TestFile:
         store.merge({name: Totals(START + 5 * SECOND) for name in names[::2]})
         assert set(names[1::2]) == {record.id for record in store.due(START + 11 * SECOND)}
         assert set(names) == {record.id for record in store.due(START + 15 * SECOND)}
+        store.shutdown()
+
+
+class Slow:
+    """The value of an attribute that takes as long to compare as the test lets it."""
+
+    def __init__(self) -> None:
+        self.asked, self.answered = threading.Event(), threading.Event()
+
+    def __eq__(self, other: object) -> bool:
+        self.asked.set()
+        return self.answered.wait(30)
+
+    __hash__ = object.__hash__
+
+
+class TestReports:
+    def test_nobody_waits_for_them(self, path: Path) -> None:
+        """While somebody goes through all that has ended, sessions start and end, and metrics are read."""
+        store = SQLiteStore(str(path), timeout=0.1)
+        start(store, "a", attributes={"n": 1})
+        end(store, "a")
+        slow = Slow()
+        found: list[Any] = []
+        report = threading.Thread(target=lambda: found.extend(store.history(Wanted(attributes={"n": slow}), 9)))  # type: ignore[dict-item]
+        report.start()
+        assert slow.asked.wait(30)
+        start(store, "b", user="u")
+        assert ({("chat", None): 1}, 1) == (store.counts(), store.most_of_a_user({}))
+        slow.answered.set()
+        report.join()
+        assert ["a"] == [record.id for record in found]
         store.shutdown()
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from ._models import SessionRecord
 from ._store_calls import StoreCalls, lacking
-from ._tally import Kind, Tally, in_days
 from .exceptions import ConfigurationError
 from .stores._hours import Hours
 from .stores._kept_uses import KeptUses
@@ -102,24 +101,6 @@ class PastSessions:
         """
         found = self._calls.ask("tallies", _historian(self._store).daily_tallies, since_day, until_day)
         return [*found, *self._hours.daily_tallies(since_day, until_day)]
-
-    def sums(self, since_hour: int, until_hour: int) -> dict[Kind, Tally]:
-        """What ended in these hours, but for the last, by kind; of whole days it asks for no hours.
-
-        Raises:
-            ConfigurationError: the store keeps no history.
-            StoreError: the store cannot be asked.
-        """
-        days, rest = in_days(since_hour, until_hour)
-        found: list[HourTally | DayTally] = []
-        if days:
-            found += self.daily_tallies(days.start, days.stop)
-        for since, until in rest:
-            found += self.tallies(since, until)
-        by_kind: dict[Kind, Tally] = {}
-        for each in found:
-            by_kind.setdefault(each.kind, Tally()).add(each.tally)
-        return by_kind
 
     def users(self, since_hour: int, until_hour: int, limit: int, besides: Mapping[str, int]) -> UserCounts:
         """Whose sessions ended in these hours, but for the last; with those that some have `besides`, by pseudonym.
