@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sqlite3
@@ -20,9 +21,10 @@ import pytest
 
 from otel_sessions import ConfigurationError, StoreError
 from otel_sessions.stores import _schema, from_url
+from otel_sessions.stores._codec import encode_beginning
 from otel_sessions.stores._database import Database
 from otel_sessions.stores.sqlite import SQLiteStore
-from otel_sessions.typing import Beginning, Totals
+from otel_sessions.typing import Beginning, Totals, Wanted
 
 from . import interpreter
 
@@ -33,6 +35,7 @@ DAY = 86_400
 PRELUDE = """
 import json, os, sys, time
 from otel_sessions import StoreError, ConfigurationError
+from otel_sessions.stores._codec import encode_beginning
 from otel_sessions.stores._database import Database
 from otel_sessions.stores.sqlite import SQLiteStore
 from otel_sessions.typing import Beginning, Totals
@@ -260,6 +263,38 @@ class TestFile:
         store.shutdown()
 
 
+class Slow:
+    """The value of an attribute that takes as long to compare as the test lets it."""
+
+    def __init__(self) -> None:
+        self.asked, self.answered = threading.Event(), threading.Event()
+
+    def __eq__(self, other: object) -> bool:
+        self.asked.set()
+        return self.answered.wait(30)
+
+    __hash__ = object.__hash__
+
+
+class TestReports:
+    def test_nobody_waits_for_them(self, path: Path) -> None:
+        """While somebody goes through all that has ended, sessions start and end, and metrics are read."""
+        store = SQLiteStore(str(path), timeout=0.1)
+        start(store, "a", attributes={"n": 1})
+        end(store, "a")
+        slow = Slow()
+        found: list[Any] = []
+        report = threading.Thread(target=lambda: found.extend(store.history(Wanted(attributes={"n": slow}), 9)))  # type: ignore[dict-item]
+        report.start()
+        assert slow.asked.wait(30)
+        start(store, "b", user="u")
+        assert ({("chat", None): 1}, 1) == (store.counts(), store.most_of_a_user({}))
+        slow.answered.set()
+        report.join()
+        assert ["a"] == [record.id for record in found]
+        store.shutdown()
+
+
 class TestProcesses:
     def test_one_ends(self, path: Path) -> None:
         """Fifty processes end the same two hundred sessions: each is won once."""
@@ -373,6 +408,44 @@ class TestProcesses:
                 verb()
             assert newer(path, _schema.VERSION + 1) == str(raised.value)
         store.shutdown()
+
+    def test_users_by_hour(self, path: Path) -> None:
+        """A file that counts users by days counts them by hours afterwards, and knows whose sessions are owed."""
+        hour = START // (3600 * SECOND)
+        ended = [
+            Beginning(f"s{number}", "chat", "durable", START, user=user * 32)
+            for number, user in enumerate(["1", "1", "2", "3"])
+        ]
+        ended.append(ended[0].as_part(1))
+        connection = sqlite3.connect(path)
+        for statement in itertools.chain(*_schema.MIGRATIONS[:3]):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {_schema.APPLICATION_ID}")
+        connection.execute("INSERT INTO user_day VALUES (?, 1, 9)", ("9" * 32,))
+        connection.executemany(
+            "INSERT INTO session (id, kind, user, owner, due_ns, ended_ns, status, reason, beginning) "
+            "VALUES (?, ?, ?, ?, 0, ?, 'success', 'completed', ?)",
+            [
+                (
+                    began.id,
+                    '["chat",null]',
+                    began.user,
+                    "p" if began.id == "s3" else None,
+                    START + number * 1_800 * SECOND,
+                    encode_beginning(began),
+                )
+                for number, began in enumerate(ended)
+            ],
+        )
+        connection.commit()
+        connection.close()
+        set_version(path, 3)
+        store = SQLiteStore(str(path))
+        assert store.users(hour, hour + 1, 9, {}) == ([("1" * 32, 2)], 1)
+        assert store.users(hour, hour + 9, 9, {}) == ([("1" * 32, 2), ("2" * 32, 1), ("3" * 32, 1)], 3)
+        assert [record.id for record in store.ended(9)] == ["s3", "s2", "s1", "s0"]
+        store.shutdown()
+        assert "ok" == integrity(path)
 
     def test_migration_fails(self, path: Path) -> None:
         """A migration that fails leaves the file as it was."""

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-from collections import deque
-from typing import Final, Literal
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import Literal
 
 from ._models import SessionRecord
 from ._store_calls import StoreCalls, lacking
-from ._tally import Kind, Tally, in_days
 from .exceptions import ConfigurationError
 from .stores._hours import Hours
 from .stores._kept_uses import KeptUses
-from .typing import DayTally, HistoryStore, HourTally, Place, Recount, RecountStore, RetentionStore, Store, Wanted
-
-_ALL_USERS: Final = 2**31
+from .typing import (
+    DayTally,
+    HistoryStore,
+    HourTally,
+    Place,
+    Recount,
+    RecountStore,
+    RetentionStore,
+    Store,
+    UserCounts,
+    Wanted,
+)
 
 
 class PastSessions:
@@ -105,40 +114,15 @@ class PastSessions:
         found = self._calls.ask("tallies", _historian(self._store).daily_tallies, since_day, until_day)
         return [*found, *self._hours.daily_tallies(since_day, until_day)]
 
-    def sums(self, since_hour: int, until_hour: int) -> dict[Kind, Tally]:
-        """What ended in these hours, but for the last, by kind; of whole days it asks for no hours.
+    def users(self, since_hour: int, until_hour: int, limit: int, besides: Mapping[str, int]) -> UserCounts:
+        """Whose sessions ended in these hours, but for the last; with those that some have `besides`, by pseudonym.
 
         Raises:
             ConfigurationError: the store keeps no history.
             StoreError: the store cannot be asked.
         """
-        days, rest = in_days(since_hour, until_hour)
-        found: list[HourTally | DayTally] = []
-        if days:
-            found += self.daily_tallies(days.start, days.stop)
-        for since, until in rest:
-            found += self.tallies(since, until)
-        by_kind: dict[Kind, Tally] = {}
-        for each in found:
-            by_kind.setdefault(each.kind, Tally()).add(each.tally)
-        return by_kind
-
-    def users(self, since_day: int, until_day: int, limit: int) -> tuple[list[tuple[str, int]], int]:
-        """The users most of whose sessions ended in these days, and how many there were.
-
-        Raises:
-            ConfigurationError: the store keeps no history.
-            StoreError: the store cannot be asked.
-        """
-        store = _historian(self._store)
-        scoped = self._hours.by_user(since_day, until_day)
-        # Whoever is known here only may be known to the store as well, among all those it did not name.
-        wanted = limit if not scoped else _ALL_USERS
-        most = self._calls.ask("most_frequent_users", store.most_frequent_users, since_day, until_day, wanted)
-        if not scoped:
-            return most, self._calls.ask("users", store.users, since_day, until_day)
-        scoped.update(dict(most))
-        return heapq.nsmallest(limit, scoped.items(), key=lambda each: (-each[1], each[0])), len(scoped)
+        more = Counter(besides) + self._hours.by_user(since_hour, until_hour)
+        return self._calls.ask("users", _historian(self._store).users, since_hour, until_hour, limit, more)
 
     def purge(self, before_ns: int) -> int:
         """Forget the sessions that ended before that time, and the sums of the hours that were over by then.

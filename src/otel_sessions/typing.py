@@ -51,6 +51,7 @@ __all__ = [
     "Tally",
     "Topology",
     "Totals",
+    "UserCounts",
     "UserStore",
     "Wanted",
 ]
@@ -200,6 +201,15 @@ class DayTally(NamedTuple):
     tally: Tally
 
 
+class UserCounts(NamedTuple):
+    """Who has most sessions, and how many users there are."""
+
+    most_frequent: list[tuple[str, int]]
+    """Pseudonyms, and how many sessions each has. The most come first; of equals the first by the pseudonym."""
+    total: int
+    """How many users there are, those that are not named too."""
+
+
 @runtime_checkable
 class HistoryStore(Store, Protocol):
     """A store that can be asked about all that has ended in it; without it there are no reports.
@@ -220,14 +230,17 @@ class HistoryStore(Store, Protocol):
     def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
         """The same by days since the epoch, UTC: for times of which the hours would be many."""
 
-    def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
-        """The pseudonyms of those most of whose sessions ended in these days since the epoch, and how many did.
+    def users(self, since_hour: int, until_hour: int, limit: int, besides: Mapping[str, int]) -> UserCounts:
+        """Whose sessions ended in these hours, but for the last.
 
-        The last day is not included. The most come first; of equals the first by the pseudonym.
+        Who has most may be known for a shorter time than the sums: until the sessions are forgotten.
+
+        Args:
+            since_hour: since the epoch, UTC.
+            until_hour: since the epoch, UTC; it is not included.
+            limit: how many users are named at most; at least one.
+            besides: how many more sessions some have, by pseudonym, that the store does not count.
         """
-
-    def users(self, since_day: int, until_day: int) -> int:
-        """How many users' sessions ended in these days."""
 
 
 class Recount(NamedTuple):
@@ -285,7 +298,7 @@ class RetentionStore(Store, Protocol):
     def purge(self, before_ns: int) -> int:
         """Forget the sessions that ended before that time and are owed by nobody, parts too; how many they were.
 
-        The sums of the hours, and of the days, that were over by then are forgotten as well.
+        The sums of the hours that were over by then are forgotten as well; those of a day become what is left of it.
         """
 
     def purgeable(self, before_ns: int) -> int:

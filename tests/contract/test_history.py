@@ -155,12 +155,24 @@ class TestHistory:
             assert ids(store.history(Wanted(), 10)) == ["b", "c", "a"]
             assert total(store).sessions == 3
 
+    def test_what_another_has_taken_over(self, store: HistoryStore) -> None:
+        """Whoever owes it, it has ended."""
+        if not isinstance(store, SharedStore):
+            return
+        assert store.create(Beginning("a", "chat", "scoped", START, owner="p")) is None
+        run(store, "b", owner="p")
+        [beat_ns] = store.owners().values()
+        assert ids(store.take_over("p", beat_ns, "q")) == ["a", "b"]
+        assert (ids(store.history(Wanted(), 9)), total(store).sessions) == (["b"], 1)
+        store.exported(["b"])
+        assert (ids(store.history(Wanted(), 9)), total(store).sessions) == (["b"], 1)
+
 
 class TestTallies:
     def test_nothing(self, store: HistoryStore) -> None:
         """Nothing adds up to nothing."""
         assert (store.tallies(*ALWAYS), store.daily_tallies(*ALWAYS)) == ([], [])
-        assert (store.most_frequent_users(*ALWAYS, 5), store.users(*ALWAYS)) == ([], 0)
+        assert store.users(*ALWAYS, 5, {}) == ([], 0)
 
     def test_by_hour_and_kind(self, store: HistoryStore) -> None:
         """What ended in which hour, kept apart by type, tier, status and reason."""
@@ -208,7 +220,7 @@ class TestTallies:
         if store.shared:
             cast("SharedStore", store).exported([f"s{number}" for number in range(len(amounts))])
         found = total(store)
-        assert (found.sessions, store.users(*ALWAYS)) == (len(amounts), 1)
+        assert (found.sessions, store.users(*ALWAYS, 1, {}).total) == (len(amounts), 1)
         assert found.usage is not None
         assert found.usage["gpu_seconds"] == pytest.approx(sum(amounts))
 
@@ -222,13 +234,29 @@ class TestTallies:
         assert total(cast("HistoryStore", store)).sessions == 1
 
     def test_users(self, store: HistoryStore) -> None:
-        """Who had most sessions, in these days; and how many users there were, each once."""
-        for number, (user, day) in enumerate([("1", 0), ("1", 1), ("2", 0), ("3", 0), ("3", 0), ("3", 3), (None, 0)]):
+        """Who had most sessions, in these hours; and how many users there were, each once."""
+        for number, (user, hour) in enumerate([("1", 0), ("1", 1), ("2", 0), ("3", 0), ("3", 0), ("3", 3), (None, 0)]):
             name = None if user is None else user * 32
-            run(store, f"s{number}", user=name, ended_ns=START + day * 24 * HOUR_NS + SECOND)
-        assert store.most_frequent_users(DAY, DAY + 2, 2) == [("1" * 32, 2), ("3" * 32, 2)]
-        assert store.most_frequent_users(*ALWAYS, 9) == [("3" * 32, 3), ("1" * 32, 2), ("2" * 32, 1)]
-        assert (store.users(DAY, DAY + 1), store.users(DAY + 1, DAY + 2), store.users(*ALWAYS)) == (3, 1, 3)
+            run(store, f"s{number}", user=name, ended_ns=START + hour * HOUR_NS + SECOND)
+        assert store.users(HOUR, HOUR + 2, 2, {}) == ([("1" * 32, 2), ("3" * 32, 2)], 3)
+        assert store.users(*ALWAYS, 9, {}) == ([("3" * 32, 3), ("1" * 32, 2), ("2" * 32, 1)], 3)
+        assert store.users(HOUR + 1, HOUR + 2, 9, {}) == ([("1" * 32, 1)], 1)
+        assert store.users(HOUR + 2, HOUR + 3, 9, {}) == ([], 0)
+
+    def test_users_and_others(self, store: HistoryStore) -> None:
+        """Sessions that the store does not count are counted in: of those whom it knows, and of others."""
+        for number, user in enumerate("11122334"):
+            run(store, f"s{number}", user=user * 32)
+        besides = {"4" * 32: 3, "5" * 32: 2, "3" * 32: 1}
+        assert store.users(*ALWAYS, 3, besides) == ([("4" * 32, 4), ("1" * 32, 3), ("3" * 32, 3)], 5)
+        assert store.users(HOUR + 1, HOUR + 2, 1, besides) == ([("4" * 32, 3)], 3)
+
+    def test_very_many_users(self, store: HistoryStore) -> None:
+        """However many there are, and in however many hours."""
+        for number in range(1_200):
+            run(store, f"s{number}", user=f"{number % 400:032}", ended_ns=START + number % 100 * HOUR_NS)
+        besides = {f"{number:032}": 1 for number in range(390, 5_400)}
+        assert store.users(HOUR, HOUR + 100, 2, besides) == ([(f"{390:032}", 4), (f"{391:032}", 4)], 5_400)
 
     def test_users_of_what_is_owed(self, store: HistoryStore) -> None:
         """They are counted in as well, and bring somebody among those who have most."""
@@ -238,8 +266,36 @@ class TestTallies:
             [("1", None), ("1", None), ("2", None), ("2", "p"), ("2", "p"), ("3", "p")]
         ):
             run(store, f"s{number}", user=user * 32, owner=owner)
-        assert store.most_frequent_users(*ALWAYS, 1) == [("2" * 32, 3)]
-        assert store.users(*ALWAYS) == 3
+        run(store, "later", user="4" * 32, owner="p", ended_ns=START + HOUR_NS)
+        assert store.users(HOUR, HOUR + 1, 1, {}) == ([("2" * 32, 3)], 3)
+        store.exported(["s3", "s4", "s5", "later"])
+        assert cast("HistoryStore", store).users(HOUR, HOUR + 1, 1, {}) == ([("2" * 32, 3)], 3)
+
+    def test_what_is_owed_in_these_hours(self, store: HistoryStore) -> None:
+        """Of what is owed that is counted which ended in the hours that are asked for."""
+        if not isinstance(store, SharedStore):
+            return
+        for hour in range(3):
+            run(store, f"s{hour}", ended_ns=START + (hour + 23) * HOUR_NS, owner="p")
+        assert [each.hour for each in store.tallies(HOUR + 24, HOUR + 25)] == [HOUR + 24]
+        assert [each.day for each in store.daily_tallies(DAY, DAY + 1)] == [DAY]
+        assert sum(each.tally.sessions for each in store.daily_tallies(DAY + 1, DAY + 2)) == 2
+        assert ids(store.history(Wanted(until_ns=START + 24 * HOUR_NS), 9)) == ["s0"]
+
+    def test_many_that_are_owed(self, store: HistoryStore) -> None:
+        """However many are owed: they are found page by page with the others, and those of a user are."""
+        if not isinstance(store, SharedStore):
+            return
+        for number in range(1_100):
+            delta = Totals(START)
+            delta.user = f"{number % 2}" * 32
+            owner = "p" if number % 3 else None
+            run(store, f"s{number:04}", ended_ns=START + number * SECOND, delta=delta, owner=owner)
+        expected = [f"s{number:04}" for number in range(1_099, -1, -1)]
+        assert ids(store.history(Wanted(), 2_000)) == ids(store.ended(2_000)) == expected
+        assert ids(store.history(Wanted(user="1" * 32), 2_000)) == expected[::2]
+        assert ids(store.history(Wanted(), 7, Place(START + 500 * SECOND, "s0500"))) == expected[600:607]
+        assert store.users(HOUR, HOUR + 1, 1, {}).total == 2
 
     def test_purged_hours_are_forgotten(self, store: HistoryStore) -> None:
         """What is forgotten is no part of the sums any more, but for the hour in which the limit lies."""
@@ -249,7 +305,7 @@ class TestTallies:
             run(store, f"s{number}", user="1" * 32, ended_ns=START + number * 24 * HOUR_NS + SECOND)
         assert store.purge(START + 24 * HOUR_NS) == 1
         assert total(store).sessions == 2
-        assert store.most_frequent_users(*ALWAYS, 1) == [("1" * 32, 2)]
+        assert store.users(*ALWAYS, 1, {}) == ([("1" * 32, 2)], 1)
 
 
 SESSIONS: Final[st.SearchStrategy[list[dict[str, Any]]]] = st.lists(
@@ -292,5 +348,5 @@ def test_it_is_as_gone_through_by_hand(
         assert ids(store.history(wanted, 100, Place.of(store.history(wanted, limit)[-1]))) == expected[limit:]
     assert total(store) == Tally.total(map(Tally.of, records))
     counted = Counter(record.user for record in records if record.user)
-    assert dict(store.most_frequent_users(*ALWAYS, 9)) == counted
-    assert store.users(*ALWAYS) == len(counted)
+    found = store.users(*ALWAYS, 9, {})
+    assert (dict(found.most_frequent), found.total) == (counted, len(counted))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -20,7 +20,7 @@ from otel_sessions.typing import (
 )
 
 from . import STORES
-from .test_history import ALWAYS, DAY, HOUR, START, ids, run, total
+from .test_history import ALWAYS, HOUR, START, ids, run, total
 
 SECOND: Final = 1_000_000_000
 HOUR_NS: Final = 3_600 * SECOND
@@ -76,14 +76,29 @@ class TestPurge:
         assert (store.purgeable(2**62), store.purge(2**62)) == (2, 2)
 
     def test_sums(self, store: Remembering) -> None:
-        """The sums go by full hours, those by user by full days."""
+        """The sums go by full hours, and so does whose sessions they were."""
         for number in range(3):
             run(store, f"s{number}", user="1" * 32, ended_ns=START + number * DAY_NS + SECOND)
         assert store.purge(START + DAY_NS + HOUR_NS - 1) == 2
         assert sorted(each.hour for each in store.tallies(*ALWAYS)) == [HOUR + 24, HOUR + 48]
         assert total(store).sessions == 2
-        assert store.users(DAY, DAY + 1) == 0
-        assert store.most_frequent_users(*ALWAYS, 1) == [("1" * 32, 2)]
+        assert store.users(HOUR, HOUR + 24, 1, {}) == ([], 0)
+        assert store.users(*ALWAYS, 1, {}) == ([("1" * 32, 2)], 1)
+
+    @pytest.mark.parametrize(("hours", "left"), [((1, 2, 14), 1), ((1, 2), 0), ((11, 12, 13), 2), ((13, 30), 2)])
+    def test_in_the_middle_of_a_day(self, store: Remembering, hours: Sequence[int], left: int) -> None:
+        """The sums of a day are those of its hours that are left; of a day without any there are none."""
+        for number, hour in enumerate(hours):
+            delta = Totals(START)
+            delta.usage, delta.tokens = {"longest": 0.5}, {"input": 2}
+            ended_ns = START + hour * HOUR_NS + SECOND
+            run(store, f"s{number}", ended_ns=ended_ns, started_ns=ended_ns - (20 - number) * SECOND, delta=delta)
+        for _ in range(2):
+            store.purge(START + 12 * HOUR_NS)
+            # Both ways of adding up say the same.
+            assert total(store).sessions == left
+        run(store, "late", ended_ns=START + 12 * HOUR_NS)
+        assert total(store).sessions == left + 1
 
     def test_single_uses(self, store: Remembering) -> None:
         """The single uses of a session go with it, also where they are kept apart."""

@@ -101,24 +101,26 @@ class TestRefused:
 
 class TestByItself:
     def test_sqlite(self, tmp_path: Path) -> None:
-        """With each minute's tidying, what ended longer than `retention` ago is gone, and sums after nine days."""
+        """Each minute what ended longer than `retention` ago is let go of, and whose it was; sums after nine days."""
         url = f"sqlite:///{tmp_path}/sessions.db"
         with record_sessions(store=url, retention=2.0 * DAY, background=False) as recorded:
             visit(1)
             recorded.advance(DAY)
-            assert len(history()) == 2
+            assert (len(history()), statistics(days=None).users) == (2, 1)
             recorded.advance(DAY + 3_600)
-            assert (len(history()), statistics(days=None).ended) == (0, 2)
+            found = statistics(days=None)
+            assert (len(history()), found.ended, found.users) == (0, 2, 0)
             # Health compares with the week before. Those of a whole day go when it is over.
             recorded.advance(8 * DAY)
             assert statistics(days=None).ended == 0
 
     def test_redis(self) -> None:
-        """Redis lets it go, by its own clock, and sums after nine days."""
+        """Redis lets it go, by its own clock, and whose it was; sums after nine days."""
         store = redis_server.store(retention=0.15)
-        run(store, "a", ended_ns=START)
+        run(store, "a", ended_ns=START, user="1" * 32)
         assert (store.get("a") is not None, len(store.tallies(*ALWAYS))) == (True, 1)
         redis_server.until(lambda: store.get("a") is None, seconds=5)
+        redis_server.until(lambda: not store.users(*ALWAYS, 1, {}).total, seconds=5)
         assert len(store.tallies(*ALWAYS)) == 1
         # What stood in indexes is let go of with the next end.
         run(store, "b", ended_ns=START)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html.parser
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from otel_sessions.reports._html.figures import brief, count, duration, money, p
 from otel_sessions.reports._html.markup import Markup, joined, tag, text
 from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import RecordedSessions, record_sessions
-from otel_sessions.typing import Beginning, Status, Totals
+from otel_sessions.typing import Beginning, DayTally, HourTally, Status, Totals, UserCounts
 
 from ..contract import STORES
 
@@ -65,6 +66,26 @@ class Document(html.parser.HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.said.append(data)
+
+
+class Asked(MemoryStore):
+    """A store that notes what it is asked for sums."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[tuple[object, ...]] = Counter()
+
+    def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
+        self.asked["hours", since_hour, until_hour] += 1
+        return super().tallies(since_hour, until_hour)
+
+    def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
+        self.asked["days", since_day, until_day] += 1
+        return super().daily_tallies(since_day, until_day)
+
+    def users(self, since_hour: int, until_hour: int, limit: int, besides: Mapping[str, int]) -> UserCounts:
+        self.asked["users", since_hour, until_hour] += 1
+        return super().users(since_hour, until_hour, limit, besides)
 
 
 def headings(made: str) -> list[str]:
@@ -134,6 +155,16 @@ class TestPage:
         assert "chat28" in said
         assert "user1" not in made
 
+    @pytest.mark.parametrize("days", [2, 30, None])
+    def test_nothing_is_asked_twice(self, days: float | None) -> None:
+        """All figures and plots are of the same sums."""
+        store = Asked()
+        with record_sessions(store=store, **OPTIONS) as recorded:
+            fill(recorded)
+            store.asked.clear()
+            page(days=days)
+        assert max(store.asked.values()) == 1
+
     def test_an_empty_store(self, recorded: RecordedSessions) -> None:
         """There is a page all the same, and it says that there is nothing on it."""
         made = page()
@@ -144,7 +175,13 @@ class TestPage:
         """What can be said of those is."""
         otel_sessions.start("chat")
         made = page(days=None)
-        assert headings(made) == ["Sessions started and ended", "Type", "Status", "Tier"]
+        assert headings(made) == [
+            "Sessions started and ended",
+            "Sessions started, by weekday and hour",
+            "Type",
+            "Status",
+            "Tier",
+        ]
         assert "2026-01-01 00:00 to 2026-01-01 00:00 UTC" in made
 
     def test_it_loads_and_runs_nothing(self, recorded: RecordedSessions) -> None:
@@ -171,7 +208,13 @@ class TestPage:
         """It is that of the other reports, and refused like theirs."""
         fill(recorded)
         recorded.advance(86_400)
-        assert headings(page(days=0.5)) == ["Type", "Status", "Tier"]
+        assert headings(page(days=0.5)) == [
+            "Sessions started, by weekday and hour",
+            "Type",
+            "Status",
+            "Tier",
+            "Users with most sessions",
+        ]
         assert "Duration" in headings(page(days=30))
         with pytest.raises(InvalidValueError):
             page(days=-1)

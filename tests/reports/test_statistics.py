@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import otel_sessions
 from otel_sessions import ConfigurationError, InvalidValueError, StoreError, session
-from otel_sessions.reports import statistics
+from otel_sessions.reports import distribution, statistics
 from otel_sessions.testing import RecordedSessions, record_sessions
 
 from ..contract import STORES
@@ -26,7 +28,8 @@ START = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
 def _recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RecordedSessions]:
     """A process with a store of each kind."""
     store = STORES[request.param](tmp_path)
-    with record_sessions(store=store, pseudonym_key="k" * 32, detect_user=False) as recorded:
+    unbounded: dict[str, Any] = {"idle_timeout": None, "max_duration": None}
+    with record_sessions(store=store, pseudonym_key="k" * 32, detect_user=False, **unbounded) as recorded:
         yield recorded
 
 
@@ -68,7 +71,41 @@ class TestSums:
         assert found.by_status == {"success": 2, "active": 1, "error": 1}
         assert found.by_end_reason == {"completed": 2, "exception": 1}
         assert found.by_tier == {"none": 3, "pro": 1}
-        assert (found.users, sorted(found.by_user.values())) == (2, [1, 2])
+        assert (found.users, sorted(found.by_user.values())) == (3, [1, 1, 2])
+
+    def test_the_active_ones(self, recorded: RecordedSessions) -> None:
+        """They count in everything but what needs an end, and a user who is known of both once."""
+        for ends in (True, False):
+            chat = otel_sessions.start("chat", id=f"c{ends}", user="ada")
+            with chat, chat.turn(model="m") as turn:
+                turn.tokens(input=10, output=5)
+                turn.cost(0.5, "USD")
+                recorded.advance(2)
+            chat.error("TimeoutError", "no answer")
+            if ends:
+                chat.end()
+            recorded.advance(86_400)
+        found = statistics()
+        assert (found.total, found.active, found.ended, found.users) == (2, 1, 1, 1)
+        assert (found.errors, found.turns, found.total_tokens) == (2, 2, 30)
+        assert (found.mean_response_time, found.cost, list(found.by_user.values())) == (2.0, {"USD": 1.0}, [2])
+        assert (found.success_rate, found.crash_free_rate, found.mean_duration) == (1.0, 1.0, 2.0)
+        assert found.by_end_reason == {"completed": 1}
+        assert found.longest is not None
+        assert found.longest.session_id == "cTrue"
+        assert {day: count for day, count in found.by_weekday.items() if count} == {"Thursday": 1, "Friday": 1}
+
+    def test_a_period_that_is_over(self, recorded: RecordedSessions) -> None:
+        """None are active in it, whatever goes on now; in the hour that runs they are."""
+        run(recorded, user="ada")
+        otel_sessions.start("chat", user="bob")
+        recorded.advance(86_400)
+        over = statistics(since=START, until=START + dt.timedelta(hours=24))
+        assert (over.total, over.active, over.ended, over.users) == (1, 0, 1, 1)
+        assert (over.by_type, over.by_status) == ({"audit": 1}, {"success": 1})
+        for until in (START + dt.timedelta(hours=24, seconds=1), START + dt.timedelta(days=9), None):
+            found = statistics(since=START, until=until)
+            assert (found.total, found.active, found.users) == (2, 1, 2), until
 
     def test_whole_days(self, recorded: RecordedSessions) -> None:
         """Days of which all hours are asked for are taken as a whole, and those at both ends by the hour."""
@@ -122,6 +159,50 @@ class TestSums:
         assert statistics(since=START + dt.timedelta(hours=2, minutes=30)).since == START + dt.timedelta(hours=2)
         recorded.advance(40 * 86_400)
         assert statistics().ended == 0
+
+
+SPANS: st.SearchStrategy[list[tuple[str, str | None, str | None, int, int | None]]] = st.lists(
+    st.tuples(
+        st.sampled_from(["chat", "import"]),
+        st.sampled_from([None, "pro"]),
+        st.sampled_from([None, "ada", "bob", "carol"]),
+        st.integers(0, 80),
+        st.one_of(st.none(), st.integers(1, 60)),
+    ),
+    max_size=8,
+)
+"""Sessions: type, tier, user, how many hours after the one before they begin, and how many they last, if they end."""
+
+
+@settings(max_examples=40, deadline=None)
+@given(spans=SPANS, scoped=st.booleans(), days=st.sampled_from([None, 0.5, 3, 7.3]), ago=st.integers(0, 90))
+def test_one_basis(
+    spans: list[tuple[str, str | None, str | None, int, int | None]], scoped: bool, days: float | None, ago: int
+) -> None:
+    """Whatever has happened, and whenever it is asked for: all ways to tell sessions apart come to the same number."""
+    with record_sessions(detect_user=False, idle_timeout=None, max_duration=None) as recorded:
+        for session_type, tier, user, before, hours in spans:
+            recorded.clock.advance(before * 3_600)
+            if scoped and hours is not None:
+                run(recorded, hours * 3_600, session_type, tier=tier, user=user)
+                continue
+            live = otel_sessions.start(session_type, tier=tier, user=user)
+            if hours is not None:
+                recorded.clock.advance(hours * 3_600)
+                live.end("error" if hours % 2 else "success")
+        until = START + dt.timedelta(seconds=recorded.clock.monotonic_ns() / 1e9 - ago * 3_600) if ago else None
+        try:
+            found = statistics(days=days, until=until)
+        except InvalidValueError:
+            return
+        spread = distribution(days=days, until=until)
+    sums = (found.by_type, found.by_status, found.by_tier, found.by_weekday, found.by_hour)
+    assert [sum(each.values()) for each in sums] == [found.total] * len(sums)
+    assert found.total == found.active + found.ended
+    assert sum(found.by_end_reason.values()) == found.ended == sum(band.sessions for band in spread.durations)
+    assert {day: sum(hours) for day, hours in spread.by_hour_of_week.items()} == found.by_weekday
+    assert len(found.by_user) == found.users
+    assert sum(found.by_user.values()) <= found.total
 
 
 class TestRefused:

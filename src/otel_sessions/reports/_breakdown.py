@@ -6,12 +6,10 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-from .. import _runtime
 from .._consumption import total as total_tokens
-from .._statistics import moment
-from .._tally import HOUR_NS, NS, Kind, Tally
+from .._tally import NS, Kind, Tally
 from ..exceptions import InvalidValueError
-from ._period import period
+from ._sums import Sums
 
 Dimension = Literal["type", "tier", "status", "end_reason"]
 
@@ -90,16 +88,14 @@ def breakdown(
     """
     if by not in get_args(Dimension):
         raise InvalidValueError(f"by: sessions are told apart by {', '.join(get_args(Dimension))}, not by {by!r}")
-    runtime = _runtime.get()
-    now_ns = runtime.lifecycle.clock.time_ns()
-    hours = period(now_ns, None if since is not None else days, since, until).in_hours()
+    sums = Sums.of(days=days, since=since, until=until)
     by_name: dict[str, dict[Kind, Tally]] = {}
-    for kind, tally in (runtime.lifecycle.ledger.past.sums(*hours) if runtime.enabled else {}).items():
+    for kind, tally in sums.ended_by_kind.items():
         by_name.setdefault(_NAME[by](kind) or _NONE, {})[kind] = tally
     groups = (_group(name, found) for name, found in by_name.items())
     return Breakdown(
-        since=moment(hours.since * HOUR_NS),
-        until=min(moment(hours.until * HOUR_NS), moment(now_ns)),
+        since=sums.since,
+        until=sums.until,
         by=by,
         groups=tuple(sorted(groups, key=lambda group: (-group.sessions, group.name))),
     )

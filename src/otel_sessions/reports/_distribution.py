@@ -7,11 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from .. import _runtime
-from .._statistics import moment
-from .._tally import DAY_HOURS, HOUR_NS, NS, Kind, Longest, Tally, bounds_of
-from ._period import period
+from .._tally import DAY_HOURS, NS, Kind, Longest, Tally, bounds_of
 from ._statistics import WEEKDAYS, LongestSession
+from ._sums import Sums
 
 _MERGED: Final = 16
 """How many buckets of a tally make a band: half a doubling."""
@@ -26,14 +24,14 @@ class DurationBand(NamedTuple):
 
 
 class Distribution(NamedTuple):
-    """How the sessions spread that ended in a period."""
+    """How the sessions of a period spread: durations are of those that ended in it."""
 
     since: dt.datetime
     until: dt.datetime
     durations: tuple[DurationBand, ...]
     """Each band reaches to 1.41 times the one before; the shortest first, without a gap."""
     by_hour_of_week: Mapping[str, tuple[int, ...]]
-    """On which day of the week, and at which hour of it, they had begun, UTC."""
+    """On which weekday, and at which hour of it, they began, UTC; the active ones too, if the period reaches now."""
     longest: tuple[LongestSession, ...]
     """The longest session of each type, the longest first."""
 
@@ -51,7 +49,7 @@ class Distribution(NamedTuple):
 def distribution(
     *, days: float | None = 30, since: dt.datetime | None = None, until: dt.datetime | None = None
 ) -> Distribution:
-    """How the sessions spread that ended in a period, by full hours.
+    """How the sessions of a period spread, by full hours.
 
     Args:
         days: how many days back, if `since` is not given; None: as long as anything is remembered.
@@ -63,21 +61,27 @@ def distribution(
         ConfigurationError: the store is one of your own, and keeps no history.
         StoreError: the store cannot be asked.
     """
-    runtime = _runtime.get()
-    now_ns = runtime.lifecycle.clock.time_ns()
-    hours = period(now_ns, None if since is not None else days, since, until).in_hours()
-    found = runtime.lifecycle.ledger.past.sums(*hours) if runtime.enabled else {}
-    total = Tally.total(found.values())
-    started = total.started or {}
+    return distribution_of(Sums.of(days=days, since=since, until=until))
+
+
+def distribution_of(sums: Sums) -> Distribution:
+    """How the sessions spread that the sums are of.
+
+    Raises:
+        ConfigurationError: the store is one of your own, and keeps no history.
+        StoreError: the store cannot be asked.
+    """
+    ended, active = sums.ended_by_kind, sums.active_by_kind
+    started = Tally.total([*ended.values(), *active.values()]).started or {}
     return Distribution(
-        since=moment(hours.since * HOUR_NS),
-        until=min(moment(hours.until * HOUR_NS), moment(now_ns)),
-        durations=_bands(total),
+        since=sums.since,
+        until=sums.until,
+        durations=_bands(Tally.total(ended.values())),
         by_hour_of_week={
             day: tuple(started.get(number * DAY_HOURS + hour, 0) for hour in range(DAY_HOURS))
             for number, day in enumerate(WEEKDAYS)
         },
-        longest=_longest(found),
+        longest=_longest(ended),
     )
 
 

@@ -9,11 +9,12 @@ from typing import Final, NamedTuple
 from .._health_check import HealthReport
 from .._models import SessionRecord, Status
 from .._wanted import Place
-from ._distribution import Distribution, distribution
+from ._distribution import Distribution, distribution_of
 from ._health import health
 from ._history import history
-from ._statistics import Statistics, statistics
-from ._trend import Trend, trend
+from ._statistics import Statistics, statistics_of
+from ._sums import Sums
+from ._trend import Trend, trend_of
 
 _FAILED: Final[tuple[Status, ...]] = ("error", "abandoned")
 _MOST_FAILED: Final = 10
@@ -57,15 +58,17 @@ def page(
     """
     from ._html.sections import rendered  # noqa: PLC0415 - whoever makes no page loads nothing for it
 
-    found = statistics(days=days, since=since, until=until)
+    sums = Sums.of(days=days, since=since, until=until)
+    if since is None and days is None:
+        sums = sums.from_first()
     return rendered(
         Contents(
             title,
-            found,
-            trend(days=days, since=since, until=until),
-            distribution(days=days, since=since, until=until),
+            statistics_of(sums),
+            trend_of(sums),
+            distribution_of(sums),
             health(in_process=False),
-            _failed(found.since, until),
+            _failed(sums.since, until),
         )
     )
 

@@ -10,6 +10,7 @@ from .._tally import HOUR_NS, hour_of
 from ..exceptions import InvalidValueError
 
 _DAY_NS: Final = 24 * HOUR_NS
+_MOST_HOURS: Final = 72
 
 
 class Period(NamedTuple):
@@ -28,6 +29,11 @@ class Hours(NamedTuple):
 
     since: int
     until: int
+
+    @property
+    def are_few(self) -> bool:
+        """Whether they are looked at one by one; of more, by days."""
+        return self.until - self.since <= _MOST_HOURS
 
 
 def period(now_ns: int, days: float | None, since: dt.datetime | None, until: dt.datetime | None) -> Period:

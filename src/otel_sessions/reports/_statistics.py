@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from .. import _runtime
 from .._consumption import total as total_tokens
-from .._models import SessionRecord
-from .._statistics import moment
-from .._tally import DAY_HOURS, HOUR_NS, NS, Kind, Tally
-from ._period import Hours, period
+from .._tally import DAY_HOURS, NS, Kind, Tally
+from ._sums import Sums
 
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MOST_USERS: Final = 20
@@ -29,16 +26,17 @@ class LongestSession(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """What the sessions add up to that ended in a period, and how many are active now. Durations are seconds.
+    """What the sessions of a period add up to. Durations are seconds; quantiles of them are right to within 1.1 %.
 
-    Quantiles of durations are right to within 1.1 %.
+    What needs an end (success and crash-free rate, durations, the longest, `by_end_reason`) is of the sessions that
+    ended in the period; everything else counts the active ones too, if the period reaches now. Of one that ends in the
+    past none is `active`.
     """
 
     since: dt.datetime
     """From that full hour on; what is remembered may begin later."""
     until: dt.datetime
     total: int
-    """Those that ended, and those that are active."""
     active: int
     ended: int
     success_rate: float | None
@@ -51,20 +49,18 @@ class Statistics(NamedTuple):
     p99_duration: float | None
     longest: LongestSession | None
     by_type: Mapping[str, int]
-    """All of them, the active ones too, as in the other counts but those by weekday and hour."""
     by_status: Mapping[str, int]
     by_end_reason: Mapping[str, int]
-    """Those that ended."""
     by_tier: Mapping[str, int]
     """Under `none` those without one."""
     users: int
-    """How many had sessions that ended on these days."""
+    """How many had sessions."""
     by_user: Mapping[str, int]
-    """The 20 pseudonyms that had most sessions, of those that ended on these days."""
+    """The 20 pseudonyms that had most sessions."""
     by_weekday: Mapping[str, int]
-    """On which day of the week those that ended had begun, UTC."""
+    """On which day of the week they began, UTC."""
     by_hour: Mapping[int, int]
-    """At which hour of the day, UTC."""
+    """At which hour of the day they began, UTC."""
     requests: int
     errors: int
     turns: int
@@ -112,7 +108,7 @@ class Statistics(NamedTuple):
 def statistics(
     *, days: float | None = 30, since: dt.datetime | None = None, until: dt.datetime | None = None
 ) -> Statistics:
-    """What the sessions add up to that ended in a period, by full hours; and those that are active now.
+    """What the sessions add up to that ended in a period, by full hours, and the active ones if it reaches now.
 
     Args:
         days: how many days back, if `since` is not given; None: as long as anything is remembered.
@@ -124,72 +120,77 @@ def statistics(
         ConfigurationError: the store is one of your own, and keeps no history.
         StoreError: the store cannot be asked.
     """
-    runtime = _runtime.get()
-    now_ns = runtime.lifecycle.clock.time_ns()
-    hours = period(now_ns, None if since is not None else days, since, until).in_hours()
-    if not runtime.enabled:
-        return _summed(hours, now_ns, {}, [], ([], 0))
-    ledger = runtime.lifecycle.ledger
-    runtime.lifecycle.limiter.measured.settle_all()
-    sums = ledger.past.sums(*hours)
-    users = ledger.past.users(hours.since // DAY_HOURS, -(-hours.until // DAY_HOURS), _MOST_USERS)
-    return _summed(hours, now_ns, sums, ledger.active_or_fail(), users)
+    return statistics_of(Sums.of(days=days, since=since, until=until))
 
 
-def _summed(
-    hours: Hours,
-    now_ns: int,
-    by_kind: Mapping[Kind, Tally],
-    active: list[SessionRecord],
-    users: tuple[list[tuple[str, int]], int],
-) -> Statistics:
-    all_ended = Tally.total(by_kind.values())
-    ended = all_ended.sessions
-    by_type = Counter(record.type for record in active)
-    by_tier = Counter(record.tier or _NONE for record in active)
-    by_status: Counter[str] = Counter({"active": len(active)} if active else {})
-    by_reason: Counter[str] = Counter()
-    for kind, tally in by_kind.items():
-        by_type[kind.type] += tally.sessions
-        by_tier[kind.tier or _NONE] += tally.sessions
-        by_status[kind.status] += tally.sessions
-        by_reason[kind.reason or _NONE] += tally.sessions
-    started = all_ended.started or {}
+def statistics_of(sums: Sums) -> Statistics:
+    """What the sessions add up to that the sums are of.
+
+    Raises:
+        ConfigurationError: the store is one of your own, and keeps no history.
+        StoreError: the store cannot be asked.
+    """
+    ended, active = sums.ended_by_kind, sums.active_by_kind
+    both = {**ended, **active}
+    of_ended, of_both = Tally.total(ended.values()), Tally.total(both.values())
+    users = sums.users(_MOST_USERS)
     return Statistics(
-        since=moment(hours.since * HOUR_NS),
-        until=min(moment(hours.until * HOUR_NS), moment(now_ns)),
-        total=ended + len(active),
-        active=len(active),
-        ended=ended,
-        success_rate=by_status["success"] / ended if ended else None,
-        crash_free_rate=1 - by_reason["crashed"] / ended if ended else None,
-        mean_duration=all_ended.duration_ns / ended / NS if ended else None,
-        p50_duration=all_ended.duration_quantile(0.5),
-        p95_duration=all_ended.duration_quantile(0.95),
-        p99_duration=all_ended.duration_quantile(0.99),
-        longest=_longest(by_kind),
-        by_type=dict(by_type.most_common()),
-        by_status=dict((+by_status).most_common()),
-        by_end_reason=dict((+by_reason).most_common()),
-        by_tier=dict(by_tier.most_common()),
-        users=users[1],
-        by_user=dict(users[0]),
-        by_weekday={
-            day: sum(started.get(number * DAY_HOURS + hour, 0) for hour in range(DAY_HOURS))
-            for number, day in enumerate(WEEKDAYS)
-        },
-        by_hour={
-            hour: sum(started.get(number * DAY_HOURS + hour, 0) for number in range(len(WEEKDAYS)))
-            for hour in range(DAY_HOURS)
-        },
-        requests=all_ended.requests,
-        errors=all_ended.errors,
-        turns=all_ended.turns,
-        mean_response_time=all_ended.turn_ns / all_ended.turns / NS if all_ended.turns else None,
-        tokens={name: int(count) for name, count in (all_ended.tokens or {}).items()},
-        total_tokens=int(total_tokens(all_ended.tokens or {})),
-        cost=dict(all_ended.cost or {}),
+        since=sums.since,
+        until=sums.until,
+        total=of_both.sessions,
+        active=of_both.sessions - of_ended.sessions,
+        ended=of_ended.sessions,
+        success_rate=_share(ended, lambda kind: kind.status == "success"),
+        crash_free_rate=_share(ended, lambda kind: kind.reason != "crashed"),
+        mean_duration=of_ended.duration_ns / of_ended.sessions / NS if of_ended.sessions else None,
+        p50_duration=of_ended.duration_quantile(0.5),
+        p95_duration=of_ended.duration_quantile(0.95),
+        p99_duration=of_ended.duration_quantile(0.99),
+        longest=_longest(ended),
+        by_type=_by(both, lambda kind: kind.type),
+        by_status=_by(both, lambda kind: kind.status),
+        by_end_reason=_by(ended, lambda kind: kind.reason or _NONE),
+        by_tier=_by(both, lambda kind: kind.tier or _NONE),
+        users=users.total,
+        by_user=dict(users.most_frequent),
+        by_weekday=_by_weekday(of_both),
+        by_hour=_by_hour(of_both),
+        requests=of_both.requests,
+        errors=of_both.errors,
+        turns=of_both.turns,
+        mean_response_time=of_both.turn_ns / of_both.turns / NS if of_both.turns else None,
+        tokens={name: int(count) for name, count in (of_both.tokens or {}).items()},
+        total_tokens=int(total_tokens(of_both.tokens or {})),
+        cost=dict(of_both.cost or {}),
     )
+
+
+def _by(by_kind: Mapping[Kind, Tally], name: Callable[[Kind], str]) -> dict[str, int]:
+    """How many sessions there are of each name, the most first."""
+    found: Counter[str] = Counter()
+    for kind, tally in by_kind.items():
+        found[name(kind)] += tally.sessions
+    return dict(found.most_common())
+
+
+def _share(by_kind: Mapping[Kind, Tally], counts: Callable[[Kind], bool]) -> float | None:
+    """The share of the sessions that are of such kinds; None if there are no sessions."""
+    total = sum(tally.sessions for tally in by_kind.values())
+    return sum(tally.sessions for kind, tally in by_kind.items() if counts(kind)) / total if total else None
+
+
+def _by_weekday(tally: Tally) -> dict[str, int]:
+    started = Counter[int]()
+    for hour, sessions in (tally.started or {}).items():
+        started[hour // DAY_HOURS] += sessions
+    return {day: started[number] for number, day in enumerate(WEEKDAYS)}
+
+
+def _by_hour(tally: Tally) -> dict[int, int]:
+    started = Counter[int]()
+    for hour, sessions in (tally.started or {}).items():
+        started[hour % DAY_HOURS] += sessions
+    return {hour: started[hour] for hour in range(DAY_HOURS)}
 
 
 def _longest(by_kind: Mapping[Kind, Tally]) -> LongestSession | None:

@@ -7,27 +7,32 @@ import itertools
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from .._models import SessionRecord
-from .._tally import Kind, Tally, day_of, hour_of
-from ..typing import DayTally, HourTally, Place, Wanted
+from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, day_of, hour_of
+from ..typing import DayTally, HourTally, Place, UserCounts, Wanted
 from . import _rows as rows
 from . import _tally_rows as sums
 from ._codec import encode
-from ._sql_values import from_sql, sql_text, whole
+from ._frequency import user_counts
+from ._sql_values import sql_text, whole
 
 _PAGE: Final = 500
 
-_ENDED: Final = f"{rows.SELECT} INDEXED BY session_ended WHERE ended_ns IS NOT NULL AND owner IS NULL"
+_EXPORTED: Final = f"{rows.SELECT} INDEXED BY session_ended WHERE ended_ns IS NOT NULL AND owner IS NULL"
+_OWED: Final = f"{rows.SELECT} INDEXED BY session_owed WHERE ended_ns IS NOT NULL AND owner IS NOT NULL"
 
 
 def select(cursor: sqlite3.Cursor, wanted: Wanted, limit: int, before: Place | None) -> list[SessionRecord]:
     """The ended sessions that are wanted and stand behind `before`: at most `limit`, the latest end first."""
-    owed = (record for record in rows.unexported(cursor) if before is None or Place.of(record) < before)
     both = heapq.merge(
-        sorted(owed, key=Place.of, reverse=True), _exported(cursor, wanted, before), key=Place.of, reverse=True
+        # Whose they are stands in the column only when they are owed no longer.
+        _pages(cursor, _OWED, wanted._replace(user=None), before),
+        _pages(cursor, _EXPORTED, wanted, before),
+        key=Place.of,
+        reverse=True,
     )
     return list(itertools.islice(filter(_session(wanted), both), limit))
 
@@ -36,15 +41,15 @@ def _session(wanted: Wanted) -> Callable[[SessionRecord], bool]:
     return lambda record: record.beginning.part is None and wanted.fits(record)
 
 
-def _exported(cursor: sqlite3.Cursor, wanted: Wanted, before: Place | None) -> Iterator[SessionRecord]:
-    """Those that are owed by nobody, as far as columns tell whether they are wanted; the latest first."""
+def _pages(cursor: sqlite3.Cursor, rows_of: str, wanted: Wanted, before: Place | None) -> Iterator[SessionRecord]:
+    """Those of them, as far as columns tell whether they are wanted; the latest first."""
     conditions = list(_conditions(wanted))
     place: tuple[int, str | bytes | None] | None = None if before is None else (before.ended_ns, sql_text(before[1]))
     while True:
         behind = [] if place is None else [("(ended_ns, id) < (?, ?)", place)]
         texts = "".join(f" AND {condition}" for condition, _ in (*behind, *conditions))
         values = [value for _, some in (*behind, *conditions) for value in some]
-        page = cursor.execute(f"{_ENDED}{texts} ORDER BY ended_ns DESC, id DESC LIMIT {_PAGE}", values).fetchall()
+        page = cursor.execute(f"{rows_of}{texts} ORDER BY ended_ns DESC, id DESC LIMIT {_PAGE}", values).fetchall()
         yield from map(rows.record_of, page)
         if len(page) < _PAGE:
             return
@@ -78,9 +83,7 @@ def tallies(cursor: sqlite3.Cursor, since_hour: int, until_hour: int) -> list[Ho
     """What ended in these hours, with those sessions whose export is owed."""
     held = [HourTally(*each) for each in sums.select(cursor, sums.HOURLY, since_hour, until_hour)]
     return held + [
-        HourTally(hour, Kind.of(record), Tally.of(record))
-        for record, hour in _owed(cursor)
-        if since_hour <= hour < until_hour
+        HourTally(hour, Kind.of(record), Tally.of(record)) for record, hour in _owed(cursor, since_hour, until_hour)
     ]
 
 
@@ -89,55 +92,33 @@ def daily_tallies(cursor: sqlite3.Cursor, since_day: int, until_day: int) -> lis
     held = [DayTally(*each) for each in sums.select(cursor, sums.DAILY, since_day, until_day)]
     return held + [
         DayTally(day_of(hour), Kind.of(record), Tally.of(record))
-        for record, hour in _owed(cursor)
-        if since_day <= day_of(hour) < until_day
+        for record, hour in _owed(cursor, since_day * DAY_HOURS, until_day * DAY_HOURS)
     ]
 
 
-def most_frequent_users(cursor: sqlite3.Cursor, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
-    """Those most of whose sessions ended in these days."""
-    owed = _owed_by_user(cursor, since_day, until_day)
-    # Whoever is among the most with what is owed was, without it, among so many more.
-    held = cursor.execute(
-        "SELECT user, sum(sessions) AS total FROM user_day WHERE day >= ? AND day < ? "
-        "GROUP BY user ORDER BY total DESC, user LIMIT ?",
-        (since_day, until_day, limit),
-    ).fetchall()
-    found = Counter({from_sql(user): total for user, total in held})
-    for user in owed:
-        if user not in found:
-            (found[user],) = cursor.execute(
-                "SELECT coalesce(sum(sessions), 0) FROM user_day WHERE user = ? AND day >= ? AND day < ?",
-                (sql_text(user), since_day, until_day),
-            ).fetchone()
-    found.update(owed)
-    return heapq.nsmallest(limit, found.items(), key=lambda each: (-each[1], each[0]))
+def users(
+    cursor: sqlite3.Cursor, since_hour: int, until_hour: int, limit: int, besides: Mapping[str, int]
+) -> UserCounts:
+    """Those most of whose sessions ended in these hours, with those whose export is owed, and `besides`."""
+    more = Counter(besides)
+    more.update(record.user for record, _ in _owed(cursor, since_hour, until_hour) if record.user is not None)
+    held = ((user, sessions + more.pop(user, 0)) for user, sessions in sums.users(cursor, since_hour, until_hour))
+    # In this order: those of the rest are in no hour.
+    return user_counts(itertools.chain(held, more.items()), limit)
 
 
-def users(cursor: sqlite3.Cursor, since_day: int, until_day: int) -> int:
-    """How many users' sessions ended in these days."""
-    (known,) = cursor.execute(
-        "SELECT count(DISTINCT user) FROM user_day WHERE day >= ? AND day < ?", (since_day, until_day)
-    ).fetchone()
-    more = 0
-    for user in _owed_by_user(cursor, since_day, until_day):
-        held = cursor.execute(
-            "SELECT 1 FROM user_day WHERE user = ? AND day >= ? AND day < ?", (sql_text(user), since_day, until_day)
-        ).fetchone()
-        more += held is None
-    return int(known) + more
-
-
-def _owed(cursor: sqlite3.Cursor) -> Iterator[tuple[SessionRecord, int]]:
-    """The ended sessions whose export is owed, with the hour in which they ended."""
-    for record in rows.unexported(cursor):
+def _owed(cursor: sqlite3.Cursor, since_hour: int, until_hour: int) -> Iterator[tuple[SessionRecord, int]]:
+    """The sessions whose export is owed, of those that ended in these hours; with the hour of each."""
+    wanted = Wanted(since_ns=since_hour * HOUR_NS, until_ns=until_hour * HOUR_NS)
+    for record in _pages(cursor, _OWED, wanted, None):
         if record.beginning.part is None:
             yield record, hour_of(record.ended_ns or 0)
 
 
-def _owed_by_user(cursor: sqlite3.Cursor, since_day: int, until_day: int) -> Counter[str]:
-    return Counter(
-        record.user
-        for record, hour in _owed(cursor)
-        if record.user is not None and since_day <= day_of(hour) < until_day
-    )
+def owed(cursor: sqlite3.Cursor) -> tuple[int, int | None]:
+    """How many ended sessions and parts are owed, and when the one ended that ended first; the index alone says it."""
+    number, oldest_ns = cursor.execute(
+        "SELECT count(*), min(ended_ns) FROM session INDEXED BY session_owed "
+        "WHERE ended_ns IS NOT NULL AND owner IS NOT NULL"
+    ).fetchone()
+    return int(number), oldest_ns

@@ -51,13 +51,6 @@ class Waiting(NamedTuple):
     due_ns: int
 
 
-class Ended(NamedTuple):
-    """An ended session, and where it stands among them: by the time of its end and its number."""
-
-    record: SessionRecord
-    place: tuple[int, int]
-
-
 def create(cursor: sqlite3.Cursor, beginning: Beginning) -> SessionRecord | None:
     """Insert an active session, unless its key or its id is taken: then whose it is."""
     cursor.execute(
@@ -185,22 +178,6 @@ def active(cursor: sqlite3.Cursor, user: str | None) -> list[SessionRecord]:
     of_user, values = ("", ()) if user is None else (" AND user = ?", (sql_text(user),))
     rows = cursor.execute(f"{_OPEN}{of_user}", values)
     return [record_of(row) for row in rows]
-
-
-def unexported(cursor: sqlite3.Cursor) -> list[SessionRecord]:
-    """What has ended and is owed by somebody."""
-    rows = cursor.execute(f"{SELECT} INDEXED BY session_owed WHERE ended_ns IS NOT NULL AND owner IS NOT NULL")
-    return [record_of(row) for row in rows]
-
-
-def ended(cursor: sqlite3.Cursor, before: tuple[int, int], limit: int) -> list[Ended]:
-    """What has ended and is owed by nobody, before that time and number, the latest first."""
-    rows = cursor.execute(
-        f"{SELECT} INDEXED BY session_ended WHERE ended_ns IS NOT NULL AND owner IS NULL "
-        "AND (ended_ns, number) < (?, ?) ORDER BY ended_ns DESC, number DESC LIMIT ?",
-        (*before, limit),
-    )
-    return [Ended(record_of(row), (row[6], row[7])) for row in rows]
 
 
 def owe(cursor: sqlite3.Cursor, record: SessionRecord, owner: str) -> bool:

@@ -82,7 +82,27 @@ _HISTORY: Final = (
     "CREATE TABLE user_day (user TEXT, day INTEGER, sessions INTEGER NOT NULL, PRIMARY KEY (user, day)) WITHOUT ROWID",
 )
 
-MIGRATIONS: Final = (_FIRST, _LIMITS, _HISTORY)
+# Users are counted by hours, as everything else is. By hour first, not by user: what is written at a time is in one
+# place, and so is what is forgotten. They are counted anew, from the sessions; the last value of the JSON is the number
+# of a part. What is owed is found by when it ended, as questions ask; who owes it is asked seldom.
+_USERS_BY_HOUR: Final = (
+    "DROP TABLE user_day",
+    """
+    CREATE TABLE user_hour (
+        hour INTEGER, user TEXT, sessions INTEGER NOT NULL, PRIMARY KEY (hour, user)
+    ) WITHOUT ROWID
+    """,
+    """
+    INSERT INTO user_hour
+    SELECT ended_ns / 3600000000000 AS hour, user, count(*) FROM session
+    WHERE ended_ns IS NOT NULL AND owner IS NULL AND user IS NOT NULL AND beginning LIKE '%,null]'
+    GROUP BY hour, user
+    """,
+    "DROP INDEX session_owed",
+    "CREATE INDEX session_owed ON session (ended_ns, owner) WHERE ended_ns IS NOT NULL AND owner IS NOT NULL",
+)
+
+MIGRATIONS: Final = (_FIRST, _LIMITS, _HISTORY, _USERS_BY_HOUR)
 """What leads from each version to the next; the first makes a new file."""
 
 VERSION: Final = len(MIGRATIONS)

@@ -9,14 +9,14 @@ from typing import Final
 from .._models import SessionRecord
 from .._tally import DAY_HOURS, Kind, Tally, day_of, hour_of
 from ._codec import decode, encode
-from ._sql_values import sql_text
+from ._sql_values import from_sql, sql_text
 
 HOURLY: Final = 1
 DAILY: Final = DAY_HOURS
 """What sums are kept for: spans of so many hours, numbered from the epoch on."""
 
 _ADD_USER: Final = """
-    INSERT INTO user_day VALUES (?, ?, 1) ON CONFLICT (user, day) DO UPDATE SET sessions = sessions + 1
+    INSERT INTO user_hour VALUES (?, ?, 1) ON CONFLICT (hour, user) DO UPDATE SET sessions = sessions + 1
 """
 
 
@@ -30,7 +30,7 @@ def count_in(cursor: sqlite3.Cursor, records: Iterable[SessionRecord]) -> None:
         hour = hour_of(record.ended_ns or 0)
         added.setdefault((hour, Kind.of(record)), Tally()).count(record)
         if record.user is not None:
-            users.append((sql_text(record.user), day_of(hour)))
+            users.append((hour, sql_text(record.user)))
     daily: dict[tuple[int, Kind], Tally] = {}
     for (hour, kind), tally in added.items():
         daily.setdefault((day_of(hour), kind), Tally()).add(tally)
@@ -57,9 +57,25 @@ def select(cursor: sqlite3.Cursor, span: int, since: int, until: int) -> Iterato
         yield number, Kind._make(decode(kind)), Tally.from_dict(decode(sums))
 
 
-def forget(cursor: sqlite3.Cursor, before_ns: int) -> None:
-    """Forget the hours, and the days, that were over by that time."""
+def users(cursor: sqlite3.Cursor, since_hour: int, until_hour: int) -> Iterator[tuple[str, int]]:
+    """The users of these hours, each once, with the number of their sessions."""
+    held = cursor.execute(
+        "SELECT user, sum(sessions) FROM user_hour WHERE hour >= ? AND hour < ? GROUP BY user", (since_hour, until_hour)
+    )
+    return ((from_sql(user), sessions) for user, sessions in held)
+
+
+def forget(cursor: sqlite3.Cursor, before_ns: int, users_before_ns: int) -> None:
+    """Forget the hours that were over by that time, and whose they were; what is left of a day is its sum then."""
     first = hour_of(before_ns)
+    day = day_of(first)
+    of_day = HOURLY, day * DAY_HOURS, first
+    is_shorter = cursor.execute("SELECT 1 FROM tally WHERE span = ? AND number >= ? AND number < ?", of_day).fetchone()
     cursor.execute("DELETE FROM tally WHERE span = ? AND number < ?", (HOURLY, first))
-    cursor.execute("DELETE FROM tally WHERE span = ? AND number < ?", (DAILY, day_of(first)))
-    cursor.execute("DELETE FROM user_day WHERE day < ?", (day_of(first),))
+    cursor.execute("DELETE FROM tally WHERE span = ? AND number < ?", (DAILY, day + bool(is_shorter)))
+    if is_shorter:
+        left: dict[tuple[int, Kind], Tally] = {}
+        for _, kind, tally in select(cursor, HOURLY, first, (day + 1) * DAY_HOURS):
+            left.setdefault((day, kind), Tally()).add(tally)
+        _add(cursor, DAILY, left)
+    cursor.execute("DELETE FROM user_hour WHERE hour < ?", (hour_of(users_before_ns),))

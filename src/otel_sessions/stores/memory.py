@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
-from ..typing import DayTally, HourTally, Place, Wanted
+from ..typing import DayTally, HourTally, Place, UserCounts, Wanted
 from ._hours import Hours
 from ._kept_uses import KeptUses
 from ._memory_limits import MemoryLimits
@@ -169,9 +169,7 @@ class MemoryStore:
 
     def ended(self, limit: int) -> list[SessionRecord]:
         """The sessions of the history that ended last, at most `limit`, the latest end first."""
-        with self._lock:
-            past = [record for record in self._ended.values() if record.beginning.part is None]
-            return [self._uses.give(r) for r in heapq.nlargest(limit, past, key=lambda record: record.ended_ns or 0)]
+        return self.history(Wanted(), limit)
 
     def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
         """The ended sessions that are wanted and stand behind `before`, at most `limit`, the latest end first."""
@@ -194,14 +192,9 @@ class MemoryStore:
         """What ended in these days, of the last 30."""
         return self._hours.daily_tallies(since_day, until_day)
 
-    def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
-        """Those most of whose sessions ended in these days."""
-        found = self._hours.by_user(since_day, until_day)
-        return heapq.nsmallest(limit, found.items(), key=lambda each: (-each[1], each[0]))
-
-    def users(self, since_day: int, until_day: int) -> int:
-        """How many users' sessions ended in these days."""
-        return len(self._hours.by_user(since_day, until_day))
+    def users(self, since_hour: int, until_hour: int, limit: int, besides: Mapping[str, int]) -> UserCounts:
+        """Those most of whose sessions ended in these hours, of the last 30 days or 100,000 users of an hour."""
+        return self._hours.users(since_hour, until_hour, limit, besides)
 
     def purge(self, before_ns: int) -> int:
         """Forget the sessions that ended before that time, and the sums of the hours that were over by then."""

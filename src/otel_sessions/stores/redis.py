@@ -12,21 +12,19 @@ session that is evicted is forgotten, and so is its end.
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import re
 import secrets
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
-from .._tally import DAY_HOURS, Kind, Tally, day_of, hour_of
 from ..exceptions import MissingExtraError, StoreError
-from ..typing import DayTally, HourTally, Place, Wanted
+from ..typing import DayTally, HourTally, Place, UserCounts, Wanted
 
 try:
     import redis  # noqa: F401 - so that its absence is told from a fault of ours
@@ -35,6 +33,8 @@ except ImportError as error:
 
 from . import _redis_format as form
 from ._facts import Facts
+from ._redis_deployment import Deployment, chunks
+from ._redis_history import RedisHistory
 from ._redis_limits import RedisLimits
 from ._redis_line import Line
 from ._redis_url import Address, Options
@@ -42,22 +42,13 @@ from .memory import _deadline
 
 __all__ = ["RedisStore"]
 
-_SHARED: Final = (
-    "meta", "active", "counts", "due", "held", "users", "previous",
-    "ended", "closed", "owners", "debts", "owed", "taken", "user_counts", "hours",
-)  # fmt: skip
-"""The keys that all scripts are given, in the order in which they expect them."""
-
 _DAY: Final = 86_400.0
 _OWED: Final = 30 * _DAY
 _ENDLESS: Final = 366 * _DAY
-_CHUNK: Final = 200
-_MILLISECOND: Final = 1_000_000
 _MERGED_AT_ONCE: Final = 500
 _SLACK: Final = 24
 _ATTEMPTS: Final = 10
 _MAX_DOUBTS: Final = 100_000
-_ALWAYS: Final = ("-inf", "+inf")
 
 
 class _Doubts:
@@ -115,10 +106,12 @@ class RedisStore:
         address = Address(url, Options(prefix, retention, timeout))
         options = address.options
         self._line = Line(address, pause=options.timeout, clock=clock)
-        self._prefix = f"{{{options.prefix}}}:"
-        self.limits = RedisLimits(self._line, self._prefix)
-        self._keys = [f"{self._prefix}{name}".encode() for name in _SHARED]
+        self._deployment = Deployment(self._line, options.prefix)
+        self._run = self._deployment.run
+        self._read = self._deployment.read
+        self.limits = RedisLimits(self._line, self._deployment.prefix)
         self._retention_ms = int(options.retention * 1000)
+        self._past = RedisHistory(self._deployment, self._retention_ms)
         self._secret = secrets.token_bytes(32)
         self._begin()
 
@@ -129,12 +122,6 @@ class RedisStore:
         self._unanswered: dict[str, int] = {}
         """From which number on the merges of a session have failed."""
         self._doubts = _Doubts()
-
-    def _run(self, script: str, *arguments: bytes | str | int, sessions: Iterable[str] = ()) -> Any:
-        return self._line.run(script, [*self._keys, *map(self._key, sessions)], arguments)
-
-    def _key(self, session_id: str) -> bytes:
-        return form.encode(f"{self._prefix}s:{session_id}")
 
     def create(self, beginning: Beginning) -> SessionRecord | None:
         """Store a new session, unless an active one has its key, or any has its id: then return that one's record."""
@@ -208,7 +195,7 @@ class RedisStore:
         try:
             number = next(self._numbers)
             try:
-                for chunk in _chunks(list(deltas), _MERGED_AT_ONCE):
+                for chunk in chunks(list(deltas), _MERGED_AT_ONCE):
                     missing |= self._merge(number, {session_id: deltas[session_id] for session_id in chunk})
             except BaseException:
                 self._doubt(deltas, number)
@@ -280,7 +267,7 @@ class RedisStore:
         self._unanswered.pop(session_id, None)
         record = None if found is None else form.record(found)
         if owner is None and record is not None:
-            self._leave({record.id: record})
+            self._past.take({record.id: record})
         return record
 
     def due(self, now_ns: int) -> Iterator[SessionRecord]:
@@ -307,134 +294,40 @@ class RedisStore:
 
     def ended(self, limit: int) -> list[SessionRecord]:
         """The sessions that ended last, for the retention: at most `limit`, the latest end first."""
-        # First, so that nothing is missed whose export is noted meanwhile.
-        found = self._ended(self._run("unexported"))
-        wanted, passed = limit + len(found), 0
-        while len(found) < wanted and (page := self._run("ended", passed, min(_CHUNK, wanted), *_ALWAYS)):
-            passed += len(page)
-            found |= self._ended(page)
-        return heapq.nlargest(limit, found.values(), key=lambda record: record.ended_ns or 0)
+        return self.history(Wanted(), limit)
 
     def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
         """The ended sessions that are wanted and stand behind `before`, at most `limit`, the latest end first."""
-        found = dict(self._past(self._run("unexported"), wanted, before))
-        times = _milliseconds(wanted, before)
-        passed = 0
-        while page := self._run("ended", passed, _CHUNK, *times):
-            passed += len(page)
-            ended = self._ended(page)
-            found |= dict(self._past_of(ended.values(), wanted, before))
-            # Redis sorts by milliseconds: who comes later may have ended up to one later than the last of these.
-            last_ns = min((record.ended_ns or 0 for record in ended.values()), default=0)
-            enough = heapq.nlargest(limit, found)
-            if len(enough) == limit and enough[-1].ended_ns > last_ns + _MILLISECOND:
-                break
-        return [found[place] for place in heapq.nlargest(limit, found)]
-
-    def _past(
-        self, ids: Sequence[bytes], wanted: Wanted, before: Place | None
-    ) -> Iterator[tuple[Place, SessionRecord]]:
-        return self._past_of(self._ended(ids).values(), wanted, before)
-
-    @staticmethod
-    def _past_of(
-        records: Iterable[SessionRecord], wanted: Wanted, before: Place | None
-    ) -> Iterator[tuple[Place, SessionRecord]]:
-        for record in records:
-            if (before is None or Place.of(record) < before) and wanted.fits(record):
-                yield Place.of(record), record
+        return self._past.select(wanted, limit, before)
 
     def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
-        """What ended in these hours, for the retention.
+        """What ended in these hours, for the retention, and for nine days at least.
 
         Of what is exported while it is asked, only the last 200 hours are sure to be right.
         """
-        hours = self._hours(since_hour, until_hour)
-        found, owed = self._sums(hours, self._hour)
-        return [HourTally(*each) for each in found] + [
-            HourTally(hour, Kind.of(record), Tally.of(record))
-            for record, hour in owed
-            if since_hour <= hour < until_hour
-        ]
+        return self._past.tallies(since_hour, until_hour)
 
     def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
-        """What ended in these days, for the retention.
+        """What ended in these days, for the retention, and for nine days at least.
 
         Of what is exported while it is asked, only the last 200 days are sure to be right.
         """
-        found, owed = self._sums(self._days(since_day, until_day), self._day)
-        return [DayTally(*each) for each in found] + [
-            DayTally(day_of(hour), Kind.of(record), Tally.of(record))
-            for record, hour in owed
-            if since_day <= day_of(hour) < until_day
-        ]
+        return self._past.daily_tallies(since_day, until_day)
 
-    def _sums(
-        self, numbers: Sequence[int], key: Callable[[int], bytes]
-    ) -> tuple[list[tuple[int, Kind, Tally]], Iterator[tuple[SessionRecord, int]]]:
-        """The sums of hours or of days; and what is in none yet, with its hour."""
-        found: list[tuple[int, Kind, Tally]] = []
-        owed: Sequence[bytes] = ()
-        for some in [numbers[at : at + _CHUNK] for at in range(0, len(numbers), _CHUNK)] or [[]]:
-            sums, owed = self._line.run("sums", [*self._keys, *map(key, some)], [])
-            found += ((number, *each) for number, raw in zip(some, sums, strict=True) for each in form.tallies(raw))
-        return found, self._owed(owed)
+    def users(self, since_hour: int, until_hour: int, limit: int, besides: Mapping[str, int]) -> UserCounts:
+        """Those most of whose sessions ended in these hours, for the retention, with those that some have `besides`.
 
-    def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
-        """Those most of whose sessions ended in these days."""
-        return self._frequency(since_day, until_day, limit)[0]
-
-    def users(self, since_day: int, until_day: int) -> int:
-        """How many users' sessions ended in these days."""
-        return self._frequency(since_day, until_day, 0)[1]
-
-    def _frequency(self, since_day: int, until_day: int, limit: int) -> tuple[list[tuple[str, int]], int]:
-        """The most frequent users, and how many there are, with what is owed."""
-        owed = Counter(
-            record.user
-            for record, hour in self._owed(self._run("unexported"))
-            if record.user is not None and since_day <= day_of(hour) < until_day
-        )
-        days = [self._users(day) for day in self._days(since_day, until_day)]
-        names = list(owed)
-        spare = form.encode(f"{self._prefix}union:{secrets.token_hex(8)}")
-        most, known, scores = self._line.run(
-            "most_frequent", [*self._keys, spare, *days], [limit, *map(form.encode, names)]
-        )
-        held = {form.decode(user): -int(score) for user, score in zip(most[::2], most[1::2], strict=True)}
-        before = dict(zip(names, (-int(score) for score in scores), strict=False))
-        held |= {user: before.get(user, 0) + more for user, more in owed.items()}
-        more = sum(not before.get(user) for user in names)
-        return heapq.nsmallest(limit, held.items(), key=lambda each: (-each[1], each[0])), known + more
-
-    def _hours(self, since: int, until: int) -> list[int]:
-        """The hours that have sums, but for the last."""
-        return [int(hour) for hour in self._run("hours", since, f"({until}")]
-
-    def _days(self, since: int, until: int) -> list[int]:
-        """The days that have sums, but for the last."""
-        return sorted({day_of(hour) for hour in self._hours(since * DAY_HOURS, until * DAY_HOURS)})
-
-    def _owed(self, ids: Sequence[bytes]) -> Iterator[tuple[SessionRecord, int]]:
-        for record in self._ended(ids).values():
-            yield record, hour_of(record.ended_ns or 0)
-
-    def _ended(self, ids: Sequence[bytes]) -> dict[str, SessionRecord]:
-        """Those that have ended, by id; parts of sessions are none."""
-        chunks = _chunks([form.decode(raw) for raw in ids], _CHUNK)
-        records = [record for chunk in chunks for record in self._read(chunk) if record is not None]
-        return {record.id: record for record in records if not record.is_active and record.beginning.part is None}
+        Of what is exported while it is asked, only the last hour is sure to be right.
+        """
+        return self._past.users(since_hour, until_hour, limit, besides)
 
     def _active(self, ids: Sequence[bytes]) -> Iterator[SessionRecord]:
-        for chunk in _chunks([form.decode(raw) for raw in ids], _CHUNK):
+        for chunk in chunks([form.decode(raw) for raw in ids]):
             found = dict(zip(chunk, self._read(chunk), strict=True))
             active = [record for record in found.values() if record is not None and record.is_active]
             if len(active) < len(found):
                 self._lost(set(found) - {record.id for record in active})
             yield from active
-
-    def _read(self, ids: Sequence[str]) -> list[SessionRecord | None]:
-        return [form.record(raw) for raw in self._run("read", sessions=ids)]
 
     def _lost(self, ids: Collection[str]) -> None:
         """Correct the indexes: Redis has lost these sessions, or they have just ended."""
@@ -444,15 +337,15 @@ class RedisStore:
         """What there is to know of the server."""
         version, seconds, micros, memory = self._run("facts")
         said = dict(re.findall(r"(?m)^(\w+):(\S+)", form.decode(memory)))
-        owed = [record.ended_ns or 0 for record in self._ended(self._run("unexported")).values()]
+        owed, oldest_owed_ns = self._past.owed()
         return Facts(
             version=int(version),
             bytes=int(said["used_memory"]) if "used_memory" in said else None,
             clock_ns=int(seconds) * 1_000_000_000 + int(micros) * 1000,
             changed_ns=None,
             evicts=said.get("maxmemory", "0") != "0" and said.get("maxmemory_policy") != "noeviction",
-            owed=len(owed),
-            oldest_owed_ns=min(owed, default=None),
+            owed=owed,
+            oldest_owed_ns=oldest_owed_ns,
         )
 
     def secret(self) -> bytes:
@@ -479,29 +372,7 @@ class RedisStore:
 
     def exported(self, session_ids: Collection[str]) -> None:
         """The ends of these sessions have been exported: nobody owes them any more."""
-        for chunk in _chunks(list(session_ids), _CHUNK):
-            found = dict(zip(chunk, self._read(chunk), strict=True))
-            self._leave(found)
-
-    def _leave(self, ended: Mapping[str, SessionRecord | None]) -> None:
-        """Leave ended sessions to the history: they are owed by nobody, and are in the sums."""
-        keys: list[bytes] = []
-        arguments: list[bytes | str | int] = []
-        for session_id, record in ended.items():
-            sums = form.sums(record)
-            day = day_of(sums.hour)
-            keys += [self._key(session_id), self._hour(sums.hour), self._day(day), self._users(day)]
-            arguments += [form.encode(session_id), *sums.arguments]
-        self._line.run("exported", [*self._keys, *keys], [self._retention_ms, *arguments])
-
-    def _hour(self, hour: int) -> bytes:
-        return form.encode(f"{self._prefix}h:{hour}")
-
-    def _day(self, day: int) -> bytes:
-        return form.encode(f"{self._prefix}d:{day}")
-
-    def _users(self, day: int) -> bytes:
-        return form.encode(f"{self._prefix}u:{day}")
+        self._past.exported(session_ids)
 
     def beat(self, owner: str, now_ns: int) -> None:
         """Note that `owner` lives."""
@@ -519,7 +390,7 @@ class RedisStore:
         with self._doubts.token("take_over", form.dumps([dead, beat_ns, owner])) as token:
             taken = self._run("take_over", form.encode(dead), str(beat_ns), form.encode(owner), token)
             records = []
-            for chunk in _chunks([form.decode(raw) for raw in taken], _CHUNK):
+            for chunk in chunks([form.decode(raw) for raw in taken]):
                 found = self._read(chunk)
                 records += [record for record in found if record is not None]
                 if None in found:
@@ -532,28 +403,11 @@ class RedisStore:
 
     def purge(self, before_ns: int) -> int:
         """Forget the sessions that ended before that time and are owed by nobody; how many they were."""
-        total = passed = 0
-        while found := self._run("past", before_ns // 1_000_000, passed, _CHUNK):
-            ids = [form.decode(raw) for raw in found]
-            forgotten, kept = self._run("forget", form.stamp(before_ns), *map(form.encode, ids), sessions=ids)
-            total, passed = total + forgotten, passed + kept
-        self._forget_hours(hour_of(before_ns))
-        return total
+        return self._past.purge(before_ns)
 
     def purgeable(self, before_ns: int) -> int:
-        """How many `purge` would forget now. No record is read for it, only when it ended."""
-        total = passed = 0
-        while found := self._run("past", before_ns // _MILLISECOND, passed, _CHUNK):
-            total += self._run("purgeable", form.stamp(before_ns), sessions=map(form.decode, found))
-            passed += len(found)
-        return total
-
-    def _forget_hours(self, before: int) -> None:
-        """Forget the sums of the hours, and of the days, that were over by then."""
-        hours = self._hours(0, before)
-        days = {day_of(hour) for hour in hours} - {day_of(before)}
-        keys = [*map(self._hour, hours), *map(self._day, days), *map(self._users, days)]
-        self._line.run("forget_hours", [*self._keys, *keys], [before])
+        """How many `purge` would forget now."""
+        return self._past.purgeable(before_ns)
 
     def after_fork(self) -> None:
         """Connect anew in a child process; the parent keeps its connections."""
@@ -563,17 +417,3 @@ class RedisStore:
     def shutdown(self) -> None:
         """Close the connections."""
         self._line.shutdown()
-
-
-def _chunks(ids: list[str], size: int) -> Iterator[list[str]]:
-    return (ids[at : at + size] for at in range(0, len(ids), size))
-
-
-def _milliseconds(wanted: Wanted, before: Place | None) -> tuple[str | int, str | int]:
-    """From when to when, in milliseconds, the sessions ended that are wanted and stand behind `before`, or more."""
-    since, until = _ALWAYS
-    ends = [ns for ns in (wanted.until_ns, None if before is None else before.ended_ns) if ns is not None]
-    return (
-        since if wanted.since_ns is None else wanted.since_ns // _MILLISECOND,
-        min(ends) // _MILLISECOND if ends else until,
-    )

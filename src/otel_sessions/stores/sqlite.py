@@ -7,7 +7,6 @@ then, and the file is intact.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -15,7 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
 from ..exceptions import ConfigurationError, StoreError
-from ..typing import DayTally, HourTally, Place, Recount, Wanted
+from ..typing import DayTally, HourTally, Place, Recount, UserCounts, Wanted
 from . import _database
 from . import _history_rows as history
 from . import _recount_rows as recount
@@ -71,8 +70,10 @@ class SQLiteStore:
             if not 0 < seconds < _LONGEST_SECONDS:
                 raise ConfigurationError(_not_seconds(name, seconds))
         self._database = Database(path, timeout=timeout, synchronous=synchronous)
-        # What goes through all sessions, for metrics, has a connection of its own, and so keeps no thread waiting.
+        # What goes through all sessions has connections of its own, and so keeps no thread waiting: what is active, for
+        # metrics; and what has ended, for reports, so that metrics do not wait for these either.
         self._apart = Database(path, timeout=timeout, synchronous=synchronous)
+        self._past = Database(path, timeout=timeout, synchronous=synchronous)
         self.limits = SQLiteLimits(self._database)
         self._retention_ns = int(retention * _NS)
         self._purged_ns: int | None = None
@@ -148,7 +149,7 @@ class SQLiteStore:
         This is also the occasion to tidy up: the log is moved into the file, and once a minute what ended longer than
         `retention` ago is forgotten.
         """
-        for database in (self._database, self._apart):
+        for database in (self._database, self._apart, self._past):
             database.notice_replacement()
         self._forget_old(now_ns)
         self._database.checkpoint()
@@ -177,34 +178,23 @@ class SQLiteStore:
 
     def ended(self, limit: int) -> list[SessionRecord]:
         """The sessions that ended last, as long as they are remembered: at most `limit`, the latest end first."""
-        # First, so that nothing is missed whose export is noted meanwhile.
-        found = {record.id: record for record in self._database.read(rows.unexported) if record.beginning.part is None}
-        wanted = limit + len(found)
-        last = NEVER, NEVER
-        while len(found) < wanted and (page := self._database.read(rows.ended, last, min(_PAGE, wanted))):
-            last = page[-1].place
-            found |= {each.record.id: each.record for each in page if each.record.beginning.part is None}
-        return heapq.nlargest(limit, found.values(), key=lambda record: record.ended_ns or 0)
+        return self.history(Wanted(), limit)
 
     def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
         """The ended sessions that are wanted and stand behind `before`, at most `limit`, the latest end first."""
-        return self._apart.look(history.select, wanted, limit, before)
+        return self._past.look(history.select, wanted, limit, before)
 
     def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
         """What ended in these hours, as long as it is remembered."""
-        return self._apart.look(history.tallies, since_hour, until_hour)
+        return self._past.look(history.tallies, since_hour, until_hour)
 
     def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
         """What ended in these days, as long as it is remembered."""
-        return self._apart.look(history.daily_tallies, since_day, until_day)
+        return self._past.look(history.daily_tallies, since_day, until_day)
 
-    def most_frequent_users(self, since_day: int, until_day: int, limit: int) -> list[tuple[str, int]]:
-        """Those most of whose sessions ended in these days."""
-        return self._apart.look(history.most_frequent_users, since_day, until_day, limit)
-
-    def users(self, since_day: int, until_day: int) -> int:
-        """How many users' sessions ended in these days."""
-        return self._apart.look(history.users, since_day, until_day)
+    def users(self, since_hour: int, until_hour: int, limit: int, besides: Mapping[str, int]) -> UserCounts:
+        """Those most of whose sessions ended in these hours, as long as it is remembered."""
+        return self._past.look(history.users, since_hour, until_hour, limit, besides)
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
@@ -238,16 +228,16 @@ class SQLiteStore:
         forgotten = 0
         while batch := self._database.write(rows.purge, before_ns, _BATCH):
             forgotten += batch
-        self._database.write(sums.forget, before_ns)
+        self._database.write(sums.forget, before_ns, before_ns)
         return forgotten
 
     def purgeable(self, before_ns: int) -> int:
         """How many `purge` would forget now."""
-        return self._apart.read(rows.purgeable, before_ns)
+        return self._past.read(rows.purgeable, before_ns)
 
     def remembered_since(self) -> int | None:
         """The hour since the epoch in which the first of the remembered sessions ended."""
-        return self._apart.read(recount.remembered_since)
+        return self._past.read(recount.remembered_since)
 
     def recount_hour(self, hour: int, *, repair: bool) -> Recount:
         """The sums of an hour, and what the sessions add up to that ended in it; with `repair` they are made that.
@@ -255,25 +245,25 @@ class SQLiteStore:
         They are counted while others write, and written only if nothing has happened meanwhile.
         """
         for _ in range(_ATTEMPTS):
-            found = self._apart.look(recount.hour, hour)
+            found = self._past.look(recount.hour, hour)
             if not repair or self._database.write(recount.replace_hour, hour, found):
                 return found.recount
         raise StoreError(f"sqlite: {self.path}: sessions went on ending in the hour {hour} while it was recounted")
 
     def recount_day(self, day: int, *, repair: bool) -> Recount:
         """The sums of a day, and what those of its hours add up to; with `repair` they are made that."""
-        return self._database.write(recount.replace_day, day) if repair else self._apart.look(recount.day, day)
+        return self._database.write(recount.replace_day, day) if repair else self._past.look(recount.day, day)
 
     def unreadable(self, *, repair: bool) -> list[str]:
         """The ids of those that are active or owed, and whose record cannot be read; with `repair` they are removed."""
-        found = self._apart.look(recount.unreadable)
+        found = self._past.look(recount.unreadable)
         if repair and found:
             self._database.write(recount.remove, found)
         return found
 
     def damage(self) -> tuple[str, ...]:
         """What SQLite finds wrong with the file."""
-        return self._apart.read(recount.damage)
+        return self._past.read(recount.damage)
 
     def _forget_old(self, now_ns: int) -> None:
         """A part of it at a time, so that the background has time for the rest."""
@@ -281,8 +271,9 @@ class SQLiteStore:
             return
         for _ in range(_BATCHES):
             if self._database.write(rows.purge, now_ns - self._retention_ns, _BATCH) < _BATCH:
-                # Of a day and a week before, with which health is compared, sums are kept in any case.
-                self._database.write(sums.forget, now_ns - max(self._retention_ns, _SUMS_NS))
+                # Of a day and a week before, with which health is compared, sums are kept in any case; but not whose.
+                kept_ns = max(self._retention_ns, _SUMS_NS)
+                self._database.write(sums.forget, now_ns - kept_ns, now_ns - self._retention_ns)
                 self._purged_ns = now_ns
                 return
 
@@ -290,7 +281,7 @@ class SQLiteStore:
 
     def facts(self) -> Facts:
         """What there is to know of the file."""
-        version, owed = self._apart.look(lambda cursor: (rows.version(cursor), rows.unexported(cursor)))
+        version, (owed, oldest_owed_ns) = self._past.look(lambda cursor: (rows.version(cursor), history.owed(cursor)))
         path = self._database.path
         parts = [each.stat() for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()]
         return Facts(
@@ -299,8 +290,8 @@ class SQLiteStore:
             clock_ns=None,
             changed_ns=max((each.st_mtime_ns for each in parts), default=None),
             evicts=False,
-            owed=len(owed),
-            oldest_owed_ns=min((record.ended_ns or 0 for record in owed), default=None),
+            owed=owed,
+            oldest_owed_ns=oldest_owed_ns,
         )
 
     def secret(self) -> bytes:
@@ -315,6 +306,7 @@ class SQLiteStore:
         """Close the file."""
         self._database.close()
         self._apart.close()
+        self._past.close()
 
 
 def _options(query: str) -> dict[str, Any]:

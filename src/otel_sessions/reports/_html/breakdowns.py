@@ -11,16 +11,17 @@ from .markup import Markup, tag
 from .plots import bar
 
 _MOST: Final = 10
+_ALL: Final = "sessions, the active ones too"
 _COLORED: Final = frozenset({"success", "error", "cancelled", "expired", "abandoned", "active"})
 
 
 def breakdowns(found: Statistics) -> Iterable[Markup | None]:
     """A table for each way to tell sessions apart; None for one that has nothing in it."""
-    yield _table("Type", "sessions, the active ones too", found.by_type, found.total)
-    yield _table("Status", "sessions, the active ones too", found.by_status, found.total, colored=True)
+    yield _table("Type", _ALL, found.by_type, found.total)
+    yield _table("Status", _ALL, found.by_status, found.total, colored=True)
     yield _table("End reason", "sessions that ended", found.by_end_reason, found.ended)
-    yield _table("Tier", "sessions, the active ones too", found.by_tier, found.total)
-    yield _table("Users with most sessions", "pseudonyms; sessions that ended", found.by_user, found.ended, code=True)
+    yield _table("Tier", _ALL, found.by_tier, found.total)
+    yield _table("Users with most sessions", f"pseudonyms; {_ALL}", found.by_user, found.total, code=True)
 
 
 def _table(

@@ -28,7 +28,7 @@ if key then
 end
 settle(id)
 if owner then
-  owe(owner, id, ended)
+  owe_export(owner, id, ended)
   redis.call('PEXPIRE', session, longest)
 else
   remember(session, id, retention)

@@ -1,6 +1,6 @@
 -- Nobody owes these sessions any more; from now on they are remembered for ARGV[1] milliseconds, and are in the sums.
 -- Of each there is its id, and what it adds to the sums; and four keys: its own, and those of the sums of its hour, of its
--- day, and of the day's users.
+-- day, and of the users of its hour.
 local retention = tonumber(ARGV[1])
 local at, number = 2, SHARED
 while at <= #ARGV do
@@ -8,11 +8,11 @@ while at <= #ARGV do
   local id = ARGV[at]
   if redis.call('HEXISTS', session, 'e') == 1 then
     if redis.call('HEXISTS', DEBTS, id) == 1 then
-      settle(id)
+      settle_export(id)
       remember(session, id, retention)
     end
   elseif redis.call('EXISTS', session) == 0 then
-    settle(id)
+    settle_export(id)
   end
   at = count_in(session, hourly, daily, users, at + 1, retention)
   number = number + 4

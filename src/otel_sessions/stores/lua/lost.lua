@@ -4,7 +4,7 @@ for number, id in ipairs(ARGV) do
   if not is_active(session) then
     leave(id)
     if redis.call('EXISTS', session) == 0 then
-      settle(id)
+      settle_export(id)
     end
   end
 end

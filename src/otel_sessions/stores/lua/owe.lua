@@ -7,7 +7,7 @@ if redis.call('EXISTS', session) == 1 then
   return over and redis.call('HGET', DEBTS, id) == owner and 1 or 0
 end
 redis.call('HSET', session, 'b', beginning, 'l', last, 't', totals, 'e', status, 'z', ended)
-owe(owner, id, ended)
+owe_export(owner, id, ended)
 redis.call('PEXPIRE', session, tonumber(ARGV[8]))
 refresh()
 return 1

@@ -12,8 +12,8 @@
 -- A stamp is a time in nanoseconds as 20 digits: it is compared as text, for a Lua number would round it.
 local FORMAT = '1'
 local META, ACTIVE, COUNTS, DUE, HELD, USERS, PREVIOUS = unpack(KEYS, 1, 7)
-local ENDED, CLOSED, OWNERS, DEBTS, OWED, TAKEN, USER_COUNTS, HOURS = unpack(KEYS, 8, 15)
-local SHARED = 15 -- the keys of single sessions come after those
+local ENDED, CLOSED, OWNERS, DEBTS, OWED, TAKEN, USER_COUNTS, HOURS, UNEXPORTED = unpack(KEYS, 8, 16)
+local SHARED = 16 -- the keys of single sessions come after those
 local BACKSTOP = 366 * 86400 * 1000
 
 local found = redis.call('HGET', META, 'format')
@@ -60,10 +60,15 @@ local function seconds_of(set, first)
   return members
 end
 
+-- The milliseconds of a stamp.
+local function ms_of(stamp)
+  return tonumber(string.sub(stamp, 1, -7))
+end
+
 local function postpone(session, id, last, timing)
   local idle, at, life = unpack(cmsgpack.unpack(timing))
   if idle then
-    local by_idle = tonumber(string.sub(last, 1, -7)) + idle
+    local by_idle = ms_of(last) + idle
     at = at and math.min(at, by_idle) or by_idle
   end
   if at then
@@ -85,6 +90,17 @@ local function settle(id)
     redis.call('HDEL', DEBTS, id)
     redis.call('ZREM', OWED, pair(owner, id))
   end
+end
+
+-- Of what is owed, the export of a session that has ended stands by the time of its end, too.
+local function owe_export(owner, id, ended)
+  owe(owner, id, ended)
+  redis.call('ZADD', UNEXPORTED, ms_of(ended), id)
+end
+
+local function settle_export(id)
+  settle(id)
+  redis.call('ZREM', UNEXPORTED, id)
 end
 
 -- Counts active sessions more or less of a user.
@@ -140,21 +156,14 @@ end
 local function remember(session, id, retention)
   local ended, key = unpack(redis.call('HMGET', session, 'z', 'y'))
   redis.call('PEXPIRE', session, retention)
-  redis.call('ZADD', ENDED, tonumber(string.sub(ended, 1, -7)), id)
+  redis.call('ZADD', ENDED, ms_of(ended), id)
   redis.call('RPUSH', CLOSED, cmsgpack.pack({ now_ms(), id, key }))
   trim(retention)
 end
 
-
--- The ids of the ended sessions whose export is owed.
-local function unexported()
-  local ids = {}
-  for _, id in ipairs(redis.call('HKEYS', DEBTS)) do
-    if redis.call('HEXISTS', ACTIVE, id) == 0 then
-      ids[#ids + 1] = id
-    end
-  end
-  return ids
+-- The ids of the ended sessions whose export is owed, of those that ended between two times in milliseconds; the latest first.
+local function unexported(since, til)
+  return redis.call('ZREVRANGEBYSCORE', UNEXPORTED, til, since)
 end
 
 -- Adds a whole number to a sum. Where that cannot be, as it has a fraction or would have more than 64 bits, it becomes one
@@ -166,7 +175,15 @@ local function add(tally, field, amount)
   end
 end
 
--- Counts an ended session into the sums of its hour and its day, and its user into those of the day; once, however often
+-- Of the texts that come under a field of a sum, the greatest stays.
+local function keep_greatest(tally, field, text)
+  local held = redis.call('HGET', tally, field)
+  if not held or held < text then
+    redis.call('HSET', tally, field, text)
+  end
+end
+
+-- Counts an ended session into the sums of its hour and its day, and its user into those of the hour; once, however often
 -- it is tried.
 -- From ARGV[at] on stand the hour, the user, how many arguments come of each kind, and those: fields and what is added, as
 -- whole numbers or as others, or the text that stays if it is the greatest. Returns where the next arguments stand.
@@ -189,10 +206,7 @@ local function count_in(session, hourly, daily, users, at, life)
       redis.call('HINCRBYFLOAT', tally, ARGV[number], ARGV[number + 1])
     end
     for number = third, next - 1, 2 do
-      local held = redis.call('HGET', tally, ARGV[number])
-      if not held or held < ARGV[number + 1] then
-        redis.call('HSET', tally, ARGV[number], ARGV[number + 1])
-      end
+      keep_greatest(tally, ARGV[number], ARGV[number + 1])
     end
   end
   redis.call('ZADD', HOURS, hour, hour)
@@ -201,7 +215,7 @@ local function count_in(session, hourly, daily, users, at, life)
   redis.call('PEXPIRE', daily, kept + 86400 * 1000)
   if optional(user) then
     redis.call('ZINCRBY', users, 1, optional(user))
-    redis.call('PEXPIRE', users, life + 86400 * 1000)
+    redis.call('PEXPIRE', users, life)
   end
   return next
 end

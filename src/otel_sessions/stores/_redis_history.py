@@ -1,0 +1,214 @@
+"""What Redis is asked about ended sessions, one by one and in sums; and how they get there and are forgotten."""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Final
+
+from .._models import SessionRecord
+from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, day_of, hour_of
+from ..typing import DayTally, HourTally, Place, UserCounts, Wanted
+from . import _redis_format as form
+from ._redis_deployment import Deployment, chunks
+
+_MILLISECOND: Final = 1_000_000
+_HOUR_MS: Final = HOUR_NS // _MILLISECOND
+_PAGE: Final = 200
+_SUMS_AT_ONCE: Final = 200
+_HOURS_AT_ONCE: Final = 48
+_USERS_AT_ONCE: Final = 5_000
+"""How many users' counts are added up in one step, but for the rest of an hour: the server does it in milliseconds."""
+
+
+class RedisHistory:
+    """The sessions of a deployment that have ended.
+
+    Args:
+        retention_ms: for how many milliseconds one is remembered that is owed by nobody.
+    """
+
+    def __init__(self, deployment: Deployment, retention_ms: int) -> None:
+        self._deployment = deployment
+        self._retention_ms = retention_ms
+
+    # -- one by one ---------------------------------------------------------------------------------------------------
+
+    def select(self, wanted: Wanted, limit: int, before: Place | None) -> list[SessionRecord]:
+        """The ended sessions that are wanted and stand behind `before`: at most `limit`, the latest end first."""
+        found: dict[Place, SessionRecord] = {}
+        times = _milliseconds(wanted, before)
+        # First those that are owed, so that nothing is missed whose export is noted meanwhile.
+        for pages in (self._owed_pages(*times), self._exported_pages(*times)):
+            for ended in pages:
+                found |= {
+                    Place.of(record): record
+                    for record in ended
+                    if (before is None or Place.of(record) < before) and wanted.fits(record)
+                }
+                # Redis sorts by milliseconds: who comes later may have ended up to one later than the last of these.
+                last_ns = min((record.ended_ns or 0 for record in ended), default=0)
+                enough = heapq.nlargest(limit, found)
+                if len(enough) == limit and enough[-1].ended_ns > last_ns + _MILLISECOND:
+                    break
+        return [found[place] for place in heapq.nlargest(limit, found)]
+
+    def _owed_pages(self, since: str | int, until: str | int) -> Iterator[list[SessionRecord]]:
+        # All ids at once: whatever is exported meanwhile moves the others.
+        ids = self._deployment.run("unexported", since, until)
+        return (self._ended(ids[at : at + _PAGE]) for at in range(0, len(ids), _PAGE))
+
+    def _exported_pages(self, since: str | int, until: str | int) -> Iterator[list[SessionRecord]]:
+        passed = 0
+        while page := self._deployment.run("ended", passed, _PAGE, since, until):
+            passed += len(page)
+            yield self._ended(page)
+
+    def _ended(self, ids: Sequence[bytes]) -> list[SessionRecord]:
+        """Those that have ended; parts of sessions are none."""
+        names = [form.decode(raw) for raw in ids]
+        records = [record for some in chunks(names) for record in self._deployment.read(some) if record is not None]
+        return [record for record in records if not record.is_active and record.beginning.part is None]
+
+    # -- sums ---------------------------------------------------------------------------------------------------------
+
+    def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
+        """What ended in these hours."""
+        found, owed = self._sums(self._hours(since_hour, until_hour), self._hourly, (since_hour, until_hour))
+        return [HourTally(*each) for each in found] + [
+            HourTally(hour, Kind.of(record), Tally.of(record)) for record, hour in owed
+        ]
+
+    def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
+        """What ended in these days."""
+        since, until = since_day * DAY_HOURS, until_day * DAY_HOURS
+        days = sorted({day_of(hour) for hour in self._hours(since, until)})
+        found, owed = self._sums(days, self._daily, (since, until))
+        return [DayTally(*each) for each in found] + [
+            DayTally(day_of(hour), Kind.of(record), Tally.of(record)) for record, hour in owed
+        ]
+
+    def _sums(
+        self, numbers: Sequence[int], key: Callable[[int], bytes], hours: tuple[int, int]
+    ) -> tuple[list[tuple[int, Kind, Tally]], Iterator[tuple[SessionRecord, int]]]:
+        """The sums of hours or of days; and what is in none yet, with its hour."""
+        found: list[tuple[int, Kind, Tally]] = []
+        owed: Sequence[bytes] = ()
+        for some in [numbers[at : at + _SUMS_AT_ONCE] for at in range(0, len(numbers), _SUMS_AT_ONCE)] or [[]]:
+            sums, owed = self._deployment.run("sums", *_within(*hours), keys=map(key, some))
+            found += ((number, *each) for number, raw in zip(some, sums, strict=True) for each in form.tallies(raw))
+        return found, ((record, hour_of(record.ended_ns or 0)) for record in self._ended(owed))
+
+    def users(self, since_hour: int, until_hour: int, limit: int, besides: Mapping[str, int]) -> UserCounts:
+        """Those most of whose sessions ended in these hours, and how many there are."""
+        union = self._deployment.key(f"union:{secrets.token_hex(8)}")
+        owed = self._unite(union, since_hour, until_hour)
+        more = Counter(besides) + Counter(record.user for record in self._ended(owed) if record.user is not None)
+        most, total = self._deployment.run("most_frequent", limit, keys=[union])
+        found = {form.decode(user): -int(score) for user, score in zip(most[::2], most[1::2], strict=True)}
+        # Whoever is among the most with those is so without them, or is one of them.
+        for some in chunks(list(more), _USERS_AT_ONCE):
+            scores = self._deployment.run("frequencies", *map(form.encode, some), keys=[union])
+            known = {user: -int(score) for user, score in zip(some, scores, strict=True)}
+            total += sum(not sessions for sessions in known.values())
+            found |= {user: sessions + more[user] for user, sessions in known.items()}
+        self._deployment.run("drop", keys=[union])
+        return UserCounts(heapq.nsmallest(limit, found.items(), key=lambda each: (-each[1], each[0])), total)
+
+    def _unite(self, union: bytes, since: int, until: int) -> Sequence[bytes]:
+        """Add up in a key what users have in these hours; the ids of those that are in none of them yet."""
+        hours = self._hours(since, until)
+        owed: Sequence[bytes] = ()
+        done = 0
+        while True:
+            some = hours[done : done + _HOURS_AT_ONCE]
+            keys = [union, *map(self._user_counts, some)]
+            added, owed = self._deployment.run("unite", _USERS_AT_ONCE, *_within(since, until), keys=keys)
+            done += added
+            if done >= len(hours):
+                return owed
+
+    def _hours(self, since: int, until: int) -> list[int]:
+        """The hours that have sums, but for the last; the earliest first."""
+        return [int(hour) for hour in self._deployment.run("hours", since, f"({until}")]
+
+    def owed(self) -> tuple[int, int | None]:
+        """How many ended sessions and parts are owed, and when the one ended that ended first, in nanoseconds."""
+        number, oldest = self._deployment.run("owed")
+        return number, int(float(oldest[1])) * _MILLISECOND if oldest else None
+
+    # -- how they come and go -----------------------------------------------------------------------------------------
+
+    def exported(self, session_ids: Collection[str]) -> None:
+        """Nobody owes the ends of these sessions any more."""
+        for some in chunks(list(session_ids)):
+            self.take(dict(zip(some, self._deployment.read(some), strict=True)))
+
+    def take(self, ended: Mapping[str, SessionRecord | None]) -> None:
+        """Take ended sessions in: they are owed by nobody, and are in the sums."""
+        keys: list[bytes] = []
+        arguments: list[bytes | str | int] = []
+        for session_id, record in ended.items():
+            sums = form.sums(record)
+            hour = sums.hour
+            keys += [self._deployment.session(session_id), self._hourly(hour), self._daily(day_of(hour))]
+            keys.append(self._user_counts(hour))
+            arguments += [form.encode(session_id), *sums.arguments]
+        self._deployment.run("exported", self._retention_ms, *arguments, keys=keys)
+
+    def purge(self, before_ns: int) -> int:
+        """Forget the sessions that ended before that time and are owed by nobody; how many they were."""
+        total = passed = 0
+        while found := self._deployment.run("past", before_ns // _MILLISECOND, passed, _PAGE):
+            ids = [form.decode(raw) for raw in found]
+            forgotten, kept = self._deployment.run(
+                "forget", form.stamp(before_ns), *map(form.encode, ids), sessions=ids
+            )
+            total, passed = total + forgotten, passed + kept
+        self._forget_hours(hour_of(before_ns))
+        return total
+
+    def purgeable(self, before_ns: int) -> int:
+        """How many `purge` would forget now. No record is read for it, only when it ended."""
+        total = passed = 0
+        while found := self._deployment.run("past", before_ns // _MILLISECOND, passed, _PAGE):
+            total += self._deployment.run("purgeable", form.stamp(before_ns), sessions=map(form.decode, found))
+            passed += len(found)
+        return total
+
+    def _forget_hours(self, before: int) -> None:
+        """Forget the sums of the hours before; those of a day that is not over become those of the hours left of it."""
+        hours, day = self._hours(0, before), day_of(before)
+        anew: list[bytes] = []
+        if day in map(day_of, hours):
+            anew = [self._daily(day), *map(self._hourly, self._hours(before, (day + 1) * DAY_HOURS))]
+        days = {day_of(hour) for hour in hours} - {day}
+        over = [*map(self._hourly, hours), *map(self._user_counts, hours), *map(self._daily, days)]
+        self._deployment.run("forget_hours", before, len(anew), keys=[*anew, *over])
+
+    # -- keys ---------------------------------------------------------------------------------------------------------
+
+    def _hourly(self, hour: int) -> bytes:
+        return self._deployment.key(f"h:{hour}")
+
+    def _daily(self, day: int) -> bytes:
+        return self._deployment.key(f"d:{day}")
+
+    def _user_counts(self, hour: int) -> bytes:
+        return self._deployment.key(f"u:{hour}")
+
+
+def _within(since_hour: int, until_hour: int) -> tuple[int, str]:
+    """From when to when these hours are, but for the last, in milliseconds."""
+    return since_hour * _HOUR_MS, f"({until_hour * _HOUR_MS}"
+
+
+def _milliseconds(wanted: Wanted, before: Place | None) -> tuple[str | int, str | int]:
+    """From when to when, in milliseconds, the sessions ended that are wanted and stand behind `before`, or more."""
+    ends = [ns for ns in (wanted.until_ns, None if before is None else before.ended_ns) if ns is not None]
+    return (
+        "-inf" if wanted.since_ns is None else wanted.since_ns // _MILLISECOND,
+        min(ends) // _MILLISECOND if ends else "+inf",
+    )

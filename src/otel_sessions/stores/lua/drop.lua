@@ -1,0 +1,2 @@
+-- Forgets what `unite` has added up.
+redis.call('UNLINK', KEYS[SHARED + 1])

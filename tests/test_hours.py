@@ -1,0 +1,79 @@
+"""Sums in memory: how much is held, and what a session costs that cannot be added up."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+import pytest
+
+from otel_sessions._tally import HOUR_NS, hour_of
+from otel_sessions.stores._hours import Hours
+from otel_sessions.typing import Beginning, SessionRecord, Totals
+
+START: Final = 1_767_225_600 * 1_000_000_000
+"""2026-01-01, a full hour and a full day."""
+HOUR: Final = hour_of(START)
+
+
+def ended(hour: int = 0, *, user: str | None = None, **totals: Any) -> SessionRecord:
+    """A session that ended in that hour."""
+    held = Totals(START)
+    for name, value in totals.items():
+        setattr(held, name, value)
+    ended_ns = START + hour * HOUR_NS
+    began = Beginning("s", "chat", "durable", ended_ns - 1, user=user)
+    return SessionRecord(began, held, "success", "completed", ended_ns)
+
+
+def sessions(hours: Hours) -> int:
+    return sum(each.tally.sessions for each in hours.tallies(HOUR, HOUR + 100))
+
+
+class TestUsers:
+    def test_the_oldest_are_given_up(self) -> None:
+        """When there are more users than are counted, those of the oldest hours go; the sums stay."""
+        hours = Hours(most_users=9)
+        for hour in (0, 1, 2):
+            for number in range(3):
+                hours.add(ended(hour, user=f"u{number}"))
+        assert hours.users(HOUR, HOUR + 3, 1, {}) == ([("u0", 3)], 3)
+        for number in range(3):
+            hours.add(ended(3, user=f"v{number}"))
+        hours.add(ended(0, user="w"))
+        assert hours.users(HOUR, HOUR + 1, 1, {}) == ([], 0)
+        assert hours.users(HOUR, HOUR + 4, 1, {}) == ([("u0", 2)], 6)
+        assert sessions(hours) == 13
+
+    def test_more_in_an_hour_than_are_counted(self) -> None:
+        """Those are counted that came first, until a session ends in the next hour."""
+        hours = Hours(most_users=9)
+        for number in (*range(12), 0):
+            hours.add(ended(1, user=f"u{number}"))
+        hours.add(ended(0, user="v"))
+        assert hours.users(HOUR, HOUR + 9, 1, {}) == ([("u0", 2)], 9)
+        hours.add(ended(2, user="w"))
+        assert hours.users(HOUR, HOUR + 9, 1, {}) == ([("w", 1)], 1)
+
+    def test_they_are_forgotten_with_the_hours(self) -> None:
+        """And then there is room for others."""
+        hours = Hours(most_users=9)
+        for number in range(9):
+            hours.add(ended(1, user=f"u{number}"))
+        hours.forget(START + 2 * HOUR_NS)
+        assert hours.users(HOUR, HOUR + 9, 1, {}) == ([], 0)
+        hours.add(ended(2, user="w"))
+        assert hours.users(HOUR, HOUR + 9, 1, {}) == ([("w", 1)], 1)
+
+
+class TestBad:
+    def test_it_costs_only_itself(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A session that cannot be added up is left out, with a word in the log; those before and after it count."""
+        hours = Hours()
+        with caplog.at_level(logging.ERROR, "otel_sessions"):
+            for number in range(2_500):
+                hours.add(ended(user="u", tokens=5 if number % 1_000 == 7 else {"input": 1}))
+            assert sessions(hours) == 2_497
+        assert [each.tally.tokens for each in hours.tallies(HOUR, HOUR + 1)] == [{"input": 2_497}]
+        assert hours.users(HOUR, HOUR + 1, 1, {}) == ([("u", 2_497)], 1)
+        assert "could not add up a session that has ended" in caplog.text
