@@ -152,7 +152,7 @@ class PastSessions:
         return self._calls.ask("purgeable", _forgetful(self._store).purgeable, before_ns) + len(self._old(before_ns))
 
     def remembered_since(self) -> int | None:
-        """The hour in which the first of the remembered sessions ended; None if there are none.
+        """The hour after which no session ended that has been forgotten; None if none is remembered.
 
         Raises:
             ConfigurationError: the store cannot be verified.
@@ -160,8 +160,10 @@ class PastSessions:
         """
         return self._calls.ask("recount", _recountable(self._store).remembered_since)
 
-    def recount(self, span: Literal["hour", "day"], number: int, *, repair: bool) -> Recount:
+    def recount(self, span: Literal["hour", "day"], number: int, *, repair: bool) -> Recount | None:
         """The sums of an hour, or a day, since the epoch, as they are kept and as they were added up anew.
+
+        None of an hour in which sessions went on ending.
 
         Raises:
             ConfigurationError: the store cannot be verified.

@@ -263,16 +263,16 @@ class RecountStore(HistoryStore, Protocol):
     """A store whose sums can be held against its records; without it there is no `verify`."""
 
     def remembered_since(self) -> int | None:
-        """The hour since the epoch in which the first of the remembered sessions ended; None if there are none.
+        """The hour since the epoch after which no session ended that has been forgotten; None if none is remembered."""
 
-        Of that hour some may have been forgotten, of those after it none.
-        """
-
-    def recount_hour(self, hour: int, *, repair: bool) -> Recount:
+    def recount_hour(self, hour: int, *, repair: bool) -> Recount | None:
         """The sums of an hour, and what the records add up to of the sessions that ended in it.
 
-        With `repair` they are made what was counted, in one step with counting, and records that cannot be read are
-        removed. The result says what was before.
+        With `repair` they are made what was counted, and records that cannot be read are removed: unless something has
+        happened since they were counted. The result says what was before.
+
+        Returns:
+            None if sessions went on ending in that hour, so that it could not be done.
         """
 
     def recount_day(self, day: int, *, repair: bool) -> Recount:

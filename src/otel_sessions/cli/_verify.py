@@ -67,6 +67,8 @@ def _told(found: Verification) -> str:
 def _show(found: Verification) -> None:
     since = "" if found.since is None else f" that ended since {found.since:%Y-%m-%d %H:%M} UTC"
     typer.echo(f"{found.sessions:,} sessions{since} compared in {found.hours:,} hours, {found.active:,} active ones")
+    if found.unsettled:
+        typer.echo(f"in {found.unsettled:,} hours sessions went on ending: these were left alone; verify them later")
     for session_id in found.unreadable[:_SHOWN]:
         typer.echo(f"cannot be read: session {plain(session_id)}")
     for each in found.discrepancies[:_SHOWN]:

@@ -18,6 +18,8 @@ from ..typing import Recount
 Span = Literal["hour", "day", "now"]
 
 _BUCKETS: Final = ("durations", "started")
+_DURATIONS: Final = {"duration_ns": "duration", "active_ns": "active_time", "turn_ns": "response_time"}
+_USERS: Final = "users"
 _LOOKS: Final = 2
 """How often something is looked at that may change between two questions."""
 
@@ -32,7 +34,7 @@ class Discrepancy(NamedTuple):
     of: str
     """Which sessions: their type, tier, status and end reason; or `users`."""
     figures: Mapping[str, tuple[float, float]]
-    """By name, what is kept, and what the sessions add up to; for a day, what its hours add up to.
+    """By name, what is kept, and what the sessions add up to; for a day, what its hours add up to. Times are seconds.
 
     Of `durations` and `started`, which are counts by duration and by hour of the week, those that differ.
     """
@@ -48,10 +50,11 @@ class Discrepancy(NamedTuple):
         }
 
     def __str__(self) -> str:
+        # Where sessions are missing, everything that they add differs.
+        sessions = self.figures.get("sessions")
+        shown = self.figures if sessions is None or self.of == _USERS else {"sessions": sessions}
         when = "now" if self.start is None else f"{self.span} from {self.start:%Y-%m-%d %H:%M} UTC"
-        told = (
-            f"{name} {_told(kept)} kept, {_told(counted)} counted" for name, (kept, counted) in self.figures.items()
-        )
+        told = (f"{name} {_told(kept)} kept, {_told(counted)} counted" for name, (kept, counted) in shown.items())
         return f"{when}, {self.of}: {'; '.join(told)}"
 
 
@@ -61,7 +64,9 @@ class Verification(NamedTuple):
     since: dt.datetime | None
     """From which hour on all sessions are remembered that ended; None if there are none."""
     hours: int
-    """How many hours were recounted."""
+    """How many hours were gone through."""
+    unsettled: int
+    """In how many of them sessions went on ending, so that nothing could be said of them, or done."""
     sessions: int
     """How many ended sessions were read for it."""
     active: int
@@ -106,6 +111,8 @@ def verify(*, repair: bool = False, progress: Callable[[int, int], object] | Non
     """
     runtime = _runtime.get()
     lifecycle = runtime.lifecycle
+    if not runtime.enabled:
+        return Verification(None, 0, 0, 0, 0, (), (), (), repaired=False)
     lifecycle.limiter.measured.settle_all()
     return _Recounting(lifecycle.ledger, hour_of(lifecycle.clock.time_ns()) + 1, repair=repair).result(progress)
 
@@ -119,6 +126,7 @@ class _Recounting:
         self._until = until_hour
         self._repair = repair
         self._sessions = 0
+        self._unsettled = 0
         self._unreadable: list[str] = []
 
     def result(self, progress: Callable[[int, int], object] | None) -> Verification:
@@ -137,6 +145,7 @@ class _Recounting:
         return Verification(
             since=None if since is None else moment(first * HOUR_NS),
             hours=self._until - first,
+            unsettled=self._unsettled,
             sessions=self._sessions,
             active=active,
             discrepancies=(*found, *differing),
@@ -147,19 +156,20 @@ class _Recounting:
 
     def _hour(self, hour: int) -> list[Discrepancy]:
         recount = self._past.recount("hour", hour, repair=False)
+        if recount is None:
+            self._unsettled += 1
+            return []
         self._sessions += sum(tally.sessions for tally in recount.counted.values())
         self._unreadable += recount.unreadable
-        start_ns = hour * HOUR_NS
-        found = list(_differing("hour", start_ns, recount))
-        if found and hour <= (self._past.remembered_since() or hour):
-            # Of the first hour some may have been forgotten, whose sums are kept: it is wrong only if it lacks some.
-            found = list(_differing("hour", start_ns, recount, lacking_only=True))
+        found = discrepancies(recount, hour, self._past.remembered_since)
         if self._repair and (found or recount.unreadable):
-            self._past.recount("hour", hour, repair=True)
+            self._unsettled += self._past.recount("hour", hour, repair=True) is None
         return found
 
     def _day(self, day: int) -> list[Discrepancy]:
         recount = self._past.recount("day", day, repair=False)
+        if recount is None:
+            return []
         found = list(_differing("day", day * DAY_HOURS * HOUR_NS, recount))
         if self._repair and found:
             self._past.recount("day", day, repair=True)
@@ -181,6 +191,15 @@ class _Recounting:
         ]
 
 
+def discrepancies(recount: Recount, hour: int, remembered_since: Callable[[], int | None]) -> list[Discrepancy]:
+    """What does not fit in an hour."""
+    found = list(_differing("hour", hour * HOUR_NS, recount))
+    if found and hour <= (remembered_since() or hour):
+        # Of the first hour some may have been forgotten, whose sums are kept: it is wrong only if it lacks some.
+        return list(_differing("hour", hour * HOUR_NS, recount, lacking_only=True))
+    return found
+
+
 def _differing(span: Span, start_ns: int, recount: Recount, *, lacking_only: bool = False) -> Iterator[Discrepancy]:
     start = moment(start_ns)
     for kind in sorted(recount.kept.keys() | recount.counted.keys(), key=str):
@@ -195,7 +214,7 @@ def _differing(span: Span, start_ns: int, recount: Recount, *, lacking_only: boo
     if recount.kept_users != recount.counted_users and not (
         lacking_only and users["sessions"][1] <= users["sessions"][0]
     ):
-        yield Discrepancy(span, start, "users", users)
+        yield Discrepancy(span, start, _USERS, users)
 
 
 def _apart(kept: Tally, counted: Tally) -> dict[str, tuple[float, float]]:
@@ -206,6 +225,8 @@ def _apart(kept: Tally, counted: Tally) -> dict[str, tuple[float, float]]:
         one, other = left.get(name), right.get(name)
         if name == "longest":
             found |= _unequal({name: (_seconds(one), _seconds(other))})
+        elif name in _DURATIONS:
+            found |= _unequal({_DURATIONS[name]: ((one or 0) / NS, (other or 0) / NS)})
         elif name in _BUCKETS:
             found |= _in_buckets(name, one or {}, other or {})
         elif isinstance(one or other, Mapping):

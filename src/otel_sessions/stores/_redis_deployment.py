@@ -54,6 +54,18 @@ class Deployment:
         """The key of a session."""
         return self.key(f"s:{session_id}")
 
+    def hourly(self, hour: int) -> bytes:
+        """The key of the sums of an hour."""
+        return self.key(f"h:{hour}")
+
+    def daily(self, day: int) -> bytes:
+        """The key of the sums of a day."""
+        return self.key(f"d:{day}")
+
+    def user_counts(self, hour: int) -> bytes:
+        """The key of how many sessions each user had in an hour."""
+        return self.key(f"u:{hour}")
+
 
 def chunks(ids: Sequence[str], size: int = AT_ONCE) -> Iterator[Sequence[str]]:
     """The ids, so many at a time."""

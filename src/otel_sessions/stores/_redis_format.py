@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from .._models import Beginning, SessionRecord, Totals
@@ -115,16 +115,36 @@ def sums(ended: SessionRecord | None) -> Sums:
     """Those of a session."""
     if ended is None or ended.is_active or ended.beginning.part is not None:
         return Sums(0)
-    kind, tally = dumps(Kind.of(ended)), Tally.of(ended).to_dict()
-    longest = tally.pop("longest")
     whole: list[bytes | str] = []
     part: list[bytes | str] = []
-    for name, value in tally.items():
-        for key, amount in value.items() if isinstance(value, dict) else [(None, value)]:
-            field = [kind, name] if key is None else [kind, name, str(key)]
-            (whole if isinstance(amount, int) else part).extend((encode("\n".join(field)), repr(amount)))
-    greatest = f"{kind}\nlongest", encode(f"{stamp(longest[0])}:{longest[1]}")
-    return Sums(hour_of(ended.ended_ns or 0), ended.user, tuple(whole), tuple(part), greatest)
+    *added, greatest = _fields(Kind.of(ended), Tally.of(ended))
+    for field, amount in added:
+        (whole if isinstance(amount, int) else part).extend((field, repr(amount)))
+    return Sums(hour_of(ended.ended_ns or 0), ended.user, tuple(whole), tuple(part), _pair(*greatest))
+
+
+def hash_of(tallies: Mapping[Kind, Tally]) -> list[bytes]:
+    """The sums of one hour as the fields of a hash, and their values, in turn."""
+    found: list[bytes] = []
+    for kind, tally in tallies.items():
+        for field, value in _fields(kind, tally):
+            found += _pair(field, value)
+    return found
+
+
+def _pair(field: bytes, value: float | str) -> tuple[bytes, bytes]:
+    return field, encode(value if isinstance(value, str) else repr(value))
+
+
+def _fields(kind: Kind, tally: Tally) -> Iterator[tuple[bytes, float | str]]:
+    """The fields of the sums of a kind, of which there are some; the last is the longest session, as text."""
+    prefix = dumps(kind)
+    for name, value in tally.to_dict().items():
+        if name != "longest":
+            for key, amount in value.items() if isinstance(value, dict) else [(None, value)]:
+                yield encode("\n".join([prefix, name] if key is None else [prefix, name, str(key)])), amount
+    if tally.longest is not None:
+        yield encode(f"{prefix}\nlongest"), f"{stamp(tally.longest[0])}:{tally.longest[1]}"
 
 
 def tallies(raw: list[bytes]) -> list[tuple[Kind, Tally]]:

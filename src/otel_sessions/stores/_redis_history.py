@@ -15,7 +15,7 @@ from . import _redis_format as form
 from ._redis_deployment import Deployment, chunks
 
 _MILLISECOND: Final = 1_000_000
-_HOUR_MS: Final = HOUR_NS // _MILLISECOND
+HOUR_MS: Final = HOUR_NS // _MILLISECOND
 _PAGE: Final = 200
 _SUMS_AT_ONCE: Final = 200
 _HOURS_AT_ONCE: Final = 48
@@ -76,7 +76,7 @@ class RedisHistory:
 
     def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
         """What ended in these hours."""
-        found, owed = self._sums(self._hours(since_hour, until_hour), self._hourly, (since_hour, until_hour))
+        found, owed = self._sums(self._hours(since_hour, until_hour), self._deployment.hourly, (since_hour, until_hour))
         return [HourTally(*each) for each in found] + [
             HourTally(hour, Kind.of(record), Tally.of(record)) for record, hour in owed
         ]
@@ -85,7 +85,7 @@ class RedisHistory:
         """What ended in these days."""
         since, until = since_day * DAY_HOURS, until_day * DAY_HOURS
         days = sorted({day_of(hour) for hour in self._hours(since, until)})
-        found, owed = self._sums(days, self._daily, (since, until))
+        found, owed = self._sums(days, self._deployment.daily, (since, until))
         return [DayTally(*each) for each in found] + [
             DayTally(day_of(hour), Kind.of(record), Tally.of(record)) for record, hour in owed
         ]
@@ -97,7 +97,7 @@ class RedisHistory:
         found: list[tuple[int, Kind, Tally]] = []
         owed: Sequence[bytes] = ()
         for some in [numbers[at : at + _SUMS_AT_ONCE] for at in range(0, len(numbers), _SUMS_AT_ONCE)] or [[]]:
-            sums, owed = self._deployment.run("sums", *_within(*hours), keys=map(key, some))
+            sums, owed = self._deployment.run("sums", *within(*hours), keys=map(key, some))
             found += ((number, *each) for number, raw in zip(some, sums, strict=True) for each in form.tallies(raw))
         return found, ((record, hour_of(record.ended_ns or 0)) for record in self._ended(owed))
 
@@ -124,8 +124,8 @@ class RedisHistory:
         done = 0
         while True:
             some = hours[done : done + _HOURS_AT_ONCE]
-            keys = [union, *map(self._user_counts, some)]
-            added, owed = self._deployment.run("unite", _USERS_AT_ONCE, *_within(since, until), keys=keys)
+            keys = [union, *map(self._deployment.user_counts, some)]
+            added, owed = self._deployment.run("unite", _USERS_AT_ONCE, *within(since, until), keys=keys)
             done += added
             if done >= len(hours):
                 return owed
@@ -153,8 +153,12 @@ class RedisHistory:
         for session_id, record in ended.items():
             sums = form.sums(record)
             hour = sums.hour
-            keys += [self._deployment.session(session_id), self._hourly(hour), self._daily(day_of(hour))]
-            keys.append(self._user_counts(hour))
+            keys += [
+                self._deployment.session(session_id),
+                self._deployment.hourly(hour),
+                self._deployment.daily(day_of(hour)),
+            ]
+            keys.append(self._deployment.user_counts(hour))
             arguments += [form.encode(session_id), *sums.arguments]
         self._deployment.run("exported", self._retention_ms, *arguments, keys=keys)
 
@@ -183,26 +187,22 @@ class RedisHistory:
         hours, day = self._hours(0, before), day_of(before)
         anew: list[bytes] = []
         if day in map(day_of, hours):
-            anew = [self._daily(day), *map(self._hourly, self._hours(before, (day + 1) * DAY_HOURS))]
+            anew = [
+                self._deployment.daily(day),
+                *map(self._deployment.hourly, self._hours(before, (day + 1) * DAY_HOURS)),
+            ]
         days = {day_of(hour) for hour in hours} - {day}
-        over = [*map(self._hourly, hours), *map(self._user_counts, hours), *map(self._daily, days)]
+        over = [
+            *map(self._deployment.hourly, hours),
+            *map(self._deployment.user_counts, hours),
+            *map(self._deployment.daily, days),
+        ]
         self._deployment.run("forget_hours", before, len(anew), keys=[*anew, *over])
 
-    # -- keys ---------------------------------------------------------------------------------------------------------
 
-    def _hourly(self, hour: int) -> bytes:
-        return self._deployment.key(f"h:{hour}")
-
-    def _daily(self, day: int) -> bytes:
-        return self._deployment.key(f"d:{day}")
-
-    def _user_counts(self, hour: int) -> bytes:
-        return self._deployment.key(f"u:{hour}")
-
-
-def _within(since_hour: int, until_hour: int) -> tuple[int, str]:
+def within(since_hour: int, until_hour: int) -> tuple[int, str]:
     """From when to when these hours are, but for the last, in milliseconds."""
-    return since_hour * _HOUR_MS, f"({until_hour * _HOUR_MS}"
+    return since_hour * HOUR_MS, f"({until_hour * HOUR_MS}"
 
 
 def _milliseconds(wanted: Wanted, before: Place | None) -> tuple[str | int, str | int]:

@@ -24,7 +24,7 @@ from typing import Final
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
 from ..exceptions import MissingExtraError, StoreError
-from ..typing import DayTally, HourTally, Place, UserCounts, Wanted
+from ..typing import DayTally, HourTally, Place, Recount, UserCounts, Wanted
 
 try:
     import redis  # noqa: F401 - so that its absence is told from a fault of ours
@@ -37,6 +37,7 @@ from ._redis_deployment import Deployment, chunks
 from ._redis_history import RedisHistory
 from ._redis_limits import RedisLimits
 from ._redis_line import Line
+from ._redis_recount import RedisRecount
 from ._redis_url import Address, Options
 from .memory import _deadline
 
@@ -112,6 +113,7 @@ class RedisStore:
         self.limits = RedisLimits(self._line, self._deployment.prefix)
         self._retention_ms = int(options.retention * 1000)
         self._past = RedisHistory(self._deployment, self._retention_ms)
+        self._recount = RedisRecount(self._deployment, self._retention_ms)
         self._secret = secrets.token_bytes(32)
         self._begin()
 
@@ -408,6 +410,32 @@ class RedisStore:
     def purgeable(self, before_ns: int) -> int:
         """How many `purge` would forget now."""
         return self._past.purgeable(before_ns)
+
+    def remembered_since(self) -> int | None:
+        """The hour since the epoch after which no session ended that has been forgotten."""
+        return self._recount.remembered_since()
+
+    def recount_hour(self, hour: int, *, repair: bool) -> Recount | None:
+        """The sums of an hour, and what the sessions add up to that ended in it; with `repair` they are made that.
+
+        None if sessions went on ending in it meanwhile.
+        """
+        return self._recount.hour(hour, repair=repair)
+
+    def recount_day(self, day: int, *, repair: bool) -> Recount:
+        """The sums of a day, and what those of its hours add up to; with `repair` they are made that."""
+        return self._recount.day(day, repair=repair)
+
+    def unreadable(self, *, repair: bool) -> list[str]:
+        """The ids of those that are active or owed, and whose record cannot be read; with `repair` they are removed."""
+        found = self._recount.unreadable()
+        if repair:
+            self._recount.discard(found)
+        return found
+
+    def damage(self) -> tuple[str, ...]:
+        """Nothing: Redis does not say."""
+        return ()
 
     def after_fork(self) -> None:
         """Connect anew in a child process; the parent keeps its connections."""

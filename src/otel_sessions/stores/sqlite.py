@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 from urllib.parse import parse_qsl, unquote
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
-from ..exceptions import ConfigurationError, StoreError
+from ..exceptions import ConfigurationError
 from ..typing import DayTally, HourTally, Place, Recount, UserCounts, Wanted
 from . import _database
 from . import _history_rows as history
@@ -236,19 +236,19 @@ class SQLiteStore:
         return self._past.read(rows.purgeable, before_ns)
 
     def remembered_since(self) -> int | None:
-        """The hour since the epoch in which the first of the remembered sessions ended."""
+        """The hour since the epoch after which no session ended that has been forgotten."""
         return self._past.read(recount.remembered_since)
 
-    def recount_hour(self, hour: int, *, repair: bool) -> Recount:
+    def recount_hour(self, hour: int, *, repair: bool) -> Recount | None:
         """The sums of an hour, and what the sessions add up to that ended in it; with `repair` they are made that.
 
-        They are counted while others write, and written only if nothing has happened meanwhile.
+        They are counted while others write, and written only if nothing has happened meanwhile; None if it always has.
         """
         for _ in range(_ATTEMPTS):
             found = self._past.look(recount.hour, hour)
             if not repair or self._database.write(recount.replace_hour, hour, found):
                 return found.recount
-        raise StoreError(f"sqlite: {self.path}: sessions went on ending in the hour {hour} while it was recounted")
+        return None
 
     def recount_day(self, day: int, *, repair: bool) -> Recount:
         """The sums of a day, and what those of its hours add up to; with `repair` they are made that."""

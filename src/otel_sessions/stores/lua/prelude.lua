@@ -183,13 +183,42 @@ local function keep_greatest(tally, field, text)
   end
 end
 
+-- Makes the sums of a day anew from those of its hours, whose keys come from `first` to `last`.
+local function add_up_day(daily, first, last)
+  local life = redis.call('PTTL', daily)
+  redis.call('UNLINK', daily)
+  for number = first, last do
+    local held = redis.call('HGETALL', KEYS[number])
+    for at = 1, #held, 2 do
+      local field, value = held[at], held[at + 1]
+      if string.find(field, '^[^\n]*\nlongest$') then
+        keep_greatest(daily, field, value)
+      else
+        add(daily, field, value)
+      end
+    end
+  end
+  if life > 0 then
+    redis.call('PEXPIRE', daily, life)
+  end
+end
+
+-- Keeps the sums of an hour, and those of its day, so long. Hours and days are compared with those of a day and of a week
+-- before, however short sessions are remembered.
+local function keep_sums(hour, hourly, daily, users, life)
+  local kept = math.max(life, 9 * 86400 * 1000)
+  redis.call('ZADD', HOURS, hour, hour)
+  redis.call('ZREMRANGEBYSCORE', HOURS, '-inf', '(' .. (hour - math.ceil(kept / 3600000) - 24))
+  redis.call('PEXPIRE', hourly, kept)
+  redis.call('PEXPIRE', daily, kept + 86400 * 1000)
+  redis.call('PEXPIRE', users, life)
+end
+
 -- Counts an ended session into the sums of its hour and its day, and its user into those of the hour; once, however often
 -- it is tried.
 -- From ARGV[at] on stand the hour, the user, how many arguments come of each kind, and those: fields and what is added, as
 -- whole numbers or as others, or the text that stays if it is the greatest. Returns where the next arguments stand.
 local function count_in(session, hourly, daily, users, at, life)
-  -- Hours and days are compared with those of a day and of a week before, however short sessions are remembered.
-  local kept = math.max(life, 9 * 86400 * 1000)
   local hour, user, whole, part, greatest = unpack(ARGV, at, at + 4)
   local first = at + 5
   local second = first + tonumber(whole)
@@ -209,13 +238,24 @@ local function count_in(session, hourly, daily, users, at, life)
       keep_greatest(tally, ARGV[number], ARGV[number + 1])
     end
   end
-  redis.call('ZADD', HOURS, hour, hour)
-  redis.call('ZREMRANGEBYSCORE', HOURS, '-inf', '(' .. (hour - math.ceil(kept / 3600000) - 24))
-  redis.call('PEXPIRE', hourly, kept)
-  redis.call('PEXPIRE', daily, kept + 86400 * 1000)
   if optional(user) then
     redis.call('ZINCRBY', users, 1, optional(user))
-    redis.call('PEXPIRE', users, life)
   end
+  keep_sums(hour, hourly, daily, users, life)
   return next
+end
+
+-- What changes with the sums of an hour, with what its users had, or with how many sessions are remembered of it.
+local function state_of(hourly, users, since, til)
+  local parts = {}
+  local held = redis.call('HGETALL', hourly)
+  for at = 1, #held, 2 do
+    parts[#parts + 1] = pair(held[at], held[at + 1])
+  end
+  table.sort(parts)
+  for _, part in ipairs(redis.call('ZRANGE', users, 0, -1, 'WITHSCORES')) do
+    parts[#parts + 1] = part
+  end
+  parts[#parts + 1] = redis.call('ZCOUNT', ENDED, since, til)
+  return redis.sha1hex(table.concat(parts, '\n'))
 end

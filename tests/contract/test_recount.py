@@ -1,0 +1,249 @@
+"""One contract for all stores whose sums can be held against their sessions: `otel_sessions.typing.RecountStore`."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from otel_sessions._tally import HOUR_NS, Tally
+from otel_sessions.typing import Beginning, Recount, RecountStore, RetentionStore, SharedStore, Totals
+
+from .. import redis_server
+from . import SHARED
+from .test_history import ALWAYS, DAY, HOUR, SECOND, START, run
+
+KINDS: Final = [name for name in SHARED if name != "memory"]
+"""Memory lives in the process, and its sums with its sessions: nothing comes between them."""
+
+
+class Verifiable(RecountStore, RetentionStore, SharedStore, Protocol):
+    """What these stores are."""
+
+
+class Spoilt(NamedTuple):
+    """A store, and how to do to it what no verb does."""
+
+    store: Verifiable
+    lose_sums: Callable[[], None]
+    """Of hours, days and users."""
+    lose_day: Callable[[int], None]
+    break_record: Callable[[str], None]
+
+
+def _sqlite(store: Any) -> Spoilt:
+    def execute(*statements: str) -> None:
+        with closing(sqlite3.connect(store.path)) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    return Spoilt(
+        store,
+        lambda: execute("DELETE FROM tally", "DELETE FROM user_hour"),
+        lambda day: execute(f"UPDATE tally SET sums = '{{\"sessions\":99}}' WHERE span = 24 AND number = {day}"),
+        lambda session_id: execute(f"UPDATE session SET beginning = 'no' || beginning WHERE id = '{session_id}'"),
+    )
+
+
+def _redis(store: Any) -> Spoilt:
+    client: Any = redis_server.shared().client()
+    prefix = store._deployment.prefix
+
+    def lose_sums() -> None:
+        for kind in "hdu":
+            for key in client.scan_iter(f"{prefix}{kind}:*"):
+                client.delete(key)
+
+    def lose_day(day: int) -> None:
+        key = f"{prefix}d:{day}"
+        for field in client.hkeys(key):
+            if field.endswith(b"\nsessions"):
+                client.hset(key, field, 99)
+
+    def break_record(session_id: str) -> None:
+        client.hset(f"{prefix}s:{session_id}", "b", "no")
+
+    return Spoilt(store, lose_sums, lose_day, break_record)
+
+
+@pytest.fixture(name="spoilt", params=KINDS)
+def _spoilt(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Spoilt]:
+    store: Any = SHARED[request.param](tmp_path)()
+    yield (_sqlite if request.param == "sqlite" else _redis)(store)
+    store.shutdown()
+
+
+@pytest.fixture(name="store")
+def _store(spoilt: Spoilt) -> Verifiable:
+    return spoilt.store
+
+
+def used(**fields: Any) -> Totals:
+    """What a session adds, but for what is None."""
+    totals = Totals(START)
+    vars(totals).update({name: value for name, value in fields.items() if value is not None})
+    return totals
+
+
+def fill(store: Verifiable) -> None:
+    """Six sessions in two hours, of two users; one owed, one active, one that is a part of another."""
+    for number in range(6):
+        delta = used(requests=number, user="u" * 32 if number % 2 else None, cost={"USD": 0.25})
+        status = ("success", "error")[number == 5]
+        run(store, f"s{number}", ended_ns=START + SECOND + number % 2 * HOUR_NS, status=status, delta=delta)
+    run(store, "owed", ended_ns=START + SECOND, owner="process")
+    assert store.create(Beginning("active", "chat", "durable", START)) is None
+    run(store, "part", ended_ns=START + SECOND, part=1)
+
+
+def recounted(store: Verifiable, hour: int, *, repair: bool) -> Recount:
+    """An hour in which nothing goes on."""
+    found = store.recount_hour(hour, repair=repair)
+    assert found is not None
+    return found
+
+
+def everything(store: Verifiable) -> Any:
+    """All sums, in no order."""
+    sums: dict[Any, Tally] = {}
+    for each in (*store.tallies(*ALWAYS), *store.daily_tallies(*ALWAYS)):
+        sums.setdefault(each[:2], Tally()).add(each[2])
+    return sums, store.users(*ALWAYS, 9, {})
+
+
+def total(tallies: Any) -> Tally:
+    return Tally.total(tallies.values())
+
+
+class TestSound:
+    def test_nothing(self, store: Verifiable) -> None:
+        """Of an empty store nothing is remembered, and nothing differs; what is active is no part of it."""
+        assert store.create(Beginning("active", "chat", "durable", START)) is None
+        assert (store.remembered_since(), store.unreadable(repair=False), store.damage()) == (None, [], ())
+        for repair in (False, True):
+            assert recounted(store, HOUR, repair=repair) == ({}, {}, {}, {}, [])
+            assert store.recount_day(DAY, repair=repair) == ({}, {}, {}, {}, ())
+
+    def test_what_is_kept_is_what_is_counted(self, store: Verifiable) -> None:
+        """Of each hour and each day, without what is owed and without parts; repairing changes nothing."""
+        fill(store)
+        for repair in (False, True, False):
+            first, second = (recounted(store, hour, repair=repair) for hour in (HOUR, HOUR + 1))
+            assert [total(each.kept).sessions for each in (first, second)] == [3, 3]
+            assert [each.kept == each.counted for each in (first, second)] == [True, True]
+            assert first.kept_users == first.counted_users == {}
+            assert second.kept_users == second.counted_users == {"u" * 32: 3}
+            day = store.recount_day(DAY, repair=repair)
+            assert day.kept == day.counted
+            assert total(day.kept).sessions == 6
+        assert (store.remembered_since() or 0) >= HOUR
+        assert sum(each.tally.sessions for each in store.tallies(HOUR, HOUR + 2)) == 7, "with the one that is owed"
+
+    @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(
+        st.lists(
+            st.tuples(
+                st.integers(0, 3),
+                st.sampled_from(["success", "error"]),
+                st.sampled_from([None, "a" * 32, "b" * 32]),
+                st.dictionaries(st.sampled_from(["input", "output"]), st.integers(1, 2**62)),
+                st.floats(0, 1e6),
+            ),
+            max_size=12,
+        )
+    )
+    def test_whatever_ended(self, spoilt: Spoilt, ended: list[Any]) -> None:
+        """What is counted anew is what was counted as it ended."""
+        store = spoilt.store
+        store.purge(2**62)
+        for number, (hours, status, user, tokens, cost) in enumerate(ended):
+            delta = used(user=user, tokens=tokens or None, cost={"USD": cost})
+            run(store, f"s{number}", ended_ns=START + hours * HOUR_NS, status=status, delta=delta)
+        for hour in range(HOUR, HOUR + 4):
+            found = recounted(store, hour, repair=False)
+            assert (found.kept.keys(), found.kept_users) == (found.counted.keys(), found.counted_users)
+            for kind, kept in found.kept.items():
+                counted = found.counted[kind]
+                assert (kept.sessions, kept.durations) == (counted.sessions, counted.durations)
+                assert (kept.cost or {}).get("USD", 0) == pytest.approx((counted.cost or {}).get("USD", 0))
+                # Redis gives up whole numbers above 64 bits.
+                assert kept.tokens == pytest.approx(counted.tokens) if kept.tokens else not counted.tokens
+
+
+class TestRepaired:
+    def test_sums_that_were_lost(self, spoilt: Spoilt) -> None:
+        """They are told, and made what the sessions add up to, of hours, days and users alike."""
+        store = spoilt.store
+        fill(store)
+        before = everything(store)
+        spoilt.lose_sums()
+        for hour in (HOUR, HOUR + 1):
+            found = recounted(store, hour, repair=True)
+            assert (total(found.kept).sessions, total(found.counted).sessions) == (0, 3)
+            assert found.kept_users == {}
+        assert everything(store) == before
+
+    def test_a_day_that_was_spoilt(self, spoilt: Spoilt) -> None:
+        """It is made what its hours add up to; those are as they were."""
+        store = spoilt.store
+        fill(store)
+        spoilt.lose_day(DAY)
+        found = store.recount_day(DAY, repair=True)
+        assert (total(found.kept).sessions > 6, total(found.counted).sessions) == (True, 6)
+        assert store.recount_day(DAY, repair=False).kept == found.counted
+        assert recounted(store, HOUR, repair=False).kept == recounted(store, HOUR, repair=False).counted
+
+    def test_records_that_cannot_be_read(self, spoilt: Spoilt) -> None:
+        """They are named, and removed if that is wanted: whatever they were."""
+        store = spoilt.store
+        fill(store)
+        for session_id in ("s0", "owed", "active"):
+            spoilt.break_record(session_id)
+        for _ in range(2):
+            assert sorted(store.unreadable(repair=False)) == ["active", "owed"]
+            assert recounted(store, HOUR, repair=False).unreadable == ["s0"]
+        assert sorted(store.unreadable(repair=True)) == ["active", "owed"]
+        found = recounted(store, HOUR, repair=True)
+        assert (found.unreadable, total(found.counted).sessions) == (["s0"], 2)
+        assert store.unreadable(repair=False) == []
+        assert recounted(store, HOUR, repair=False).unreadable == []
+        assert [store.get(session_id) for session_id in ("s0", "owed", "active")] == [None] * 3
+        assert (store.active(), len(store.ended(9)), dict(store.counts())) == ([], 5, {})
+        assert sum(each.tally.sessions for each in store.tallies(HOUR, HOUR + 2)) == 5
+
+    def test_what_was_forgotten_in_order(self, store: Verifiable) -> None:
+        """The first hour of which something is remembered may lack some of its sessions."""
+        fill(store)
+        store.exported(["owed"])
+        store.purge(START + SECOND + HOUR_NS)
+        assert (store.remembered_since() or 0) > HOUR
+        assert recounted(store, HOUR, repair=False).kept == {}
+        second = recounted(store, HOUR + 1, repair=False)
+        assert second.kept == second.counted
+
+    def test_while_sessions_end(self, spoilt: Spoilt) -> None:
+        """However often it is repaired meanwhile, each session is in the sums once."""
+        store, stop = spoilt.store, threading.Event()
+
+        def end() -> None:
+            for number in range(150):
+                run(store, f"s{number}", ended_ns=START + number * SECOND, owner="process")
+                store.exported([f"s{number}"])
+            stop.set()
+
+        thread = threading.Thread(target=end)
+        thread.start()
+        while not stop.is_set():
+            store.recount_hour(HOUR, repair=True)
+            store.recount_day(DAY, repair=True)
+        thread.join()
+        found = recounted(store, HOUR, repair=False)
+        assert found.kept == found.counted
+        assert total(store.recount_day(DAY, repair=False).kept).sessions == 150
