@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from otel_sessions import ConfigurationError, StoreError
+from otel_sessions.stores import _redis_format as form
 from otel_sessions.stores import _redis_socket, from_url
 from otel_sessions.stores._redis_deployment import Deployment
 from otel_sessions.stores.redis import RedisStore
@@ -256,29 +257,20 @@ class TestKept:
 
 
 class TestUsers:
-    """They are added up in steps, so that others are served in between."""
-
-    def test_a_step_is_bounded(self, store: RedisStore, server: Any, prefix: str) -> None:
-        """It takes whole hours until there are enough, and what it has added up goes by itself if nobody comes back."""
+    def test_a_step_is_bounded(self, store: RedisStore, prefix: str) -> None:
+        """Whole hours are told until they are enough, others served in between; the last tells what is owed, too."""
         for number in range(9):
-            store.create(beginning(f"s{number}", user=f"u{number % 3}"))
+            store.create(beginning(f"s{number}", user=f'"u\n{number % 3}\ud800'))
             close(store, f"s{number}", ended_ns=START + number // 3 * HOUR_NS)
         store.create(beginning("owed", user="v"))
         close(store, "owed", owner="p")
-        hour = START // HOUR_NS
-        union, *hours = (f"{{{prefix}}}:{name}".encode() for name in ("union:x", *(f"u:{hour + n}" for n in range(3))))
+        hours = [f"{{{prefix}}}:u:{START // HOUR_NS + number}".encode() for number in range(3)]
         step = Deployment(store._line, prefix).run
-        assert [2, []] == step("unite", 4, 0, "+inf", keys=[union, *hours])
-        assert [(b"u0", -2.0), (b"u1", -2.0), (b"u2", -2.0)] == server.zrange(union, 0, -1, withscores=True)
-        assert [1, [b"owed"]] == step("unite", 4, 0, "+inf", keys=[union, hours[2]])
-        assert 0 < server.pttl(union) <= 60_000
-
-    def test_nothing_is_left(self, store: RedisStore, server: Any, prefix: str) -> None:
-        """What was added up is gone as soon as it was read."""
-        store.create(beginning("a", user="u"))
-        close(store, "a")
-        assert ([("u", 1)], 1) == store.users(0, 2**31, 5, {})
-        assert [] == [key for key in server.scan_iter(count=10_000) if f"{prefix}}}:union".encode() in key]
+        [told, counts, owed] = step("user_counts", 4, 0, "+inf", keys=hours)
+        assert (2, []) == (told, owed)
+        assert [{f'"u\n{number}\ud800': 1 for number in range(3)}] * 2 == [form.user_counts(each) for each in counts]
+        [told, counts, owed] = step("user_counts", 4, 0, "+inf", keys=hours[2:])
+        assert (1, 1, [b"owed"]) == (told, len(counts), owed)
 
 
 class TestLife:

@@ -95,6 +95,18 @@ class TestSums:
         assert found.longest.session_id == "cTrue"
         assert {day: count for day, count in found.by_weekday.items() if count} == {"Thursday": 1, "Friday": 1}
 
+    def test_a_user_counts_once(self, recorded: RecordedSessions) -> None:
+        """However the sessions are known: scoped or durable, ended or active, in the store or in this process only."""
+        for user in ("ada", "ada", "bob"):
+            run(recorded, user=user)
+        for number, user in enumerate(("ada", "bob", "carol", "dan")):
+            otel_sessions.start("chat", id=f"c{number}", user=user)
+            if user != "bob":
+                otel_sessions.end(f"c{number}")
+        with session("audit", user="ada"):
+            found = statistics()
+        assert (found.total, found.users, list(found.by_user.values())) == (8, 4, [4, 2, 1, 1])
+
     def test_a_period_that_is_over(self, recorded: RecordedSessions) -> None:
         """None are active in it, whatever goes on now; in the hour that runs they are."""
         run(recorded, user="ada")

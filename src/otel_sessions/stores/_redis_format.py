@@ -164,6 +164,12 @@ def tallies(raw: list[bytes]) -> list[tuple[Kind, Tally]]:
     return [(Kind._make(json.loads(kind)), Tally.from_dict(held)) for kind, held in found.items()]
 
 
+def user_counts(raw: bytes) -> dict[str, int]:
+    """How many sessions the users of an hour have."""
+    told = json.loads(decode(raw))
+    return dict(zip(told[::2], map(int, told[1::2]), strict=True))
+
+
 def _number(value: bytes) -> float:
     return int(value) if value.lstrip(b"-").isdigit() else float(value)
 

@@ -69,10 +69,11 @@ def forget(cursor: sqlite3.Cursor, before_ns: int, users_before_ns: int) -> None
     """Forget the hours that were over by that time, and whose they were; what is left of a day is its sum then."""
     first = hour_of(before_ns)
     day = day_of(first)
-    of_day = HOURLY, day * DAY_HOURS, first
-    is_shorter = cursor.execute("SELECT 1 FROM tally WHERE span = ? AND number >= ? AND number < ?", of_day).fetchone()
+    gone = HOURLY, day * DAY_HOURS, first
+    found = cursor.execute("SELECT 1 FROM tally WHERE span = ? AND number >= ? AND number < ?", gone).fetchone()
+    is_shorter = found is not None
     cursor.execute("DELETE FROM tally WHERE span = ? AND number < ?", (HOURLY, first))
-    cursor.execute("DELETE FROM tally WHERE span = ? AND number < ?", (DAILY, day + bool(is_shorter)))
+    cursor.execute("DELETE FROM tally WHERE span = ? AND number < ?", (DAILY, day + is_shorter))
     if is_shorter:
         left: dict[tuple[int, Kind], Tally] = {}
         for _, kind, tally in select(cursor, HOURLY, first, (day + 1) * DAY_HOURS):

@@ -17,9 +17,7 @@ import re
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Final
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
@@ -34,6 +32,7 @@ except ImportError as error:
 from . import _redis_format as form
 from ._facts import Facts
 from ._redis_deployment import Deployment, chunks
+from ._redis_doubts import Doubts
 from ._redis_history import RedisHistory
 from ._redis_limits import RedisLimits
 from ._redis_line import Line
@@ -50,25 +49,6 @@ _MERGED_AT_ONCE: Final = 500
 _SLACK: Final = 24
 _ATTEMPTS: Final = 10
 _MAX_DOUBTS: Final = 100_000
-
-
-class _Doubts:
-    """What was asked for and not answered: it may have happened, or happen yet. Asked again, it is the same thing."""
-
-    def __init__(self) -> None:
-        self._tokens: OrderedDict[tuple[str, str], str] = OrderedDict()
-
-    @contextmanager
-    def token(self, verb: str, subject: str) -> Iterator[str]:
-        """What identifies the call: a new token, unless the last such call failed."""
-        token = self._tokens.pop((verb, subject), None) or secrets.token_hex(8)
-        try:
-            yield token
-        except BaseException:
-            self._tokens[verb, subject] = token
-            if len(self._tokens) > _MAX_DOUBTS:
-                self._tokens.popitem(last=False)
-            raise
 
 
 class RedisStore:
@@ -123,7 +103,7 @@ class RedisStore:
         self._numbers = itertools.count(1)
         self._unanswered: dict[str, int] = {}
         """From which number on the merges of a session have failed."""
-        self._doubts = _Doubts()
+        self._doubts = Doubts(_MAX_DOUBTS)
 
     def create(self, beginning: Beginning) -> SessionRecord | None:
         """Store a new session, unless an active one has its key, or any has its id: then return that one's record."""
