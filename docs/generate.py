@@ -136,7 +136,8 @@ DROPS: Final[dict[str, str]] = {
     sc.Drop.INVALID_ATTRIBUTE: "an attribute's value was neither text, boolean, number nor a sequence of one of them",
     sc.Drop.ATTRIBUTE_LIMIT: "a session was given more attributes than it keeps",
     sc.Drop.OWN_METRIC_LIMIT: "there were more histograms of your own than there may be",
-    sc.Drop.INTERNAL_ERROR: "the library itself failed; the log says where",
+    sc.Drop.INTERNAL_ERROR: "the library itself failed, or what it asks of yours (`identify`, `redact`); the log says "
+    "where",
 }
 
 _NOT_SIGNALS: Final = frozenset({sc.SCOPE_NAME, sc.SCHEMA_URL, sc.OTHER, sc.USAGE_PREFIX, sc.CONFIG_PREFIX})

@@ -188,8 +188,8 @@ class TestAddress:
             assert seconds(lambda: failure(store)) < 1
             assert seconds(lambda: [failure(store) for _ in range(100)]) < 0.15
             why = (
-                "redis: no answer within 0.2 s; see whether it is overloaded, a firewall is in between, or only one side "
-                "speaks TLS"
+                "redis: no answer within 0.2 s; see whether it is overloaded, a firewall is in between, or only one "
+                "side speaks TLS"
             )
             assert f"{why} (left alone since then; asked again after 0.2 s)" == failure(store)
             clock.pass_pause()

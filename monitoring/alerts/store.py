@@ -103,7 +103,9 @@ ALERTS: Final = (
                     "log "
                     "says once where; correct it there."
                 ),
-                "`hooks_behind`: a hook is too slow. `internal_error`: report it with the log's stack trace.",
+                "`hooks_behind`: a hook is too slow.",
+                "`internal_error`: the log has a stack trace. If it ends in a function of yours, mend that, else report "
+                "it.",
             ),
         ),
     ),
