@@ -104,8 +104,7 @@ ALERTS: Final = (
                     "says once where; correct it there."
                 ),
                 "`hooks_behind`: a hook is too slow.",
-                "`internal_error`: the log has a stack trace. If it ends in a function of yours, mend that, else report "
-                "it.",
+                "`internal_error`: the log has a stack trace. Report it, unless it ends in a function of yours.",
             ),
         ),
     ),
