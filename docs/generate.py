@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from otel_sessions import _semconv as sc
 from otel_sessions._config import ENV_PREFIX, FIELDS
-from otel_sessions._health.judge import RULES
+from otel_sessions._health.judge import RULES, UNREACHABLE
 from otel_sessions._health.rule import Rule
 from otel_sessions._thresholds import THRESHOLDS
 from otel_sessions.demo.traffic import FAULTS
@@ -245,7 +245,7 @@ def _rule(rule: Rule) -> tuple[str, ...]:
         rule.component,
         rule.severity,
         f"{_COMPARED[rule.comparison]} `{rule.threshold.name}`",
-        "this process" if rule.here_only else "the store",
+        "both" if rule.type == UNREACHABLE else "this process" if rule.here_only else "the store",
     )
 
 

@@ -285,7 +285,9 @@ class TestFailures:
             answer = ask(server, "/health", "operator:eve")
         assert (answer.status_code, ADDRESS in answer.text) == (503, False)
         reasons = [each["reason"] for each in answer.json()["checks"] if each["severity"] == "error"]
-        assert reasons == ["the store cannot be asked" if error is StoreError else "the check failed"]
+        assert reasons == [
+            "the store cannot be asked" if error is StoreError else "the check itself failed: RuntimeError"
+        ]
 
     def test_nothing_is_learnt_while_the_store_is_down(self, shown: Shown) -> None:
         """Somebody else's session, which this process knows by itself, is answered as one that does not exist."""

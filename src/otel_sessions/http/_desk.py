@@ -121,9 +121,9 @@ def _health(_visitor: Visitor, query: Query) -> tuple[int, Any]:
     unhealthy = report.verdict == "unhealthy"
     found = report.to_dict()
     for check in found["checks"]:
-        if check["severity"] != "ok" and check["reason"]:
-            # What has failed says where the store is, or a file, which is nobody's business here; the log has it.
-            check["reason"] = "the store cannot be asked" if check["type"] == UNREACHABLE else "the check failed"
+        if check["type"] == UNREACHABLE and check["reason"]:
+            # It says where the store is, which is nobody's business here; the log has it.
+            check["reason"] = "the store cannot be asked"
     return (HTTPStatus.SERVICE_UNAVAILABLE if unhealthy else HTTPStatus.OK), found
 
 
