@@ -22,6 +22,8 @@ import pytest
 import redis
 
 from otel_sessions import StoreError
+from otel_sessions.security.redaction import redact
+from otel_sessions.stores import _redis_errors
 from otel_sessions.stores.redis import RedisStore
 from otel_sessions.typing import SessionRecord, Totals
 
@@ -103,7 +105,7 @@ class TestAddress:
             for protocol in (2, 3):
                 said = refusal(f"{url}?protocol={protocol}")
                 assert "redis: it refuses the user name or the password; correct them in the URL" == said
-        asks = "redis: it asks for a password; put it into the URL, as in redis://:password@host:6379/0"
+        asks = "redis: it asks for a password; put a colon, the password and an @ before the host of the URL"
         assert asks == refusal(server.url)
         needless = refusal(f"redis://:hunter2@127.0.0.1:{redis_server.shared().port}")
         assert "redis: it has no password, and the URL gives one; take it out of the URL" == needless
@@ -210,6 +212,12 @@ class TestAddress:
         with serving(Old) as port:
             said = refusal(f"redis://127.0.0.1:{port}", timeout=5)
         assert "redis: the server is Redis 5.0.7, 6.0 or newer is needed" == said
+
+
+def test_advice_is_not_redacted() -> None:
+    """What is logged, and told by a report, is redacted; that leaves what to do as it is."""
+    for advice in (*_redis_errors._TOLD.values(), *_redis_errors._TO_DO.values()):
+        assert advice == redact(advice)
 
 
 class TestPause:

@@ -38,7 +38,7 @@ _FULL: Final = "its memory is full, and it does not evict; raise its maxmemory, 
 _CLUSTER: Final = "it is a Redis Cluster; add cluster=true to the parameters of the URL"
 _ENCRYPTED: Final = "; if it speaks TLS, begin the URL with rediss://"
 _TOLD: Final = {
-    "Authentication required": "it asks for a password; put it into the URL, as in redis://:password@host:6379/0",
+    "Authentication required": "it asks for a password; put a colon, the password and an @ before the host of the URL",
     "without any password configured": "it has no password, and the URL gives one; take it out of the URL",
     "AuthenticationError": _REFUSED,
     "AuthenticationWrongNumberOfArgsError": _REFUSED,
