@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from otel_sessions import _semconv as sc
 from otel_sessions._config import ENV_PREFIX, FIELDS
-from otel_sessions._health.judge import RULES
+from otel_sessions._health.judge import RULES, UNREACHABLE
 from otel_sessions._health.rule import Rule
 from otel_sessions._thresholds import THRESHOLDS
 from otel_sessions.demo.traffic import FAULTS
@@ -136,7 +136,8 @@ DROPS: Final[dict[str, str]] = {
     sc.Drop.INVALID_ATTRIBUTE: "an attribute's value was neither text, boolean, number nor a sequence of one of them",
     sc.Drop.ATTRIBUTE_LIMIT: "a session was given more attributes than it keeps",
     sc.Drop.OWN_METRIC_LIMIT: "there were more histograms of your own than there may be",
-    sc.Drop.INTERNAL_ERROR: "the library itself failed; the log says where",
+    sc.Drop.INTERNAL_ERROR: "the library itself failed, or what it asks of yours (`identify`, `redact`); the log says "
+    "where",
 }
 
 _NOT_SIGNALS: Final = frozenset({sc.SCOPE_NAME, sc.SCHEMA_URL, sc.OTHER, sc.USAGE_PREFIX, sc.CONFIG_PREFIX})
@@ -244,7 +245,7 @@ def _rule(rule: Rule) -> tuple[str, ...]:
         rule.component,
         rule.severity,
         f"{_COMPARED[rule.comparison]} `{rule.threshold.name}`",
-        "this process" if rule.here_only else "the store",
+        "both" if rule.type == UNREACHABLE else "this process" if rule.here_only else "the store",
     )
 
 

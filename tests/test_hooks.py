@@ -30,6 +30,7 @@ from otel_sessions import (
     current_session,
     on,
 )
+from otel_sessions._hook_events import HOOK_NAMES, HookName
 from otel_sessions._hooks import Hooks, hooks
 from otel_sessions.limits import Concurrency, Quota, Rate, Tier
 from otel_sessions.testing import RecordedSessions, record_sessions
@@ -296,21 +297,47 @@ class TestRegistering:
 
 class TestHarmless:
     def test_raises(self, recorded: RecordedSessions, told: Told, caplog: pytest.LogCaptureFixture) -> None:
-        """What a hook raises is logged and counted; the caller and the other hooks do not notice."""
+        """What a hook raises is logged once for each kind; the caller and the other hooks do not notice."""
 
         def broken(event: UsageEvent) -> None:
-            raise RuntimeError("password=hunter2")
+            raise (RuntimeError if event.amount < 3 else ValueError)("password=hunter2")
 
         s = trial()
         with on("usage", broken), on("usage", told):
             s.use("tokens", 1)
             s.use("tokens", 2)
-            assert [1, 2] == [event.amount for event in told.events]
-        (record,) = [r for r in caplog.records if r.name == "otel_sessions" and r.levelno == logging.ERROR]
-        assert "could not call <Hook of usage: " in record.getMessage()
-        assert "broken" in record.getMessage()
-        assert "hunter2" not in record.getMessage()
-        assert 2 == recorded.metric("app_session.dropped", app_session__drop__reason="internal_error")
+            s.use("tokens", 3)
+            assert [1, 2, 3] == [event.amount for event in told.events]
+        said = [r.getMessage() for r in caplog.records if r.name == "otel_sessions" and r.levelno == logging.ERROR]
+        assert 2 == len(said)
+        for each, kind in zip(said, ("RuntimeError", "ValueError"), strict=True):
+            assert each.startswith("<Hook of usage: ")
+            assert "broken> raised an exception. It is the application's to mend; nothing else is affected." in each
+            assert kind in each
+            assert "hunter2" not in each
+
+    @pytest.mark.parametrize("name", HOOK_NAMES)
+    def test_drops_nothing(self, name: HookName) -> None:
+        """A hook that raises is no lost telemetry, of which the health check and an alert would speak."""
+        calls: list[object] = []
+
+        def broken(event: object) -> None:
+            calls.append(event)
+            raise RuntimeError
+
+        thresholds = dict.fromkeys(("memory_ratio", "process_memory_ratio", "storage_ratio", "cpu_ratio"), 1)
+        settings: dict[str, Any] = {"thresholds": {**thresholds, "active_sessions": 0}, "health_interval": 30}
+        with record_sessions(tiers=[TRIAL], **settings) as recorded, hooks.add(name, broken):
+            s = trial()
+            s.use("tokens", 80)
+            with pytest.raises(QuotaExceededError):
+                s.use("tokens", 80)
+            recorded.advance(30)
+            hooks.drain()
+            assert calls
+            (check,) = [each for each in otel_sessions.health().checks if each.type == "SessionRecordsDropped"]
+            assert (True, 0) == (check.is_ok, check.current_value)
+            assert "app_session.dropped" not in recorded.metrics()
 
     def test_exits(self, recorded: RecordedSessions, told: Told) -> None:
         """A hook that calls `sys.exit()` ends nothing: neither the process nor the hooks."""

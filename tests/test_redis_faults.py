@@ -19,8 +19,11 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+import redis
 
 from otel_sessions import StoreError
+from otel_sessions.security.redaction import redact
+from otel_sessions.stores import _redis_errors
 from otel_sessions.stores.redis import RedisStore
 from otel_sessions.typing import SessionRecord, Totals
 
@@ -101,8 +104,11 @@ class TestAddress:
         for url in (f"redis://:hunter2@127.0.0.1:{server.port}", f"redis://me:hunter2@127.0.0.1:{server.port}"):
             for protocol in (2, 3):
                 said = refusal(f"{url}?protocol={protocol}")
-                assert "redis: it refuses the user name or the password" == said
-        assert "it refuses" in refusal(server.url)
+                assert "redis: it refuses the user name or the password; correct them in the URL" == said
+        asks = "redis: it asks for a password; put a colon, the password and an @ before the host of the URL"
+        assert asks == refusal(server.url)
+        needless = refusal(f"redis://:hunter2@127.0.0.1:{redis_server.shared().port}")
+        assert "redis: it has no password, and the URL gives one; take it out of the URL" == needless
         store = RedisStore(f"redis://:right@127.0.0.1:{server.port}")
         assert store.create(beginning("a")) is None
         store.shutdown()
@@ -110,7 +116,26 @@ class TestAddress:
     def test_wrong_database(self) -> None:
         """A database that there is not is named by the server's own words."""
         store = RedisStore(f"redis://127.0.0.1:{redis_server.shared().port}/99")
-        assert "redis: ResponseError: DB index is out of range" == failure(store)
+        wrong = "redis: ResponseError: DB index is out of range; correct the number at the end of the URL"
+        assert failure(store).startswith(wrong)
+
+    @pytest.mark.parametrize(
+        ("url", "said"),
+        [
+            (
+                "redis://:hunter2@127.0.0.1:1",
+                "connecting to 127.0.0.1:1. Connection refused; start it, or correct host and port in the URL",
+            ),
+            ("redis://:hunter2@nobody.invalid", "connecting to nobody.invalid:6379."),
+            ("unix:///nowhere/redis.sock?password=hunter2", "connecting to /nowhere/redis.sock."),
+        ],
+    )
+    def test_nobody_there(self, url: str, said: str) -> None:
+        """An address where nobody listens is named, and no credential of it."""
+        message = refusal(url, timeout=5)
+        assert said in message
+        assert "; " in message
+        assert "hunter2" not in message
 
     def test_not_redis(self, clock: Clock) -> None:
         """Another kind of server is recognised as one."""
@@ -123,8 +148,8 @@ class TestAddress:
             for protocol in (2, 3):
                 said = refusal(f"redis://:hunter2@127.0.0.1:{port}?protocol={protocol}", timeout=5)
                 assert said in {
-                    "redis: what answers there does not speak the protocol of Redis",
-                    "redis: ConnectionError: Connection closed by server.",
+                    "redis: what answers there does not speak the protocol of Redis; correct host and port in the URL",
+                    "redis: ConnectionError: Connection closed by server; if it speaks TLS, begin the URL with rediss://",
                 }
 
     def test_echo(self) -> None:
@@ -164,9 +189,13 @@ class TestAddress:
             store = RedisStore(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2, clock=clock)
             assert seconds(lambda: failure(store)) < 1
             assert seconds(lambda: [failure(store) for _ in range(100)]) < 0.15
-            assert "redis: it did not answer a moment ago, and is asked again after 0.2 s" == failure(store)
+            why = (
+                "redis: no answer within 0.2 s; see whether it is overloaded, a firewall is in between, or only one "
+                "side speaks TLS"
+            )
+            assert f"{why} (left alone since then; asked again after 0.2 s)" == failure(store)
             clock.pass_pause()
-            assert "redis: no answer within 0.2 s" == failure(store)
+            assert why == failure(store)
 
     def test_old(self) -> None:
         """A server that is too old is told apart."""
@@ -183,6 +212,87 @@ class TestAddress:
         with serving(Old) as port:
             said = refusal(f"redis://127.0.0.1:{port}", timeout=5)
         assert "redis: the server is Redis 5.0.7, 6.0 or newer is needed" == said
+
+
+def test_advice_is_not_redacted() -> None:
+    """What is logged, and told by a report, is redacted; that leaves what to do as it is."""
+    for advice in (*_redis_errors._TOLD.values(), *_redis_errors._TO_DO.values()):
+        assert advice == redact(advice)
+
+
+class TestPause:
+    """While it is left alone, each call says why."""
+
+    def told(self, url: str, clock: Clock, **options: Any) -> tuple[str, str, str]:
+        """What the first call says, the second, and the one after the pause."""
+        store = RedisStore(url, clock=clock, **{"timeout": 2, **options})
+        first, second = failure(store), failure(store)
+        clock.pass_pause()
+        third = failure(store)
+        store.shutdown()
+        return first, second, third
+
+    def test_unreachable(self, clock: Clock) -> None:
+        """Nobody listens there."""
+        first, second, third = self.told("redis://:hunter2@127.0.0.1:1", clock)
+        assert "Connection refused; start it" in first
+        assert (f"{first} (left alone since then; asked again after 2 s)", first) == (second, third)
+
+    def test_refused(self, start: Callable[..., RedisServer], clock: Clock) -> None:
+        """It asks for a password, or for another one."""
+        server = start("--requirepass", "right")
+        for url, said in (
+            (server.url, "redis: it asks for a password"),
+            (f"redis://:hunter2@127.0.0.1:{server.port}", "redis: it refuses the user name or the password"),
+        ):
+            first, second, third = self.told(url, clock)
+            assert first.startswith(said)
+            assert "hunter2" not in first
+            assert (f"{first} (left alone since then; asked again after 2 s)", first) == (second, third)
+
+    def test_loading(self, clock: Clock) -> None:
+        """It has just started."""
+
+        class Loading(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                while line := self.rfile.readline():
+                    for _ in range(2 * int(line[1:])):
+                        self.rfile.readline()
+                    self.wfile.write(b"-LOADING Redis is loading the dataset in memory\r\n")
+
+        with serving(Loading) as port:
+            first, second, third = self.told(f"redis://127.0.0.1:{port}", clock)
+        assert first == "redis: it has started and still loads its data; wait, it is asked again by itself"
+        assert (f"{first} (left alone since then; asked again after 2 s)", first) == (second, third)
+
+    def test_too_many_clients(self, start: Callable[..., RedisServer], clock: Clock) -> None:
+        """It takes no more of them."""
+        server = start()
+        with server.client() as client:
+            client.config_set("maxclients", 1)
+            first, second, _ = self.told(server.url, clock)
+        assert first == "redis: it has too many clients; raise its maxclients"
+        assert f"{first} (left alone since then; asked again after 2 s)" == second
+
+    def test_other_reason(self, start: Callable[..., RedisServer], clock: Clock) -> None:
+        """The reason is that of the last call that was let through; when it answers again, there is none."""
+        server = start("--requirepass", "right")
+        store = RedisStore(f"redis://:right@127.0.0.1:{server.port}", timeout=5, clock=clock)
+        assert store.get("a") is None
+        server.kill()
+        assert "it" in failure(store)
+        server.options = ("--requirepass", "other")
+        server.start()
+        clock.pass_pause()
+        assert failure(store).startswith("redis: it refuses the user name or the password")
+        assert failure(store).startswith(
+            "redis: it refuses the user name or the password; correct them in the URL (left"
+        )
+        with redis.Redis(unix_socket_path=str(server.socket), password="other") as client:
+            client.config_set("requirepass", "right")
+        clock.pass_pause()
+        assert store.get("a") is None
+        store.shutdown()
 
 
 class TestTls:
@@ -216,10 +326,16 @@ class TestTls:
     def test_mismatch(self, secure: tuple[RedisServer, int, Path]) -> None:
         """Without it, or where only one side speaks TLS, the store says so in time."""
         server, port, _ = secure
-        assert "CERTIFICATE_VERIFY_FAILED" in refusal(f"rediss://:hunter2@127.0.0.1:{port}", timeout=2)
-        for url in (f"rediss://:hunter2@127.0.0.1:{server.port}", f"redis://:hunter2@127.0.0.1:{port}"):
+        untrusted = refusal(f"rediss://:hunter2@127.0.0.1:{port}", timeout=2)
+        assert "CERTIFICATE_VERIFY_FAILED" in untrusted
+        assert "; add ssl_ca_certs=" in untrusted
+        for url, advice in (
+            (f"rediss://:hunter2@127.0.0.1:{server.port}", "only one side speaks TLS"),
+            (f"redis://:hunter2@127.0.0.1:{port}", "begin the URL with rediss://"),
+        ):
             said = refusal(url, timeout=2)
             assert said.startswith("redis: ")
+            assert said.endswith(advice)
             assert "hunter2" not in said
 
 
@@ -228,7 +344,9 @@ class TestServer:
         """A replica can be read, and says that it cannot be written."""
         store = RedisStore(start("--replicaof", "127.0.0.1", str(redis_server.shared().port)).url, timeout=5)
         redis_server.until(lambda: answered(lambda: store.get("a")))
-        with pytest.raises(StoreError, match=r"^redis: it is a read-only replica; the store needs the primary$"):
+        with pytest.raises(
+            StoreError, match=r"^redis: it is a read-only replica; the store needs the primary, so name"
+        ):
             store.create(beginning("a"))
         store.shutdown()
 
@@ -245,7 +363,7 @@ class TestServer:
                 store.create(beginning(f"s{started}", key=f"k{started}", user="u", attributes=text))
                 started += 1
 
-        with pytest.raises(StoreError, match=r"^redis: its memory is full, and it does not evict$"):
+        with pytest.raises(StoreError, match=r"^redis: its memory is full, and it does not evict; raise"):
             fill()
         assert {("chat", None): started} == dict(store.counts())
         assert started == len(store.active(user="u")) == store.most_of_a_user({})
@@ -255,6 +373,20 @@ class TestServer:
             client.config_set("maxmemory", "8mb")
         assert set() == store.merge({"s0": delta(requests=1)})
         assert 1 == totals(store, "s0").requests
+        store.shutdown()
+
+    def test_cannot_save(self, start: Callable[..., RedisServer]) -> None:
+        """A Redis that cannot save its data takes nothing more, and is not left alone: it can still be read."""
+        server = start("--save", "1 1", "--dbfilename", "in-the-way")
+        (server.directory / "in-the-way").mkdir()
+        with server.client() as client:
+            client.set("any", 1)
+            client.bgsave()
+            redis_server.until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
+        store = RedisStore(server.url, timeout=5)
+        with pytest.raises(StoreError, match="takes nothing because it could not save its data; its own log says why"):
+            store.create(beginning("a"))
+        assert store.get("a") is None
         store.shutdown()
 
     def test_shut_down_meanwhile(self, start: Callable[..., RedisServer]) -> None:

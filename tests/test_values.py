@@ -261,7 +261,7 @@ class TestNames:
 
     def test_object_that_cannot_be_shown(self) -> None:
         """What is given for a name need not even have a text."""
-        with pytest.raises(InvalidValueError, match="<Hostile> cannot name an event"):
+        with pytest.raises(InvalidValueError, match=r"<Hostile> \(Hostile\) cannot name an event"):
             _values.event_name(Hostile())  # type: ignore[arg-type]
 
     @given(

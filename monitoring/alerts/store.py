@@ -103,7 +103,8 @@ ALERTS: Final = (
                     "log "
                     "says once where; correct it there."
                 ),
-                "`hooks_behind`: a hook is too slow. `internal_error`: report it with the log's stack trace.",
+                "`hooks_behind`: a hook is too slow.",
+                "`internal_error`: the log has a stack trace. Report it, unless it ends in a function of yours.",
             ),
         ),
     ),

@@ -172,13 +172,24 @@ def end(id: str, /, status: Status = "success", *, reason: EndReason | None = No
 
 
 def get(id: str, /) -> SessionRecord | None:  # noqa: A002 - as in start
-    """What is known of the session with that id, active or recently ended; None if nothing is."""
+    """What is known of the session with that id, active or recently ended; None if nothing is.
+
+    Raises:
+        InvalidValueError: it cannot be an id.
+    """
+    _values.session_id(id)
     runtime = _runtime.get()
     return runtime.lifecycle.ledger.get(id) if runtime.enabled else None
 
 
 def active(*, user: str | None = None) -> list[SessionRecord]:
-    """The active sessions, oldest first; with `user`, those of that user (the clear name, or the pseudonym)."""
+    """The active sessions, oldest first; with `user`, those of that user (the clear name, or the pseudonym).
+
+    Raises:
+        InvalidValueError: it cannot be a user.
+    """
+    if user is not None:
+        _values.user_name(user)
     runtime = _runtime.get()
     if not runtime.enabled:
         return []

@@ -85,6 +85,18 @@ def swallow(doing: str, exc: BaseException) -> None:
     dropped(sc.Drop.INTERNAL_ERROR)
 
 
+def blame(what: str, exc: BaseException) -> None:
+    """Log what the application's own code has raised, redacted and at a limited rate. Nothing was dropped by it."""
+    kind = f"{what} {type(exc).__name__}"
+    log.log(
+        logging.ERROR,
+        kind,
+        "%s raised an exception. It is the application's to mend; nothing else is affected. %s",
+        what,
+        _Redacted(exc),
+    )
+
+
 class _Redacted:
     """An exception with its traceback, as text without secrets; made only if it is really logged."""
 

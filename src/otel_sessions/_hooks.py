@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, overload
 
 from . import _semconv as sc
-from ._guard import dropped, guarded, log, swallow
+from ._guard import blame, dropped, guarded, log
 from ._hook_events import HOOK_NAMES, HookEvent, HookName, RejectionEvent, ThresholdEvent, UsageEvent
 from ._hook_mark import in_a_hook, run_as_hook
 from .exceptions import InvalidValueError
@@ -110,7 +110,7 @@ class _Teller(threading.Thread):
         try:
             hook(event)
         except BaseException as exc:  # noqa: BLE001 - the guard, for SystemExit too: it would end all hooks
-            swallow(f"call {hook!r}", exc)
+            blame(f"{hook!r}", exc)
 
 
 def _is_teller() -> bool:
@@ -226,9 +226,10 @@ def on(name: HookName, callback: Callable[[Any], object] | None = None, /) -> An
         def warn(event):
             mail(f"{event.user} has used {event.used} of {event.limit} {event.name}")
 
-    It may take its time, and may raise: nobody but other hooks waits for it, and what it raises is logged. Up to 10,000
-    events wait for the hooks; what comes beyond is dropped, counted and logged. At the end of the process, and in
-    `shutdown()`, five seconds are left to them. They stay registered, also across `configure()` and `shutdown()`.
+    It may take its time, and may raise: nobody but other hooks waits for it, and what it raises is logged, once a
+    minute. Up to 10,000 events wait for the hooks; what comes beyond is dropped, counted and logged. At the end of the
+    process, and in `shutdown()`, five seconds are left to them. They stay registered, also across `configure()` and
+    `shutdown()`.
 
     Args:
         name: `usage` (called with a `UsageEvent`), `quota.threshold` (a `ThresholdEvent`), `limit.rejected` (a

@@ -219,17 +219,20 @@ class Ledger:
         if live.beginning.topology == "scoped" and self.shared is None:
             return self._here(live)
         with self.merging:
-            stored = self.call("get", self.store.get, live.beginning.id, failed=None)
-            if stored is None:
-                status, reason = live.ended or ("active", None)
-                stored = SessionRecord(live.beginning, Totals(live.beginning.started_ns), status, reason)
-            if not stored.is_active:
-                return stored
-            totals = stored.totals.copy()
-            with live.lock:
-                totals.merge(live.delta)
-                if live.is_under_way:
-                    totals.active_ns += max(0, self._clock.time_ns() - live.last_ns)
+            return self._with_delta(live, self.call("get", self.store.get, live.beginning.id, failed=None))
+
+    def _with_delta(self, live: Live, stored: SessionRecord | None) -> SessionRecord:
+        """What the store knows of a session, and what has not been merged yet."""
+        if stored is None:
+            status, reason = live.ended or ("active", None)
+            stored = SessionRecord(live.beginning, Totals(live.beginning.started_ns), status, reason)
+        if not stored.is_active:
+            return stored
+        totals = stored.totals.copy()
+        with live.lock:
+            totals.merge(live.delta)
+            if live.is_under_way:
+                totals.active_ns += max(0, self._clock.time_ns() - live.last_ns)
         return stored._replace(totals=totals)
 
     def _here(self, live: Live) -> SessionRecord:
@@ -254,11 +257,15 @@ class Ledger:
         Raises:
             StoreError: the store cannot be asked.
         """
-        live = self.open.get(session_id)
-        if live is not None:
-            return self.record(live)
         self.flush()
-        return self.ask("get", self.store.get, session_id) or self.past.here(session_id)
+        with self.merging:
+            # Also for a session that is known here: whoever may not see it is not to learn, by an answer that comes
+            # sooner, or while the store is down, that there is one.
+            stored = self.ask("get", self.store.get, session_id)
+            live = self.open.get(session_id)
+            if live is None:
+                return stored or self.past.here(session_id)
+            return self._here(live) if self.shared is None else self._with_delta(live, stored)
 
     def used(self, live: Live, name: str) -> float:
         """How much of something a session has used itself."""

@@ -19,7 +19,7 @@ class OwnRoutes:
     def add(self, prefix: str) -> None:
         """They are served below `prefix`."""
         base = f"{prefix.rstrip('/')}/"
-        self._whole |= {base + name for name in WHOLE}
+        self._whole |= {base + name + slash for name in WHOLE for slash in ("", "/")}
         self._below = tuple({*self._below, base + _BELOW})
 
     def __contains__(self, path: str) -> bool:

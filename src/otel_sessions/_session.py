@@ -440,9 +440,11 @@ def ending(status: Status, reason: EndReason | None) -> EndReason:
     Raises:
         InvalidValueError: one of them is not known.
     """
-    if status not in _ENDINGS:
-        raise InvalidValueError(f"{status!r} cannot end a session: use one of {', '.join(_ENDINGS)}")
+    if not isinstance(status, str) or status not in _ENDINGS:
+        raise InvalidValueError(f"{_values.shown(status)} cannot end a session: use one of {', '.join(_ENDINGS)}")
     known = {*_ENDINGS.values(), "idle_timeout", "rotated", "logout", "shutdown"}
-    if reason is not None and reason not in known:
-        raise InvalidValueError(f"{reason!r} cannot be an end reason: use one of {', '.join(sorted(known))}")
+    if reason is not None and (not isinstance(reason, str) or reason not in known):
+        raise InvalidValueError(
+            f"{_values.shown(reason)} cannot be an end reason: use one of {', '.join(sorted(known))}"
+        )
     return reason or _ENDINGS[status]

@@ -55,7 +55,7 @@ def event_name(name: str) -> str:
     """
     if not isinstance(name, str) or len(name) > _MAX_NAME or not _NAME.fullmatch(name):
         raise InvalidValueError(
-            f"{shown(name)} cannot name an event or a metric: use a static name of at most {_MAX_NAME} lower-case "
+            f"{_named(name)} cannot name an event or a metric: use a static name of at most {_MAX_NAME} lower-case "
             "letters, digits and underscores in dotted parts, such as 'cart.checkout'; put what varies into attributes"
         )
     if name.partition(".")[0] in _RESERVED:
@@ -71,7 +71,7 @@ def label(what: str, value: str) -> str:
     """
     if not isinstance(value, str) or len(value) > _MAX_NAME or not _LABEL.fullmatch(value):
         raise InvalidValueError(
-            f"{shown(value)} cannot be {_article(what)} {what}: use a static name of at most {_MAX_NAME} characters "
+            f"{_named(value)} cannot be {_article(what)} {what}: use a static name of at most {_MAX_NAME} characters "
             "out of letters, digits and _ . : / -, such as 'web' or 'security_audit'"
         )
     return _plain(value)
@@ -113,8 +113,8 @@ def session_id(value: object) -> str:
     """
     if not isinstance(value, str) or len(value) > _MAX_ID or not _ID.fullmatch(value):
         raise InvalidValueError(
-            f"{shown(value)} cannot be a session id: use 1 to {_MAX_ID} visible ASCII characters without spaces, "
-            "or leave it out and one is made"
+            f"{_named(value)} cannot be a session id: use 1 to {_MAX_ID} visible ASCII characters without spaces, "
+            "such as 'conv-42'"
         )
     return _plain(value)
 
@@ -126,7 +126,7 @@ def user_name(value: str) -> str:
         InvalidValueError: it is something else.
     """
     if not isinstance(value, str) or not value:
-        raise InvalidValueError(f"{shown(value)} cannot be a user: use a non-empty string")
+        raise InvalidValueError(f"{_named(value)} cannot be a user: use a non-empty string")
     return value
 
 
@@ -137,7 +137,7 @@ def model(value: str) -> str:
         InvalidValueError: it is no text at all.
     """
     if not isinstance(value, str):
-        raise InvalidValueError(f"{shown(value)} cannot be a model: use its name")
+        raise InvalidValueError(f"{_named(value)} cannot be a model: use its name")
     return _plain(value) if len(value) <= _MAX_MODEL and _ID.fullmatch(value) else sc.OTHER
 
 
@@ -255,6 +255,11 @@ def shown(value: object) -> str:
     except Exception:  # noqa: BLE001 - somebody else's __repr__
         shown = f"<{type(value).__name__}>"
     return shown if len(shown) <= 80 else f"{shown[:77]}..."  # noqa: PLR2004 - long enough to recognise it
+
+
+def _named(value: object) -> str:
+    """What should have been a text, as an error tells it: with its type if it is none."""
+    return shown(value) if isinstance(value, str) else f"{shown(value)} ({type(value).__name__})"
 
 
 def attributes(given: Mapping[str, object], redact: Redactor) -> dict[str, AttributeValue]:

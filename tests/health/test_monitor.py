@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from otel_sessions._telemetry import Telemetry
 from otel_sessions.testing import ManualClock, RecordedSessions, record_sessions
 
 from ..failing_store import EVERYTHING, FailingStore
+from ..interpreter import answer, run
 from ..redis_server import until
 
 AT = moment(0)
@@ -99,6 +101,18 @@ class TestAlerts:
         """What becomes worse is an alert, what becomes less serious is none until it is ok."""
         assert expected == raised(monitor(), *severities)
 
+    def test_nothing_more(self, recorded: RecordedSessions) -> None:
+        """What can no longer be judged, because nothing has ended for hours, is resolved."""
+        for _ in range(20):
+            with pytest.raises(ValueError, match="no"), session("chat"):
+                raise ValueError("no")
+        recorded.advance(30)
+        assert "SessionErrorRateHigh" in {alert.type for alert in alerts()}
+        recorded.advance(3 * 3600)
+        (resolved,) = (a for a in alerts() if a.type == "SessionErrorRateHigh" and a.resolved)
+        assert ("error", None) == (resolved.severity, resolved.current_value)
+        assert "too few sessions have ended" in str(resolved.reason)
+
     def test_store_down(self) -> None:
         """While the store cannot be asked, what was a problem in it is neither resolved nor raised anew."""
         store = FailingStore()
@@ -113,6 +127,17 @@ class TestAlerts:
             said = [(alert.type, alert.resolved) for alert in reversed(alerts())]
         assert ("SessionActiveHigh", False) == said[0]
         assert [("SessionStoreFailing", False), ("SessionStoreFailing", True)] == said[1:3]
+
+    def test_store_down_from_the_start(self) -> None:
+        """A store that others share and that has never answered is an alert of each process: none of them leads."""
+        store = FailingStore(shared=True)
+        store.failing = EVERYTHING
+        with record_sessions(store=store, health_interval=30, thresholds=CALM) as recorded:
+            with session("chat"):
+                recorded.advance(30)
+            said = [(alert.type, alert.resolved) for alert in alerts()]
+            store.failing = ()
+        assert [("SessionStoreFailing", False)] == said
 
     def test_bounded(self) -> None:
         """The last 1,000 are remembered."""
@@ -229,6 +254,27 @@ class TestRounds:
             goes_on.set()
         otel_sessions.shutdown()
 
+    def test_nobody_is_kept(self) -> None:
+        """A process ends although a check is still waiting for its store, and does not wait for it for long."""
+        code = """
+        import threading, time
+        import otel_sessions
+        from tests.failing_store import FailingStore
+
+        store, asked = FailingStore(), threading.Event()
+        def wait():
+            asked.set()
+            threading.Event().wait()
+        store.before["most_of_a_user"] = wait
+        otel_sessions.configure(store=store, health_interval=0.02, flush_interval=0.01, detect_user=False)
+        with otel_sessions.session("chat"):
+            assert asked.wait(10)
+        began = time.monotonic()
+        otel_sessions.shutdown()
+        print(time.monotonic() - began)
+        """
+        assert answer(code) < 5
+
     def test_no_thread(self) -> None:
         """Who does not want checks has no thread for them."""
         otel_sessions.configure(detect_user=False)
@@ -245,3 +291,32 @@ class TestRounds:
             os._exit(len(alerts()))
         assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         assert 1 == len(alerts())
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform does not fork")
+    def test_thread_of_a_child(self) -> None:
+        """A child process has no thread until it has a session, and then one, however often it is forked."""
+        code = """
+        import json, os, threading
+        import otel_sessions
+
+        def threads():
+            return sum(thread.name == "otel-sessions-health" for thread in threading.enumerate())
+
+        def use():
+            before = threads()
+            for _ in range(3):
+                with otel_sessions.session("chat"):
+                    pass
+            return 10 * before + threads()
+
+        def fork(work):
+            pid = os.fork()
+            if pid == 0:
+                os._exit(work())
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+        otel_sessions.configure(health_interval=0.02, flush_interval=0.01, detect_user=False)
+        print(json.dumps([use(), fork(use), fork(lambda: (use(), fork(use))[1]), threads()]))
+        """
+        # Not `answer`: newer Pythons warn of each fork beside a thread.
+        assert [1, 1, 1, 1] == json.loads(run(code).stdout)

@@ -18,10 +18,15 @@ from otel_sessions import (
     HealthCheck,
     InvalidValueError,
     LimitExceededError,
+    _runtime,
     current_session,
     health,
     session,
 )
+from otel_sessions._health.judge import Judge
+from otel_sessions._health.machine import Machine
+from otel_sessions._health.minutes import Lately, Minutes
+from otel_sessions._health_check import SEVERITIES
 from otel_sessions.flask import Sessions
 from otel_sessions.limits import Concurrency, Quota, Rate, Tier
 from otel_sessions.stores import MemoryStore
@@ -115,6 +120,44 @@ class TestNothing:
 
 
 class TestForm:
+    def test_whole(self, recorded: RecordedSessions) -> None:
+        """Every check says everything that there is to say, whether it could be judged or not."""
+        for each in health().checks:
+            assert each.component in {"sessions", "conversations", "limits", "security", "resources", "store"}
+            assert each.severity in SEVERITIES
+            assert (float, True) == (type(float(each.threshold)), bool(each.unit))
+            assert each.recommended_action.endswith(".")
+            assert each.timestamp == dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+            assert (each.current_value is None) == (each.reason is not None), each.type
+
+    def test_only_active(self, recorded: RecordedSessions) -> None:
+        """Sessions that go on are counted; what is known by an end only is not guessed at."""
+        for number in range(30):
+            started = otel_sessions.start("chat", id=f"s{number}", user="ada" if number else "bob")
+            with started.turn(model="m"):
+                recorded.clock.advance(1)
+        report = health(thresholds={"active_sessions": 29, "user_sessions": 28})
+        assert {"SessionActiveHigh": 30, "SessionUserSessionsHigh": 29} == {
+            each.type: each.current_value for each in report.problems
+        }
+        unknown = {each.type for each in report.checks if not each.is_judged}
+        by_ends = {"ErrorRateHigh", "ErrorBudgetBurn", "CrashFreeRateLow", "DurationAnomalous", "EngagementLow"}
+        assert {*(f"Session{name}" for name in by_ends), "SessionCreationDrop", "SessionResponseMeanHigh"} <= unknown
+
+    def test_no_names(self, recorded: RecordedSessions) -> None:
+        """No session, no user and no message of an error is in it, in whatever form it is told."""
+        for number in range(25):
+            current = otel_sessions.start("chat", id=f"secret-id-{number}", user="secret-user")
+            current.suspicious("device_change")
+            current.error(RuntimeError("secret-text"))
+            if number < 20:
+                current.end("error")
+        pseudonym = otel_sessions.active()[0].user
+        report = health(thresholds={"active_sessions": 0, "user_sessions": 0, "findings": 1})
+        assert len(report.problems) > 3
+        told = f"{report}{report!r}{json.dumps(report.to_dict())}"
+        assert not [word for word in ("secret", str(pseudonym)) if word in told]
+
     def test_check(self, recorded: RecordedSessions) -> None:
         """A check says what was found, what it is compared with, and what to do."""
         run(20, errors=3)
@@ -540,12 +583,49 @@ class TestStore:
         store.before["most_of_a_user"] = lambda: 1 / 0
         with record_sessions(store=store, **SETTINGS):
             found = check("SessionUserSessionsHigh")
-        assert ("error", None, "the check failed: ZeroDivisionError: division by zero") == (
+        assert ("error", None, "the check itself failed: ZeroDivisionError") == (
             found.severity,
             found.current_value,
             found.reason,
         )
-        assert "error     SessionUserSessionsHigh: the check failed" in str(found)
+        assert "error     SessionUserSessionsHigh: the check itself failed" in str(found)
+        assert "Look into the log" in str(found)
+
+    def test_broken_counts(self, recorded: RecordedSessions) -> None:
+        """Where the counts of the process cannot be had, what asks the store only is still judged."""
+        lifecycle = _runtime.get().lifecycle
+        report = Judge(lifecycle, _Broken(lifecycle, Machine())).report()
+        broken = {each.type for each in report.checks if each.reason == "the check itself failed: RuntimeError"}
+        assert {"SessionRefusalsHigh", "SessionSuspiciousActivity", "SessionRecordsDropped"} <= broken
+        assert 24 == len(report.checks)
+        whole = {each.type: each.current_value for each in report.checks}
+        assert (0, 0) == (whole["SessionActiveHigh"], whole["SessionUserSessionsHigh"])
+
+    def test_back(self) -> None:
+        """When a store is back what is in it is judged at once; its failures are told for ten minutes."""
+        store = FailingStore()
+        with record_sessions(store=store, **SETTINGS) as recorded:
+            recorded.advance(60)
+            store.failing = EVERYTHING
+            for number in range(30):
+                otel_sessions.start("chat", id=f"d{number}")
+            assert {"SessionStoreFailing"} == {each.type for each in health().problems}
+            assert not check("SessionActiveHigh").is_judged
+            store.failing = ()
+            recorded.advance(1)
+            assert 30 == check("SessionActiveHigh").current_value
+            failing = check("SessionStoreFailing")
+            assert ("error", None) == (failing.severity, failing.reason)
+            for _ in range(11):
+                recorded.advance(60)
+            assert ("ok", 0) == (check("SessionStoreFailing").severity, check("SessionStoreFailing").current_value)
+
+
+class _Broken(Minutes):
+    """Counts that cannot be looked at."""
+
+    def lately(self) -> Lately:
+        raise RuntimeError("session s1 of ada")
 
 
 class _WithoutUsers(FailingStore):

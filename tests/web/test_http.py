@@ -6,8 +6,7 @@ import functools
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -29,54 +28,11 @@ from otel_sessions.typing import Status
 
 from ..failing_store import FailingStore
 from ..interpreter import answer
-from .servers import Server, serve_asgi, serve_wsgi
-
-EVERYTHING = ("/health", "/statistics", "/sessions", "/mine", "/sessions/s1")
-ACCESS = "app_session.access"
+from .routes import EVERYTHING, FRAMEWORKS, Shown, ask, fastapi_routes, noted, who
+from .servers import serve_asgi
 
 
-def who(request: Any) -> Access | None:
-    """Operators and owners say so; a real application would have them log in."""
-    role, _, user = request.headers.get("x-who", "").partition(":")
-    if not role:
-        return None
-    return Operator(user) if role == "operator" else Owner(user)
-
-
-def shop() -> dict[str, str]:
-    """A route of the application's own, beside those of the package."""
-    return {}
-
-
-class Shown(Protocol):
-    """Serves an application with the routes."""
-
-    def __call__(self, authorize: Any = who, **options: Any) -> AbstractContextManager[Server]: ...
-
-
-@contextmanager
-def fastapi_routes(authorize: Any = who, *, sessions: bool = False, **options: Any) -> Iterator[Server]:
-    app = FastAPI(telemetry={"tracing": False})
-    if sessions:
-        app.add_middleware(SessionMiddleware)
-    app.include_router(router(authorize=authorize, **options))
-    app.get("/monitoring/shop")(shop)
-    with serve_asgi(app) as server:
-        yield server
-
-
-@contextmanager
-def flask_routes(authorize: Any = who, *, sessions: bool = False, **options: Any) -> Iterator[Server]:
-    app = flask.Flask(__name__)
-    if sessions:
-        Sessions(app)
-    app.register_blueprint(blueprint(authorize=authorize, **options))
-    app.get("/monitoring/shop")(shop)
-    with serve_wsgi(app) as server:
-        yield server
-
-
-@pytest.fixture(name="shown", params=[fastapi_routes, flask_routes], ids=["fastapi", "flask"])
+@pytest.fixture(name="shown", params=FRAMEWORKS, ids=["fastapi", "flask"])
 def _shown(request: pytest.FixtureRequest) -> Shown:
     """The same application in each framework."""
     found: Shown = request.param
@@ -87,10 +43,6 @@ def _shown(request: pytest.FixtureRequest) -> Shown:
 def _recorded() -> Iterator[RecordedSessions]:
     with record_sessions(pseudonym_key="k" * 32, detect_user=False) as recorded:
         yield recorded
-
-
-def ask(server: Server, path: str, as_: str = "", **options: Any) -> httpx.Response:
-    return server.get(f"/monitoring{path}", headers={"x-who": as_} if as_ else {}, **options)
 
 
 def ended(recorded: RecordedSessions, *users: str, **fields: Any) -> None:
@@ -358,7 +310,7 @@ class TestRefused:
             ("/statistics?days=0", "days='0': use a positive number"),
             ("/statistics?days=nan", "days='nan'"),
             ("/statistics?day=7", "'day' is no parameter of this: there are days"),
-            ("/statistics?days=7&days=8", "days is given more than once"),
+            ("/statistics?days=7&days=8", "'days' is given more than once"),
             ("/health?x=1", "'x' is no parameter of this: there are none"),
             ("/sessions?limit=0", "limit='0': use a whole number from 1 to 1000"),
             ("/sessions?limit=1001", "limit='1001'"),
@@ -399,11 +351,6 @@ class TestRefused:
         with record_sessions(store=FailingStore()), shown() as server:
             answer = ask(server, "/statistics", "operator:eve")
         assert (answer.status_code, "history" in answer.json()["detail"]) == (501, True)
-
-    def test_other_methods(self, shown: Shown, recorded: RecordedSessions) -> None:
-        """Nothing can be changed."""
-        with shown() as server:
-            assert server.client().post("/monitoring/sessions").status_code == 405
 
 
 class TestBesideTheMiddleware:
@@ -473,8 +420,3 @@ class TestEventLoop:
             opened.set()
             asking.join(10)
         assert answers == [200]
-
-
-def noted(recorded: RecordedSessions) -> list[dict[str, Any]]:
-    """The events that say who looked at what."""
-    return recorded.events(ACCESS)

@@ -33,24 +33,33 @@ class Evidence:
     Args:
         lifecycle: the sessions.
         thresholds: those that are not at their default.
-        lately: what this process has counted; None if it is not this process that is looked at.
+        lately: says what this process has counted; None if it is not this process that is looked at.
         machine: what this process runs on.
     """
 
     def __init__(
-        self, lifecycle: Lifecycle, thresholds: Mapping[str, float], lately: Lately | None, machine: Machine
+        self,
+        lifecycle: Lifecycle,
+        thresholds: Mapping[str, float],
+        lately: Callable[[], Lately] | None,
+        machine: Machine,
     ) -> None:
         self._lifecycle = lifecycle
         self._ledger = lifecycle.ledger
         self._thresholds = thresholds
         self.now_ns = lifecycle.clock.time_ns()
-        self.lately = lately
+        self._lately = lately
         self.machine = machine
         self.store_failure: StoreError | None = None
 
     def at(self, threshold: Threshold) -> float:
         """The number that is compared with."""
         return self._thresholds.get(threshold.name, threshold.value)
+
+    @cached_property
+    def lately(self) -> Lately | None:
+        """What this process has counted; None if it is not this process that is looked at."""
+        return None if self._lately is None else self._lately()
 
     def _ask(self, question: Callable[[], T]) -> T:
         if self.store_failure is not None:

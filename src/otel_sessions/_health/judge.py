@@ -10,7 +10,6 @@ from .._guard import swallow
 from .._health_check import SEVERITIES, HealthCheck, HealthReport, Severity
 from .._statistics import moment
 from ..exceptions import ConfigurationError, StoreError
-from ..security.redaction import redact
 from . import limits, process, sessions
 from .evidence import Evidence
 from .rule import COMPARED, Rule, Value
@@ -22,7 +21,13 @@ if TYPE_CHECKING:
 RULES: Final[tuple[Rule, ...]] = (*sessions.RULES, *limits.RULES, *process.RULES)
 
 UNREACHABLE: Final = "SessionStoreFailing"
-"""What is wrong if the store fails; meanwhile nobody knows how the checks are that ask it."""
+"""What is wrong if the store fails; meanwhile nobody knows how the checks are that ask it.
+
+Each process looks for itself: one that cannot reach the store may be alone in that, and does not know whether it leads.
+"""
+
+_REPORT: Final = "Look into the log, which has the stack trace, and report it if it does not end in a store of yours."
+"""What to do if a check fails itself."""
 
 
 class Judge:
@@ -53,10 +58,14 @@ class Judge:
         evidence = Evidence(
             self._lifecycle,
             {**self._thresholds, **(thresholds or {})},
-            self._minutes.lately() if in_process else None,
+            self._minutes.lately if in_process else None,
             self._minutes.machine,
         )
-        asked = [rule for rule in self._rules if (in_process if rule.here_only else in_store)]
+        asked = [
+            rule
+            for rule in self._rules
+            if (in_process if rule.here_only else in_store) or (rule.type == UNREACHABLE and in_process)
+        ]
         checks = (_judged(list(rules), evidence) for _, rules in groupby(asked, lambda rule: rule.type))
         return HealthReport.of(moment(evidence.now_ns), tuple(checks))
 
@@ -77,7 +86,9 @@ def _judged(rules: Sequence[Rule], evidence: Evidence) -> HealthCheck:
         reason = str(error)
     except Exception as exc:  # noqa: BLE001 - a check that fails is shown, and the others go on
         swallow(f"check {mildest.type}", exc)
-        severity, reason = "error", redact(f"the check failed: {type(exc).__name__}: {exc}")
+        # Its text is for the log: it may name a session, a user or an address.
+        mildest = mildest._replace(action=_REPORT)
+        severity, reason = "error", f"the check itself failed: {type(exc).__name__}"
     return _check(mildest, severity, now, evidence.at(mildest.threshold), None, reason)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from opentelemetry._logs import SeverityNumber
@@ -18,6 +19,10 @@ Result = Literal["granted", "refused", "not_found", "failed"]
 
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
+
+_PREFIX: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
+_CHALLENGE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: [\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa0-\xff])?")
+"""A scheme, and what comes after it (RFC 9110, sections 5.5 and 11.3)."""
 
 
 class Operator(NamedTuple):
@@ -103,6 +108,34 @@ def authorizer(authorize: Any) -> Any:
             "or None; nothing is shown to anybody without one"
         )
     return authorize
+
+
+def prefix_of(given: object) -> str:
+    """Check below what the routes are to be.
+
+    Raises:
+        ConfigurationError: it is no path, or one that clients never ask for as it stands.
+    """
+    if not isinstance(given, str) or not _PREFIX.fullmatch(given):
+        raise ConfigurationError(
+            f"prefix={_values.shown(given)}: use a path that begins with / and does not end with it, of letters, "
+            "digits and . _ ~ -, such as '/monitoring'"
+        )
+    return given
+
+
+def challenge_of(given: object) -> str | None:
+    """Check what `WWW-Authenticate` is to say; None says nothing.
+
+    Raises:
+        ConfigurationError: it cannot stand in a header.
+    """
+    if given is None or (isinstance(given, str) and _CHALLENGE.fullmatch(given)):
+        return given
+    raise ConfigurationError(
+        f"challenge={_values.shown(given)}: use what WWW-Authenticate may say, a scheme and its parameters in one line "
+        "of Latin-1, such as 'Bearer' or 'Basic realm=\"operators\"'"
+    )
 
 
 def session_id_of(given: str | None) -> str | None:

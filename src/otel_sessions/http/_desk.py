@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from .. import _runtime, _values, reports
 from .._answers import Answer
+from .._health.judge import UNREACHABLE
 from .._models import SessionRecord
 from ..exceptions import ConfigurationError, InvalidValueError, StoreError
 from ..reports._description import describe
@@ -17,13 +20,24 @@ from ._access import FORBIDDEN, UNAUTHORIZED, Operator, Resource, Result, Visito
 
 Query = Mapping[str, str]
 
-LIVE: Final = Answer(HTTPStatus.NO_CONTENT, [("Cache-Control", "no-store")], b"")
+METHODS: Final = ("GET", "HEAD", "OPTIONS")
+"""Those that the routes answer to: nothing can be changed. What else is asked the framework refuses."""
+
+_UNKEPT: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+"""What every answer says: it is for who has asked, and now."""
+
+MAY: Final = Answer(HTTPStatus.NO_CONTENT, [("Allow", ", ".join(METHODS)), *_UNKEPT], b"")
+"""The answer to `OPTIONS`, whoever asks: a browser asks so before it says who its user is."""
+
+LIVE: Final = Answer(HTTPStatus.NO_CONTENT, [*_UNKEPT], b"")
 """That the process answers is all that is said."""
 
 _NOT_FOUND: Final = 404
 _MOST_SESSIONS: Final = 1_000
-_DIGITS: Final = 20
-"""Python refuses to read numbers that are very long."""
+_MOST_PARAMETERS: Final = 20
+_WHOLE: Final = re.compile(r"[0-9]{1,20}")
+_DECIMAL: Final = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?")
+"""Numbers as everybody writes them: Python also reads those of other scripts, and `1_0`, and spaces around them."""
 _OF_OWNERS: Final[Collection[Resource]] = ("mine", "session")
 _LISTED: Final = ("type", "status", "days", "limit", "after")
 
@@ -36,18 +50,18 @@ class _Refusal(Exception):  # noqa: N818 - it is an answer, and nothing went wro
         self.status, self.detail, self.result = status, detail, result
 
 
-def answer(visitor: Visitor, query: Iterable[tuple[str, str]], *, challenge: str | None) -> Answer:
+def answer(visitor: Visitor, query: bytes, *, challenge: str | None) -> Answer:
     """What is told to a visitor; it is noted. May wait for the store.
 
     Args:
         visitor: who asks, and for what.
-        query: the parameters of the URL.
+        query: the parameters of the URL, as they were sent.
         challenge: how somebody who is not known can say who it is, for `WWW-Authenticate`.
     """
     result: Result = "failed"
     try:
         _check(visitor, challenge)
-        status, found = _FOUND[visitor.resource](visitor, _single(query))
+        status, found = _FOUND[visitor.resource](visitor, _read(query))
         told, result = _reply(status, "application/json", found), "granted"
     except _Refusal as refusal:
         told, result = _problem(refusal.status, refusal.detail, challenge), refusal.result
@@ -74,11 +88,22 @@ def _check(visitor: Visitor, challenge: str | None) -> None:
         raise _Refusal(FORBIDDEN, "This is shown to operators only.")
 
 
-def _single(query: Iterable[tuple[str, str]]) -> Query:
+def _read(query: bytes) -> Query:
+    """The parameters by name. Frameworks read what is no UTF-8 each in a way of its own, and take the last of several.
+
+    Raises:
+        InvalidValueError: they cannot be read, or not in one way.
+    """
+    try:
+        pairs = parse_qsl(query.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
+    except UnicodeDecodeError:
+        raise InvalidValueError("the query is no text: encode it as UTF-8, then by percent") from None
+    except ValueError:
+        raise InvalidValueError(f"the query has too many parameters: use at most {_MOST_PARAMETERS}") from None
     found: dict[str, str] = {}
-    for name, value in query:
+    for name, value in pairs:
         if name in found:
-            raise InvalidValueError(f"{name} is given more than once: give it once")
+            raise InvalidValueError(f"{_values.shown(name)} is given more than once: give it once")
         found[name] = value
     return found
 
@@ -87,7 +112,7 @@ def _known(query: Query, names: Collection[str]) -> None:
     for name in query:
         if name not in names:
             there_are = f"there are {', '.join(names)}" if names else "there are none"
-            raise InvalidValueError(f"{name!r} is no parameter of this: {there_are}")
+            raise InvalidValueError(f"{_values.shown(name)} is no parameter of this: {there_are}")
 
 
 def _health(_visitor: Visitor, query: Query) -> tuple[int, Any]:
@@ -96,7 +121,7 @@ def _health(_visitor: Visitor, query: Query) -> tuple[int, Any]:
     unhealthy = report.verdict == "unhealthy"
     found = report.to_dict()
     for check in found["checks"]:
-        if check["type"] == "SessionStoreFailing" and check["reason"]:
+        if check["type"] == UNREACHABLE and check["reason"]:
             # It says where the store is, which is nobody's business here; the log has it.
             check["reason"] = "the store cannot be asked"
     return (HTTPStatus.SERVICE_UNAVAILABLE if unhealthy else HTTPStatus.OK), found
@@ -182,19 +207,21 @@ _FOUND: Final[Mapping[Resource, Callable[[Visitor, Query], tuple[int, Any]]]] = 
 
 
 def _days(query: Query, default: float | None) -> float | None:
-    if "days" not in query:
+    given = query.get("days")
+    if given is None:
         return default
-    try:
-        return _values.seconds("days", float(query["days"]))
-    except ValueError:
-        raise InvalidValueError(f"days={query['days']!r}: use a positive number of days") from None
+    if not _DECIMAL.fullmatch(given) or not float(given):
+        raise InvalidValueError(f"days={_values.shown(given)}: use a positive number of days, such as 7 or 0.5")
+    return float(given)
 
 
 def _limit(query: Query) -> int:
     given = query.get("limit", "100")
-    if not given.isdecimal() or not 0 < int(given[:_DIGITS]) <= _MOST_SESSIONS:
-        raise InvalidValueError(f"limit={given!r}: use a whole number from 1 to {_MOST_SESSIONS}; `after` goes on")
-    return int(given[:_DIGITS])
+    if not _WHOLE.fullmatch(given) or not 0 < int(given) <= _MOST_SESSIONS:
+        raise InvalidValueError(
+            f"limit={_values.shown(given)}: use a whole number from 1 to {_MOST_SESSIONS}; `after` goes on"
+        )
+    return int(given)
 
 
 def _problem(status: int, detail: str, challenge: str | None = None) -> Answer:
@@ -207,5 +234,9 @@ def _problem(status: int, detail: str, challenge: str | None = None) -> Answer:
 
 
 def _reply(status: int, kind: str, found: Any) -> Answer:
-    headers = [("Content-Type", kind), ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
-    return Answer(status, headers, json.dumps(found).encode())
+    return Answer(status, [("Content-Type", kind), *_UNKEPT], json.dumps(found).encode())
+
+
+NOT_THIS_WAY: Final = _problem(_NOT_FOUND, "There is nothing here: leave out the slash at the end.")
+"""The answer to a route with a slash behind it: FastAPI would send it on, by the host that the client says, and Flask
+not."""

@@ -22,10 +22,10 @@ from typing import Any, TypeAlias
 
 from .. import _runtime
 from .._answers import Answer
-from .._own_routes import own_routes
+from .._own_routes import WHOLE, own_routes
 from ..exceptions import MissingExtraError
-from ._access import Access, Resource, Visitor, authorizer, decision, session_id_of
-from ._desk import LIVE, answer
+from ._access import Access, Resource, Visitor, authorizer, challenge_of, decision, prefix_of, session_id_of
+from ._desk import LIVE, MAY, METHODS, NOT_THIS_WAY, answer
 
 try:
     from fastapi import APIRouter, Request, Response
@@ -50,26 +50,36 @@ def router(*, authorize: Authorize, prefix: str = "/monitoring", challenge: str 
         challenge: what `WWW-Authenticate` says to nobody, such as `Bearer`: the answer then is 401, else 403.
 
     Raises:
-        ConfigurationError: `authorize` cannot be called.
-        ValueError: the prefix does not begin with `/`, or ends with it.
+        ConfigurationError: `authorize` cannot be called, or the prefix or the challenge cannot be one.
     """
-    checked = authorizer(authorize)
-    found = APIRouter(prefix=prefix, include_in_schema=False)
+    checked, said = authorizer(authorize), challenge_of(challenge)
+    found = APIRouter(prefix=prefix_of(prefix), include_in_schema=False)
 
-    async def live() -> Response:
-        return _response(LIVE)
+    def add(path: str, name: str, answered: Callable[[Request], Awaitable[Answer]]) -> None:
+        async def endpoint(request: Request) -> Response:
+            return _response(MAY if request.method == "OPTIONS" else await answered(request))
+
+        found.add_api_route(path, endpoint, methods=list(METHODS), response_model=None, name=f"otel_sessions_{name}")
 
     def serve(path: str, resource: Resource) -> None:
-        async def endpoint(request: Request) -> Response:
-            return _response(await _answered(checked, request, resource, challenge))
+        async def answered(request: Request) -> Answer:
+            return await _answered(checked, request, resource, said)
 
-        found.add_api_route(path, endpoint, methods=["GET"], response_model=None, name=f"otel_sessions_{resource}")
+        add(path, resource, answered)
 
-    found.add_api_route("/live", live, methods=["GET", "HEAD"], response_model=None, name="otel_sessions_live")
+    async def live(_request: Request) -> Answer:
+        return LIVE
+
+    async def not_this_way(_request: Request) -> Answer:
+        return NOT_THIS_WAY
+
+    add("/live", "live", live)
     serve("/health", "health")
     serve("/statistics", "statistics")
     serve("/sessions", "sessions")
     serve("/mine", "mine")
+    for name in WHOLE:
+        add(f"/{name}/", f"{name}_slash", not_this_way)
     serve("/sessions/{session_id:path}", "session")
     own_routes.add(prefix)
     return found
@@ -90,7 +100,7 @@ async def _answered(authorize: Any, request: Request, resource: Resource, challe
         visitor.note("refused", getattr(refusal, "status_code", 500))
         raise
     return await _runtime.get().lifecycle.threads.call(
-        answer, visitor, request.query_params.multi_items(), challenge=challenge
+        answer, visitor, request.scope["query_string"], challenge=challenge
     )
 
 

@@ -17,21 +17,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from .._answers import Answer
-from .._own_routes import own_routes
+from .._own_routes import WHOLE, own_routes
 from ..exceptions import MissingExtraError
-from ._access import Access, Resource, Visitor, authorizer, decision, session_id_of
-from ._desk import LIVE, answer
+from ._access import Access, Resource, Visitor, authorizer, challenge_of, decision, prefix_of, session_id_of
+from ._desk import LIVE, MAY, METHODS, NOT_THIS_WAY, answer
 
 try:
     import flask
     from flask.blueprints import BlueprintSetupState
+    from werkzeug.routing import PathConverter
 except ImportError as error:
     raise MissingExtraError(feature="otel_sessions.http.flask", module="flask", extra="flask") from error
 
 __all__ = ["blueprint"]
+
+_ANY: Final = "otel_sessions_any"
 
 Authorize: TypeAlias = "Callable[[flask.Request], Access | None]"
 
@@ -48,32 +51,42 @@ def blueprint(*, authorize: Authorize, prefix: str = "/monitoring", challenge: s
         challenge: what `WWW-Authenticate` says to nobody, such as `Bearer`: the answer then is 401, else 403.
 
     Raises:
-        ConfigurationError: `authorize` cannot be called.
+        ConfigurationError: `authorize` cannot be called, or the prefix or the challenge cannot be one.
     """
-    checked = authorizer(authorize)
-    found = flask.Blueprint("otel_sessions", __name__, url_prefix=prefix)
-    found.record(_leave_alone)
+    checked, said = authorizer(authorize), challenge_of(challenge)
+    found = flask.Blueprint("otel_sessions", __name__, url_prefix=prefix_of(prefix))
+    found.record(_prepare)
 
-    def live() -> flask.Response:
-        return _response(LIVE)
+    def add(path: str, name: str, answered: Callable[[str | None], Answer]) -> None:
+        def endpoint(session_id: str | None = None) -> flask.Response:
+            return _response(MAY if flask.request.method == "OPTIONS" else answered(session_id))
+
+        found.add_url_rule(path, name, endpoint, methods=METHODS, merge_slashes=False)
 
     def serve(path: str, resource: Resource) -> None:
-        def endpoint(session_id: str | None = None) -> flask.Response:
-            return _response(_answered(checked, resource, session_id, challenge))
+        add(path, resource, lambda session_id: _answered(checked, resource, session_id, said))
 
-        found.add_url_rule(path, resource, endpoint)
-
-    found.add_url_rule("/live", "live", live)
+    add("/live", "live", lambda _: LIVE)
     serve("/health", "health")
     serve("/statistics", "statistics")
     serve("/sessions", "sessions")
     serve("/mine", "mine")
-    serve("/sessions/<path:session_id>", "session")
+    for name in WHOLE:
+        add(f"/{name}/", f"{name}_slash", lambda _: NOT_THIS_WAY)
+    serve(f"/sessions/<{_ANY}:session_id>", "session")
     return found
 
 
-def _leave_alone(state: BlueprintSetupState) -> None:
+class _Any(PathConverter):
+    """The rest of a path, whatever it is: an id may begin with a slash, which `path` does not take."""
+
+    regex = ".+"
+    part_isolating = False
+
+
+def _prepare(state: BlueprintSetupState) -> None:
     """Where the blueprint is registered."""
+    state.app.url_map.converters[_ANY] = _Any
     own_routes.add(state.url_prefix or "")
 
 
@@ -84,7 +97,7 @@ def _answered(authorize: Any, resource: Resource, session_id: str | None, challe
     except Exception as refusal:
         visitor.note("refused", getattr(refusal, "code", None) or 500)
         raise
-    return answer(visitor, flask.request.args.items(multi=True), challenge=challenge)
+    return answer(visitor, flask.request.query_string, challenge=challenge)
 
 
 def _response(told: Answer) -> flask.Response:

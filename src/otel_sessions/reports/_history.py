@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, overload
 
@@ -15,7 +16,7 @@ from ..exceptions import InvalidValueError
 from ._description import describe
 from ._question import question
 
-_MOST_DIGITS: Final = 20
+_TIME: Final = re.compile(r"[0-9]{1,20}")
 _ACTIVE: Final = "active:"
 
 
@@ -135,8 +136,8 @@ class _Standing(NamedTuple):
         """
         text = str(token)
         time, _, session_id = text.removeprefix(_ACTIVE).partition(":")
-        if not time.isdecimal() or len(time) > _MOST_DIGITS or not session_id:
-            raise InvalidValueError(f"after={token!r}: use what `History.next` of the page before says")
+        if not _TIME.fullmatch(time) or not session_id:
+            raise InvalidValueError(f"after={_values.shown(token)}: use what `History.next` of the page before says")
         return cls(text.startswith(_ACTIVE), int(time), session_id)
 
 

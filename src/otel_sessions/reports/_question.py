@@ -74,4 +74,4 @@ def _attributes(given: Mapping[str, object], redact: Redactor) -> Mapping[str, A
 
 def _one_of(what: str, value: str | None, values: Sequence[str]) -> None:
     if value is not None and value not in values:
-        raise InvalidValueError(f"{what}={value!r}: use one of {', '.join(values)}")
+        raise InvalidValueError(f"{what}={_values.shown(value)}: use one of {', '.join(values)}")

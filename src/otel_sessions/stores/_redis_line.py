@@ -16,13 +16,13 @@ from redis.cluster import RedisCluster
 
 from ..exceptions import StoreError
 from ._breaker import Breaker
+from ._redis_errors import explain
 from ._redis_socket import within
 from ._redis_url import Address
 
 FORMAT: Final = 1
 """The version of what is stored; the scripts have it, too."""
 _OLDEST: Final = (6, 0)
-_MAX_TEXT: Final = 200
 
 _inherited: list[object] = []
 """Clients of the parent process. They are not let go of: that would take locks that may be held for ever."""
@@ -59,6 +59,8 @@ class Line:
     def _begin(self) -> None:
         self._client: redis.Redis | RedisCluster | None = None
         self._breaker = Breaker(self._pause, self._clock)
+        self._wrong = ""
+        """Why it is left alone."""
         self._calls = 0
         self._quiet = threading.Condition()
 
@@ -69,19 +71,21 @@ class Line:
             StoreError: it did not run, or nobody knows whether it did.
         """
         if not self._breaker.admits():
-            raise StoreError(f"redis: it did not answer a moment ago, and is asked again after {self._pause:g} s")
+            raise StoreError(f"redis: {self._wrong} (left alone since then; asked again after {self._pause:g} s)")
         try:
             with self._call(), within(self.timeout):
                 result = _evaluate(self._connected(), script(name), keys, arguments)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - a client that is told nonsense raises anything
+            text, cause = self._explain(error)
             if isinstance(error, redis.ResponseError) and not isinstance(error, redis.exceptions.ClusterError):
                 # It did answer.
                 self._breaker.succeeded()
             else:
+                # First: whoever is not let through meanwhile says it.
+                self._wrong = text
                 self._breaker.failed()
-            text, cause = self._explain(error)
             raise StoreError(f"redis: {text}") from cause
         self._breaker.succeeded()
         return result
@@ -114,13 +118,7 @@ class Line:
             text = text.replace(secret, "***")
         # A server that does not know a command repeats its arguments.
         cause = error if text == str(error) and "args beginning with" not in text else None
-        if isinstance(error, redis.TimeoutError):
-            return f"no answer within {self.timeout:g} s", cause
-        if found := re.search(r"OTHERFORMAT (\S+)", text):
-            return f"what is stored has the format {found[1]}, this version of otel-sessions knows {FORMAT}", cause
-        kind = type(error).__name__
-        told = (words for sign, words in _TOLD.items() if sign == kind or sign in text)
-        return next(told, f"{kind}: {text[:_MAX_TEXT]}"), cause
+        return explain(error, text, timeout=self.timeout, known_format=FORMAT), cause
 
     def after_fork(self) -> None:
         """Begin anew in a child process, with connections of its own."""
@@ -137,23 +135,6 @@ class Line:
             with self._quiet:
                 self._quiet.wait_for(lambda: not self._calls, self.timeout)
             client.close()
-
-
-_REFUSED: Final = "it refuses the user name or the password"
-_TOLD: Final = {
-    "AuthenticationError": _REFUSED,
-    "AuthenticationWrongNumberOfArgsError": _REFUSED,
-    "InvalidResponse": "what answers there does not speak the protocol of Redis",
-    "MOVED ": "it is a Redis Cluster; add cluster=true to the parameters of the URL",
-    "MovedError": "it is a Redis Cluster; add cluster=true to the parameters of the URL",
-    "NoPermissionError": "the user may not do what the store needs: EVAL, EVALSHA, and the commands of the scripts",
-    "OOM command not allowed": "its memory is full, and it does not evict",
-    "OutOfMemoryError": "its memory is full, and it does not evict",
-    "READONLY ": "it is a read-only replica; the store needs the primary",
-    "ReadOnlyError": "it is a read-only replica; the store needs the primary",
-    "unknown command": "it does not know a command that is needed; is it a Redis server?",
-}
-"""What errors mean, by their class or a part of their text; not all versions of redis-py have all classes."""
 
 
 def _evaluate(client: Any, one: Script, keys: Sequence[bytes], arguments: Sequence[bytes | str | int]) -> Any:
