@@ -160,6 +160,15 @@ class PastSessions:
         """
         return self._calls.ask("recount", _recountable(self._store).remembered_since)
 
+    def next_hour(self, hour: int) -> int | None:
+        """The first hour after that one of which there are sums, or in which a remembered session ended.
+
+        Raises:
+            ConfigurationError: the store cannot be verified.
+            StoreError: the store cannot be asked.
+        """
+        return self._calls.ask("recount", _recountable(self._store).next_hour, hour)
+
     def recount(self, span: Literal["hour", "day"], number: int, *, repair: bool) -> Recount | None:
         """The sums of an hour, or a day, since the epoch, as they are kept and as they were added up anew.
 

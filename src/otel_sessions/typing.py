@@ -265,6 +265,9 @@ class RecountStore(HistoryStore, Protocol):
     def remembered_since(self) -> int | None:
         """The hour since the epoch after which no session ended that has been forgotten; None if none is remembered."""
 
+    def next_hour(self, hour: int) -> int | None:
+        """The first hour after that one of which there are sums, or in which a remembered session ended."""
+
     def recount_hour(self, hour: int, *, repair: bool) -> Recount | None:
         """The sums of an hour, and what the records add up to of the sessions that ended in it.
 

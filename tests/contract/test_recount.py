@@ -146,6 +146,17 @@ class TestSound:
         assert (store.remembered_since() or 0) >= HOUR
         assert sum(each.tally.sessions for each in store.tallies(HOUR, HOUR + 2)) == 7, "with the one that is owed"
 
+    def test_hours_in_which_something_ended(self, spoilt: Spoilt) -> None:
+        """One after the other, and none of those between them, whether their sums are there or their sessions."""
+        store = spoilt.store
+        for hours in (0, 5, 5_000):
+            run(store, f"s{hours}", ended_ns=START + hours * HOUR_NS)
+        for _ in range(2):
+            assert [store.next_hour(HOUR + hours) for hours in (-9, 0, 4, 5, 5_000)] == [
+                *(HOUR, HOUR + 5, HOUR + 5, HOUR + 5_000, None)
+            ]
+            spoilt.lose_sums()
+
     @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     @given(
         st.lists(

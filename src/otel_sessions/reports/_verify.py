@@ -62,9 +62,9 @@ class Verification(NamedTuple):
     """What was compared in a store, and what did not fit."""
 
     since: dt.datetime | None
-    """From which hour on all sessions are remembered that ended; None if there are none."""
+    """From which hour on; None if no session is remembered that ended."""
     hours: int
-    """How many hours were gone through."""
+    """How many hours were gone through: those in which sessions ended."""
     unsettled: int
     """In how many of them sessions went on ending, so that nothing could be said of them, or done."""
     sessions: int
@@ -103,7 +103,7 @@ def verify(*, repair: bool = False, progress: Callable[[int, int], object] | Non
     Args:
         repair: make the sums what the sessions add up to, hour by hour, and remove records that cannot be read. What
             is active is left alone, and so is a damaged file.
-        progress: is called after each hour with how many of how many have been compared.
+        progress: is called after each hour with how many of how many are behind it.
 
     Raises:
         ConfigurationError: the store cannot be verified: memory, or one of your own that has no `RecountStore`.
@@ -133,18 +133,19 @@ class _Recounting:
         damage = self._past.damage()
         self._unreadable += self._past.unreadable(repair=self._repair)
         since = self._past.remembered_since()
-        first = self._until if since is None else min(since, self._until)
+        hours: list[int] = []
         found: list[Discrepancy] = []
-        for hour in range(first, self._until):
+        for hour in self._hours(since):
+            hours.append(hour)
             found += self._hour(hour)
             if progress is not None:
-                progress(hour + 1 - first, self._until - first)
-        for day in range(day_of(first), day_of(self._until - 1) + 1 if since is not None else 0):
+                progress(hour + 1 - hours[0], self._until - hours[0])
+        for day in dict.fromkeys(map(day_of, hours)):
             found += self._day(day)
         active, differing = self._active()
         return Verification(
-            since=None if since is None else moment(first * HOUR_NS),
-            hours=self._until - first,
+            since=moment(hours[0] * HOUR_NS) if hours else None,
+            hours=len(hours),
             unsettled=self._unsettled,
             sessions=self._sessions,
             active=active,
@@ -153,6 +154,13 @@ class _Recounting:
             damage=damage,
             repaired=self._repair,
         )
+
+    def _hours(self, since: int | None) -> Iterator[int]:
+        """Those of which there is anything; of what ended before the first one some is forgotten."""
+        hour = None if since is None else self._past.next_hour(since - 1)
+        while hour is not None and hour < self._until:
+            yield hour
+            hour = self._past.next_hour(hour)
 
     def _hour(self, hour: int) -> list[Discrepancy]:
         recount = self._past.recount("hour", hour, repair=False)

@@ -39,6 +39,16 @@ def remembered_since(cursor: sqlite3.Cursor) -> int | None:
     return None if first is None else hour_of(first)
 
 
+def next_hour(cursor: sqlite3.Cursor, after: int) -> int | None:
+    """The first hour after that one of which there are sums, or in which a session ended."""
+    found = cursor.execute(
+        "SELECT min(number) FROM tally WHERE span = ? AND number > ? UNION ALL SELECT min(ended_ns) / ? FROM session "
+        "INDEXED BY session_ended WHERE ended_ns IS NOT NULL AND owner IS NULL AND ended_ns >= ?",
+        (sums.HOURLY, after, HOUR_NS, whole((after + 1) * HOUR_NS)),
+    )
+    return min((number for (number,) in found if number is not None), default=None)
+
+
 def hour(cursor: sqlite3.Cursor, number: int) -> Counted:
     """The sums of an hour, and what the sessions add up to that ended in it."""
     counted: dict[Kind, Tally] = {}

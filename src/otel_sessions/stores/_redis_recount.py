@@ -36,6 +36,12 @@ class RedisRecount:
         # Of those that Redis has let expire since, some still stand among them.
         return int(max(float(oldest[1]), now_ms - self._retention_ms) // HOUR_MS)
 
+    def next_hour(self, hour: int) -> int | None:
+        """The first hour after that one of which there are sums, or in which a session ended."""
+        hours, ended = self._deployment.run("next_hour", f"({hour}", (hour + 1) * HOUR_MS)
+        found = [int(number) for number in hours] + [int(float(at)) // HOUR_MS for at in ended[1:]]
+        return min(found, default=None)
+
     def hour(self, hour: int, *, repair: bool) -> Recount | None:
         """The sums of an hour, and what the sessions add up to that ended in it; with `repair` they are made that.
 

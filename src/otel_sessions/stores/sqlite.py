@@ -239,6 +239,10 @@ class SQLiteStore:
         """The hour since the epoch after which no session ended that has been forgotten."""
         return self._past.read(recount.remembered_since)
 
+    def next_hour(self, hour: int) -> int | None:
+        """The first hour after that one of which there are sums, or in which a remembered session ended."""
+        return self._past.look(recount.next_hour, hour)
+
     def recount_hour(self, hour: int, *, repair: bool) -> Recount | None:
         """The sums of an hour, and what the sessions add up to that ended in it; with `repair` they are made that.
 
