@@ -45,12 +45,11 @@ class Hours:
                 finally:
                     self._lock.release()
 
-    def settle(self, now_ns: int | None = None) -> None:
+    def settle(self, now_ns: int) -> None:
         """Add up what has been counted in, and forget what is over for 30 days."""
         with self._lock:
             self._settle()
-            if now_ns is not None:
-                self._forget(hour_of(now_ns - KEPT_HOURS * HOUR_NS))
+            self._forget(hour_of(now_ns - KEPT_HOURS * HOUR_NS))
 
     def forget(self, before_ns: int) -> None:
         """Forget the hours that were over by that time; what is left of a day is its sum from then on."""
