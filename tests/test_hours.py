@@ -30,6 +30,13 @@ def sessions(hours: Hours) -> int:
     return sum(each.tally.sessions for each in hours.tallies(HOUR, HOUR + 100))
 
 
+class Interrupting(dict[str, float]):
+    """Tokens at whose sight somebody presses Ctrl-C."""
+
+    def items(self) -> Any:
+        raise KeyboardInterrupt
+
+
 class TestUsers:
     def test_the_oldest_are_given_up(self) -> None:
         """When there are more users than are counted, those of the oldest hours go; the sums stay."""
@@ -68,12 +75,20 @@ class TestUsers:
 
 class TestBad:
     def test_it_costs_only_itself(self, caplog: pytest.LogCaptureFixture) -> None:
-        """A session that cannot be added up is left out, with a word in the log; those before and after it count."""
+        """What cannot be added up of a session is left out, with a word in the log; those before and after it count."""
         hours = Hours()
         with caplog.at_level(logging.ERROR, "otel_sessions"):
             for number in range(2_500):
-                hours.add(ended(user="u", tokens=5 if number % 1_000 == 7 else {"input": 1}))
-            assert sessions(hours) == 2_497
+                hours.add(ended(tokens=5 if number % 1_000 == 7 else {"input": 1}))
+            assert sessions(hours) == 2_500
         assert [each.tally.tokens for each in hours.tallies(HOUR, HOUR + 1)] == [{"input": 2_497}]
-        assert hours.users(HOUR, HOUR + 1, 1, {}) == ([("u", 2_497)], 1)
         assert "could not add up a session that has ended" in caplog.text
+
+    def test_an_interruption(self) -> None:
+        """Whoever interrupts it while it adds up, with Ctrl-C for example, takes along the session that it is at."""
+        hours = Hours()
+        for number in range(10):
+            hours.add(ended(tokens=Interrupting(input=1) if number == 5 else {"input": 1}))
+        with pytest.raises(KeyboardInterrupt):
+            sessions(hours)
+        assert [each.tally.tokens for each in hours.tallies(HOUR, HOUR + 1)] == [{"input": 9}]

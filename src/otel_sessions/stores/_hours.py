@@ -45,12 +45,11 @@ class Hours:
                 finally:
                     self._lock.release()
 
-    def settle(self, now_ns: int | None = None) -> None:
+    def settle(self, now_ns: int) -> None:
         """Add up what has been counted in, and forget what is over for 30 days."""
         with self._lock:
             self._settle()
-            if now_ns is not None:
-                self._forget(hour_of(now_ns - KEPT_HOURS * HOUR_NS))
+            self._forget(hour_of(now_ns - KEPT_HOURS * HOUR_NS))
 
     def forget(self, before_ns: int) -> None:
         """Forget the hours that were over by that time; what is left of a day is its sum from then on."""
@@ -83,16 +82,22 @@ class Hours:
             return self._users.within(since_hour, until_hour)
 
     def _settle(self) -> None:
-        # One at a time: others go on adding at the other end. Whatever is wrong with one is no harm to the others.
-        while self._pending:
-            record = self._pending.popleft()
-            with guarded("add up a session that has ended"):
-                self._count(record)
+        added: dict[tuple[int, Kind], Tally] = {}
+        try:
+            # One at a time: others go on adding at the other end.
+            while self._pending:
+                record = self._pending.popleft()
+                with guarded("add up a session that has ended"):
+                    self._count(record, added)
+        finally:
+            # Even if somebody interrupts it: these do not wait any more.
+            for (hour, kind), tally in added.items():
+                self._hours.setdefault((hour, kind), Tally()).add(tally)
+                self._days.setdefault((day_of(hour), kind), Tally()).add(tally)
 
-    def _count(self, record: SessionRecord) -> None:
-        hour, kind, one = hour_of(record.ended_ns or 0), Kind.of(record), Tally.of(record)
-        self._hours.setdefault((hour, kind), Tally()).add(one)
-        self._days.setdefault((day_of(hour), kind), Tally()).add(one)
+    def _count(self, record: SessionRecord, added: dict[tuple[int, Kind], Tally]) -> None:
+        hour = hour_of(record.ended_ns or 0)
+        added.setdefault((hour, Kind.of(record)), Tally()).count(record)
         if record.user is not None:
             self._users.count(hour, record.user)
 
