@@ -65,10 +65,10 @@ def _told(found: Verification) -> str:
 
 
 def _show(found: Verification) -> None:
-    since = "" if found.since is None else f" that ended since {found.since:%Y-%m-%d %H:%M} UTC"
-    typer.echo(f"{found.sessions:,} sessions{since} compared in {found.hours:,} hours, {found.active:,} active ones")
+    since = "" if found.since is None else f" from {found.since:%Y-%m-%d %H:%M} UTC on"
+    typer.echo(f"compared: {found.sessions:,} ended sessions{since}, {found.active:,} active ones")
     if found.unsettled:
-        typer.echo(f"in {found.unsettled:,} hours sessions went on ending: these were left alone; verify them later")
+        typer.echo(f"left alone, because sessions went on ending in them: {found.unsettled:,} hours; verify them later")
     for session_id in found.unreadable[:_SHOWN]:
         typer.echo(f"cannot be read: session {plain(session_id)}")
     for each in found.discrepancies[:_SHOWN]:
