@@ -118,6 +118,8 @@ class RedisStore:
         self._prefix = f"{{{options.prefix}}}:"
         self.limits = RedisLimits(self._line, self._prefix)
         self._keys = [f"{self._prefix}{name}".encode() for name in _SHARED]
+        self.retention = options.retention
+        """For how many seconds ended sessions are remembered."""
         self._retention_ms = int(options.retention * 1000)
         self._secret = secrets.token_bytes(32)
         self._begin()
