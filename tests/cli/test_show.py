@@ -150,5 +150,5 @@ class TestRefused:
     ) -> None:
         """They are refused in a line that says the value, without what is secret in it."""
         done = run(capsys, "show", "--store", empty("sqlite", tmp_path), *arguments)
-        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert done.stderr.startswith(said)

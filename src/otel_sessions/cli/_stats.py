@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import otel_sessions as sessions
 
-from ._failure import explained
-from ._output import AsJson, console, facts, percent, seconds, table, write_json
+from ..reports._figures import duration, percent
+from ._output import AsJson, console, facts, table, write_json
 from ._store import StoreUrl, opened
-from ._time import Days, Since, Until
+from ._time import USUAL_DAYS, Days, Since, Until, times
 
 
 def show(
@@ -24,8 +24,9 @@ def show(
 
     For example: otel-sessions stats --store sqlite:///sessions.db --days 7
     """
-    with explained(), opened(store):
-        found = sessions.statistics(days=30 if days is None and since is None else days, since=since, until=until)
+    asked = times(days, since, until, usual=USUAL_DAYS)
+    with opened(store):
+        found = sessions.statistics(**asked)
     if as_json:
         write_json(found.to_dict())
         return
@@ -45,16 +46,16 @@ def _figures(found: sessions.Statistics) -> Mapping[str, object]:
         "ended": found.ended,
         "success": percent(found.success_rate),
         "crash-free": percent(found.crash_free_rate),
-        "mean duration": seconds(found.mean_duration),
+        "mean duration": duration(found.mean_duration),
         "half, 95 %, 99 %": " / ".join(
-            seconds(each) or "-" for each in (found.p50_duration, found.p95_duration, found.p99_duration)
+            duration(each) or "-" for each in (found.p50_duration, found.p95_duration, found.p99_duration)
         ),
-        "longest": None if longest is None else f"{seconds(longest.duration)}, {longest.type}, {longest.session_id}",
+        "longest": None if longest is None else f"{duration(longest.duration)}, {longest.type}, {longest.session_id}",
         "users": found.users,
         "requests": found.requests,
         "errors": found.errors,
         "turns": found.turns,
-        "response time": seconds(found.mean_response_time),
+        "response time": duration(found.mean_response_time),
         "tokens": found.total_tokens,
         "cost": ", ".join(f"{amount:,.2f} {currency}" for currency, amount in found.cost.items()),
     }

@@ -15,7 +15,9 @@ from ..exceptions import InvalidValueError
 from ._description import describe
 from ._question import question
 
-_MOST_DIGITS: Final = 20
+_MOST_DIGITS: Final = 19
+_NEVER: Final = 2**63
+"""Nanoseconds that no store can count."""
 _ACTIVE: Final = "active:"
 
 
@@ -135,7 +137,9 @@ class _Standing(NamedTuple):
         """
         text = str(token)
         time, _, session_id = text.removeprefix(_ACTIVE).partition(":")
-        if not time.isdecimal() or len(time) > _MOST_DIGITS or not session_id:
+        if not (time.isascii() and time.isdecimal() and len(time) <= _MOST_DIGITS and session_id) or (
+            int(time) >= _NEVER
+        ):
             raise InvalidValueError(f"after={token!r}: use what `History.next` of the page before says")
         return cls(text.startswith(_ACTIVE), int(time), session_id)
 
