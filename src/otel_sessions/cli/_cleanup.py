@@ -10,6 +10,7 @@ import typer
 import otel_sessions as sessions
 
 from .. import _runtime
+from ..reports._figures import counted
 from . import _typed
 from ._failure import FAILED, Failure
 from ._output import AsJson, write_json
@@ -57,7 +58,7 @@ def forget(
     elif dry_run:
         typer.echo(f"{_them(found, kept)} would be forgotten")
     else:
-        typer.echo(f"{found:,} sessions forgotten" if found else f"no session ended more than {kept:g} days ago")
+        typer.echo(f"{counted(found)} forgotten" if found else f"no session ended more than {_days(kept)} ago")
 
 
 def _tell_of_retention(days: float) -> None:
@@ -65,7 +66,7 @@ def _tell_of_retention(days: float) -> None:
     if isinstance(found, _Forgetful) and found.retention < days * _DAY_SECONDS:
         typer.echo(
             f"otel-sessions: --days {days:g} is more than the store keeps: as it is configured here, it forgets by "
-            f"itself after {found.retention / _DAY_SECONDS:.3g} days",
+            f"itself after {_days(found.retention / _DAY_SECONDS)}",
             err=True,
         )
 
@@ -79,4 +80,8 @@ def _ask(found: int, days: float) -> None:
 
 
 def _them(found: int, days: float) -> str:
-    return f"{found:,} sessions that ended more than {days:g} days ago"
+    return f"{counted(found)} that ended more than {_days(days)} ago"
+
+
+def _days(days: float) -> str:
+    return "a day" if days == 1 else f"{days:g} days"

@@ -55,6 +55,11 @@ def reader(code: int = 0) -> Iterator[None]:
             # Now: when the interpreter does it at its end it complains.
             sys.stdout.flush()
             sys.stderr.flush()
+    except SystemExit as left:
+        # So does rich leave, with a code of its own.
+        if isinstance(left.__context__, BrokenPipeError):
+            raise typer.Exit(code) from None
+        raise
     except OSError as error:
         if error.filename is not None:
             raise

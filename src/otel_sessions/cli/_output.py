@@ -35,16 +35,10 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave it to `reader`, which knows the exit code; rich leaves with 1."""
-        raise  # noqa: PLE0704 - what rich is handling
-
-
 def console(*, err: bool = False) -> Console:
     """Where text goes: as wide as the terminal, with its colours unless NO_COLOR says otherwise."""
     stream = sys.stderr if err else sys.stdout
-    return _Console(
+    return Console(
         stderr=err, width=None if stream.isatty() else _UNBOUNDED, highlight=False, markup=False, emoji=False
     )
 

@@ -58,7 +58,7 @@ def export(
         since: those that ended then or later; a time without a zone is that of this machine.
         until: those that ended earlier.
         active: before them those that are active, the latest start first; all of these are read at once.
-        overwrite: replace a file that is there already.
+        overwrite: replace a file that is there already, which keeps its permissions.
         progress: is called after each page with how many were written so far.
 
     Returns:
