@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ import pytest
 import otel_sessions as sessions
 from otel_sessions.exceptions import ConfigurationError, StoreError
 from otel_sessions.stores import _schema
+from otel_sessions.stores._looking import ReadOnlyDatabase
 from otel_sessions.stores.sqlite import SQLiteStore
 from otel_sessions.testing import record_sessions
 
@@ -267,6 +269,14 @@ class TestAnotherUser:
         assert (1, "") == (done.returncode, done.stdout)
         assert f"{home}/sessions.db cannot be read by this user; change its permissions" in done.stderr
 
+    def test_a_directory_that_is_not_for_all(self, home: Path, user: AnotherUser) -> None:
+        """Nor is a file said not to be there that cannot be looked for."""
+        stocked("sqlite", home)
+        home.chmod(0)
+        done = user.runs(home, "list")
+        assert (1, "") == (done.returncode, done.stdout)
+        assert done.stderr.endswith(f": {home}/sessions.db cannot be reached: Permission denied\n")
+
     def test_doctor(self, home: Path, user: AnotherUser) -> None:
         """Somebody who looks where the application runs is told that it could not write."""
         stocked("sqlite", home)
@@ -302,6 +312,19 @@ class TestMeanwhile:
             sessions.start("web", id="two")
         assert {"one", "two"} == {record.id for record in reading.active()}
         reading.shutdown()
+
+    def test_a_file_that_changes_all_the_time(self, tmp_path: Path) -> None:
+        """Nobody is told what may never have been so; nor where the file is gone meanwhile."""
+        with record_sessions(store=url(tmp_path)):
+            sessions.start("web", id="one")
+        path = tmp_path / "sessions.db"
+        times = itertools.count(1)
+        reading = ReadOnlyDatabase(str(path), timeout=1, synchronous="normal")
+        with pytest.raises(StoreError, match="is replaced again and again while it is read; try again"):
+            reading.read(lambda _: os.utime(path, (0, next(times))))
+        with pytest.raises(StoreError, match=r"there is no file .*sessions\.db"):
+            reading.read(lambda _: path.unlink())
+        reading.close()
 
 
 def active(lines: IO[str]) -> set[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -35,12 +37,13 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def console(*, err: bool = False) -> Console:
+def console() -> Console:
     """Where text goes: as wide as the terminal, with its colours unless NO_COLOR says otherwise."""
-    stream = sys.stderr if err else sys.stdout
-    return Console(
-        stderr=err, width=None if stream.isatty() else _UNBOUNDED, highlight=False, markup=False, emoji=False
-    )
+    out = Console(width=None if is_terminal() else _UNBOUNDED, highlight=False, markup=False, emoji=False)
+    if out.is_dumb_terminal:
+        # Rich takes any that cannot move its cursor to be 80 columns wide.
+        out.size = ConsoleDimensions(*shutil.get_terminal_size())
+    return out
 
 
 def write_json(value: Any) -> None:
@@ -162,11 +165,28 @@ def _folding(text: Text) -> Text:
     return text
 
 
-def facts(values: Mapping[str, object], *, title: str | None = None) -> Table:
-    """Names and what belongs to them, one below the other."""
-    found = Table(box=None, show_header=False, title=title, title_justify="left", title_style="bold", pad_edge=False)
-    found.add_column(style="bold", no_wrap=True)
-    found.add_column(overflow="fold")
-    for name, value in values.items():
-        found.add_row(cell(name), value if isinstance(value, Text) else cell(value))
-    return found
+def facts(values: Mapping[str, object], *, title: str | None = None) -> RenderableType:
+    """Names and what belongs to them, one below the other; a word that is too long to stand beside stands below."""
+    rows = [(cell(name), value if isinstance(value, Text) else cell(value)) for name, value in values.items()]
+    return Group(*([] if title is None else [heading(title)]), _Facts(rows))
+
+
+class _Facts(NamedTuple):
+    """Learns how wide it may be when it is printed."""
+
+    rows: Sequence[tuple[Text, Text]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        names = max((name.cell_len for name, _ in self.rows), default=0)
+        room, most = options.max_width - names - _GAP, options.max_width - _GAP
+        for name, value in self.rows:
+            longest = max(map(cell_len, value.plain.split()), default=0)
+            if room < longest <= most:
+                yield Text(name.plain, style="bold")
+                yield Padding(_folding(value.copy()), (0, 0, 0, _GAP), expand=False)
+                continue
+            row = Table.grid(padding=(0, _GAP, 0, 0))
+            row.add_column(style="bold", no_wrap=True, min_width=names)
+            row.add_column(overflow="fold")
+            row.add_row(name, value)
+            yield row

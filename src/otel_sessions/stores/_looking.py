@@ -65,6 +65,9 @@ class ReadOnlyDatabase(Database):
         return self._stand is None or self._stand == _stand(self.path)
 
     def _connect(self) -> sqlite3.Cursor:
+        self._stand = None
+        if self._unusable is not None:
+            raise StoreError(self._unusable)
         if obstacle := self._obstacle():
             raise StoreError(f"sqlite: {obstacle}")
         # Before it is opened: what is written from now on is noticed.
