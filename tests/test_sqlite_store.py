@@ -135,7 +135,10 @@ class TestFromUrl:
     @pytest.mark.parametrize(
         ("query", "message"),
         [
-            ("cache=1", "sqlite: the URL has an unknown option 'cache'; there are retention, timeout, synchronous"),
+            (
+                "cache=1",
+                "sqlite: the URL has an unknown option 'cache'; there are retention, timeout, synchronous, mode",
+            ),
             ("timeout=1&timeout=2", "sqlite: the URL has the option 'timeout' twice"),
             ("timeout=soon", "sqlite: timeout is a number of seconds above 0, not 'soon'"),
             ("timeout=", "sqlite: timeout is a number of seconds above 0, not ''"),

@@ -29,7 +29,7 @@ class Terminal:
 
     def __init__(self, *arguments: str, columns: int = 80, lines: int = 40, **variables: str) -> None:
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.resize(columns, lines)
         kept = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
         self._process = subprocess.Popen(
             [sys.executable, "-c", f"{_IN_CHARGE}; {MAIN}", *arguments],
@@ -58,6 +58,10 @@ class Terminal:
     def press(self, text: str) -> None:
         """Press these keys."""
         os.write(self._master, text.encode())
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Give it another size."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""

@@ -70,6 +70,14 @@ class TestForgotten:
         """If there is nothing to forget nobody is asked; looking says so as well."""
         done = CliRunner().invoke(app, ["cleanup", "--store", url, "--days", "50000"])
         assert (done.exit_code, done.stdout) == (0, "no session ended more than 50000 days ago\n")
+        assert done.stderr == (
+            "otel-sessions: --days 50000 is more than the store keeps: as it is configured here, it forgets by itself "
+            "after 30 days\n"
+        )
+        within = CliRunner().invoke(
+            app, ["cleanup", "--store", f"{url.partition('?')[0]}?retention=9e8", "--days", "9999"]
+        )
+        assert (within.exit_code, within.stderr) == (0, "")
         looked = CliRunner().invoke(app, ["cleanup", "--store", url, "--days", "50000", "--dry-run"])
         assert looked.stdout == "0 sessions that ended more than 50000 days ago would be forgotten\n"
 
@@ -77,5 +85,5 @@ class TestForgotten:
     def test_bad_days(self, url: str, days: str) -> None:
         """Only a positive number says what is old."""
         done = CliRunner().invoke(app, ["cleanup", "--store", url, "--days", days, "--yes"])
-        assert (done.exit_code, len(done.stderr.splitlines()), left(url)) == (1, 1, 3)
-        assert "positive number of days" in done.stderr
+        assert (done.exit_code, len(done.stderr.splitlines()), left(url)) == (2, 1, 3)
+        assert f"--days {days}: use a number of days above 0" in done.stderr

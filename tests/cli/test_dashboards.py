@@ -146,14 +146,14 @@ class TestFailures:
         """What no token can be is not sent, and is said without repeating it."""
         with grafana() as server:
             done = otel_sessions(*INSTALL, server.url, GRAFANA_TOKEN=token)
-        assert (1, "") == (done.returncode, done.stdout)
+        assert (2, "") == (done.returncode, done.stdout)
         assert done.stderr.startswith("otel-sessions: the token (GRAFANA_TOKEN, --token) has a space")
         assert "glsa" not in done.stderr
 
     def test_a_password_that_is_no_text(self) -> None:
         """What is not UTF-8 in a variable is said without repeating it."""
         done = otel_sessions(*INSTALL, "http://127.0.0.1:1", "--user", "admin", GRAFANA_PASSWORD="secret\udcff")
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert "(--user, GRAFANA_PASSWORD) is not UTF-8\n" in done.stderr
         assert "secret" not in done.stderr
 
@@ -212,7 +212,7 @@ class TestFailures:
     def test_an_address_that_is_none(self, url: str, complaint: str) -> None:
         """It is said what is wrong with an address, without the password in it."""
         done = otel_sessions(*INSTALL, url)
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert complaint in done.stderr
         assert "secret" not in done.stderr
         assert "Traceback" not in done.stderr

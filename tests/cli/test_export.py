@@ -132,15 +132,13 @@ class TestRefused:
         ("arguments", "reason"),
         [
             (["--json"], "name a FILE"),
-            (["--attribute", "shop"], "--attribute 'shop': write a name, =, and the text"),
-            (["--format", "xml"], "format='xml': use one of jsonl, csv"),
-            (["--status", "failed"], "status='failed': use one of"),
+            (["--attribute", "shop"], "--attribute shop: write NAME=VALUE"),
+            (["--format", "xml"], "--format xml: use one of jsonl, csv"),
+            (["--status", "failed"], "--status failed: use one of"),
             (["--days", "1", "--since", "2023-01-01"], "give one of them"),
             (["--since", "2999-01-01"], "is in the future"),
-            (["FOLDER/out.txt"], "give the format"),
-            (["FOLDER/none/out.csv"], "No such file or directory"),
-            (["FOLDER/there.csv"], "is there already"),
-            (["FOLDER", "--format", "csv", "--overwrite"], "is no file"),
+            (["FOLDER/out.txt"], "say --format jsonl or --format csv"),
+            (["--json", "FOLDER/out.txt"], "say --format jsonl or --format csv"),
         ],
     )
     def test_bad_arguments(self, here: str, tmp_path: Path, arguments: list[str], reason: str) -> None:
@@ -148,25 +146,41 @@ class TestRefused:
         (tmp_path / "there.csv").write_text("mine", "utf-8")
         before = sorted(path.name for path in tmp_path.iterdir())
         done = run(*(each.replace("FOLDER", str(tmp_path)) for each in arguments), "--store", here)
-        assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+        assert (done.exit_code, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
         assert reason in done.stderr
         assert sorted(path.name for path in tmp_path.iterdir()) == before
         assert (tmp_path / "there.csv").read_text("utf-8") == "mine"
 
     @pytest.mark.parametrize(
-        ("url", "reason"),
+        ("arguments", "reason"),
         [
-            (None, "say where the sessions are"),
-            ("memory://", "memory is the application's own"),
-            ("sqlite:///none.db", "there is no file"),
-            ("redis://user:hunter2@127.0.0.1:1/0", "the redis store cannot be asked"),
+            (["FOLDER/none/out.csv"], "FOLDER/none/out.csv cannot be written: No such file or directory"),
+            (["FOLDER/there.csv"], "FOLDER/there.csv is there already: --overwrite replaces it"),
+            (["FOLDER", "--format", "csv", "--overwrite"], "'FOLDER' is no file: choose another name"),
         ],
     )
-    def test_no_store(self, url: str | None, reason: str, tmp_path: Path) -> None:
+    def test_files_that_cannot_be(self, here: str, tmp_path: Path, arguments: list[str], reason: str) -> None:
+        """What is in the way of a file is said in one line, and it stays as it is."""
+        (tmp_path / "there.csv").write_text("mine", "utf-8")
+        done = run(*(each.replace("FOLDER", str(tmp_path)) for each in arguments), "--store", here)
+        said = f"otel-sessions: {reason.replace('FOLDER', str(tmp_path))}\n"
+        assert (done.exit_code, done.stdout, done.stderr) == (1, "", said)
+        assert (tmp_path / "there.csv").read_text("utf-8") == "mine"
+
+    @pytest.mark.parametrize(
+        ("url", "reason", "code"),
+        [
+            (None, "say where the sessions are", 2),
+            ("memory://", "memory is the application's own", 2),
+            ("sqlite:///none.db", "there is no file", 1),
+            ("redis://user:hunter2@127.0.0.1:1/0", "the redis store cannot be asked", 1),
+        ],
+    )
+    def test_no_store(self, url: str | None, reason: str, code: int, tmp_path: Path) -> None:
         """A store that cannot be asked is said in one line, without a credential."""
         arguments: list[Any] = [] if url is None else ["--store", url]
         done = run(str(tmp_path / "a.csv"), *arguments)
-        assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
+        assert (done.exit_code, len(done.stderr.splitlines())) == (code, 1)
         assert reason in done.stderr
         assert "hunter2" not in done.stderr
         assert not list(tmp_path.iterdir())

@@ -132,15 +132,42 @@ class TestRefused:
         [
             (["--attribute", "shop"], "otel-sessions: --attribute shop: write NAME=VALUE"),
             (["--attribute", "=\x1b[31m"], "otel-sessions: --attribute =\\x1b[31m: write NAME=VALUE"),
-            (["--attribute", "rows=99999999999999999999"], "otel-sessions: attributes: no session has {'rows': 9999"),
-            (["--status", "done"], "otel-sessions: status='done': use one of active, success"),
-            (["--end-reason", "why"], "otel-sessions: end_reason='why': use one of completed"),
-            (["--limit", "0"], "otel-sessions: 0 cannot be the number of sessions"),
-            (["--days", "-1"], "otel-sessions: "),
-            (["--days", "1", "--since", "2020-01-01"], "otel-sessions: days=1.0 and since="),
-            (["--since", "2020-01-02", "--until", "2020-01-01"], "otel-sessions: since="),
-            (["--since", "2190-01-01"], "otel-sessions: since="),
-            (["--after", "x"], "otel-sessions: after='x': use what `History.next`"),
+            (
+                ["--attribute", "rows=99999999999999999999"],
+                "otel-sessions: --attribute rows=99999999999999999999: no session has that",
+            ),
+            (["--status", "done"], "otel-sessions: --status done: use one of active, success"),
+            (["--end-reason", "why"], "otel-sessions: --end-reason why: use one of completed"),
+            (["--limit", "0"], "otel-sessions: --limit 0: use a whole number from 1 to 100,000"),
+            (["--days", "-1"], "otel-sessions: --days -1: use a number of days above 0"),
+            (
+                ["--days", "1", "--since", "2020-01-01"],
+                "otel-sessions: --days 1 and --since 2020-01-01: give one of them",
+            ),
+            (
+                ["--since", "2020-01-02", "--until", "2020-01-01"],
+                "otel-sessions: --since 2020-01-02 is not before --until 2020-01-01: exchange",
+            ),
+            (["--since", "2190-01-01"], "otel-sessions: --since 2190-01-01 is in the future"),
+            (["--limit", "1e9"], "otel-sessions: --limit 1e9: use a whole number from 1 to 100,000"),
+            (["--limit", "9" * 30], "otel-sessions: --limit 999"),
+            (["--days", "1e300"], "otel-sessions: --days 1e300: use a number of days above 0"),
+            (["--days", "nan"], "otel-sessions: --days nan: use a number of days above 0"),
+            (["--days", "soon"], "otel-sessions: --days soon: use a number of days above 0"),
+            (
+                ["--days", "1", "--until", "2190-01-01"],
+                "otel-sessions: --until 2190-01-01 with --days 1 begins in the f",
+            ),
+            (["--until", "1950-01-01"], "otel-sessions: --until 1950-01-01 is before anything"),
+            (["--since", "\x1b[2J"], "otel-sessions: --since \\x1b[2J: write a date or a time, such as 2026-11-22, "),
+            (["--since", "0001-01-01"], "otel-sessions: --since 0001-01-01: write a date or a time"),
+            (["--type", "a b"], "otel-sessions: --type: 'a b' cannot be a session type: use"),
+            (["--tier", ""], "otel-sessions: --tier: '' cannot be a tier: use"),
+            (["--user", ""], "otel-sessions: --user: '' cannot be a user: use"),
+            (["--dayz"], "otel-sessions: No such option"),
+            (["--store"], "otel-sessions: "),
+            (["--after", "99999999999999999999:x"], "otel-sessions: --after 99999999999999999999:x: use what the"),
+            (["--after", "x"], "otel-sessions: --after x: use what the page before said at its end"),
         ],
     )
     def test_bad_options(
@@ -148,5 +175,5 @@ class TestRefused:
     ) -> None:
         """They are refused in a line that says the value, and what to do."""
         done = run(capsys, "list", "--store", empty("sqlite", tmp_path), *options)
-        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert done.stderr.startswith(said)

@@ -21,7 +21,7 @@ from otel_sessions.typing import SessionRecord, Wanted
 from ..e2e.store_urls import store_url
 from .command import otel_sessions
 from .endpoints import answering
-from .stock import checked
+from .stock import checked, empty
 
 KILLED = """
 import os, sys
@@ -134,8 +134,7 @@ class TestRefused:
         self, variables: dict[str, str], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It is said which one is missing."""
-        (tmp_path / "a.db").touch()
-        done = run(f"sqlite:///{tmp_path}/a.db", monkeypatch, variables)
+        done = run(empty("sqlite", tmp_path), monkeypatch, variables)
         assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
         assert reason in done.stderr
 

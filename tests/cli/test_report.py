@@ -21,8 +21,7 @@ import pytest
 
 from otel_sessions import start
 from otel_sessions.cli._app import app
-from otel_sessions.cli._failure import Failure
-from otel_sessions.cli._report import _write
+from otel_sessions.reports._whole_file import whole_file
 from otel_sessions.testing import record_sessions
 from tests import redis_server
 from tests.cli.command import MAIN, otel_sessions
@@ -100,7 +99,7 @@ class TestReport:
                 text=True,
                 timeout=60,
             )
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert done.stderr == (
             "otel-sessions: a page is not for a terminal: name a file, such as sessions.html, or pipe it somewhere\n"
         )
@@ -108,10 +107,8 @@ class TestReport:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            (("--json",), "--json says which file was written: name one, such as sessions.html"),
             (("{folder}/none/page.html",), "{folder}/none/page.html cannot be written: No such file or directory"),
-            (("{folder}", "--overwrite"), "{folder} cannot be written: Is a directory"),
-            (("{folder}/a.html", "--days", "-1"), "days=-1.0: use a positive number of days"),
+            (("{folder}", "--overwrite"), "'{folder}' is no file: choose another name"),
         ],
     )
     def test_what_cannot_be(
@@ -125,6 +122,21 @@ class TestReport:
         assert (code, *capfd.readouterr()) == (1, "", f"otel-sessions: {said.format(folder=folder)}\n")
         assert list(folder.iterdir()) == []
 
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (("--json",), "--json says which file was written: name one, such as sessions.html"),
+            (
+                ("a.html", "--days", "-1"),
+                "--days -1: use a number of days above 0, such as 7 or 0.5, and of 1,000,000 at",
+            ),
+        ],
+    )
+    def test_bad_options(self, store: str, capfd: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+        """What was typed wrong is said, with another exit code."""
+        assert in_process("report", *arguments, "--store", store) == 2
+        assert capfd.readouterr().err.startswith(f"otel-sessions: {said}")
+
     def test_a_disk_that_fills_up(self, tmp_path: Path) -> None:
         """What was there stays there, whole."""
         file = tmp_path / "page.html"
@@ -133,8 +145,8 @@ class TestReport:
         before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
         try:
-            with pytest.raises(Failure, match="cannot be written: File too large"):
-                _write(file, b"x" * 1_000)
+            with pytest.raises(OSError, match="File too large"), whole_file(file, overwrite=True) as stream:
+                stream.write("x" * 1_000)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
             signal.signal(signal.SIGXFSZ, before)
@@ -150,7 +162,7 @@ class TestReport:
         for arguments in ((), ("--store", sqlite(tmp_path / "none")), ("--store", f"sqlite:///{other}")):
             code = in_process("report", str(file), *arguments)
             told = capfd.readouterr()
-            assert (code, told.out, len(told.err.splitlines())) == (1, "", 1), told.err
+            assert (code, told.out, len(told.err.splitlines())) == (1 if arguments else 2, "", 1), told.err
             assert not file.exists()
 
     def test_an_empty_store(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -121,6 +121,78 @@ class TestEnded:
         assert "-1 min 30 s" in run(capsys, "show", "j", "--store", where).stdout
 
 
+class TestTrace:
+    def test_of_none(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Who asks for the trace of a session that has none is told so; nobody else is."""
+        where = url("sqlite", tmp_path)
+        sessions.configure(store=where, background=False)
+        sessions.start("web", id="w")
+        sessions.shutdown()
+        done = run(capsys, "show", "w", "--store", where, "--trace-url", TRACE_URL)
+        assert "trace          none: it began where no OpenTelemetry SDK was set up\n" in re.sub(
+            " +\n", "\n", done.stdout
+        )
+        assert "trace" not in run(capsys, "show", "w", "--store", where).stdout
+        assert shown(capsys, where, "w", "--trace-url", TRACE_URL)["trace_url"] is None
+
+    def test_of_an_active_session(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """What is not there before its end is not promised."""
+        said = "(the session's own span is sent when it ends)"
+        assert said in run(capsys, "show", "chat-1", "--store", store, "--trace-url", TRACE_URL).stdout
+        assert said not in run(capsys, "show", "ended", "--store", store, "--trace-url", TRACE_URL).stdout
+
+
+class TestBeginningOfAnId:
+    @pytest.fixture(name="several")
+    def _several(self, tmp_path: Path) -> str:
+        """A store with ids that begin in the same way."""
+        where = url("sqlite", tmp_path)
+        with record_sessions(store=where):
+            for session_id in (
+                "conversation-1",
+                "conversation-10",
+                *(f"numbered-{at:02d}" for at in range(12)),
+                "short",
+            ):
+                sessions.start("chat", id=session_id)
+            sessions.end("numbered-11")
+        return where
+
+    def test_of_one(self, several: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Eight characters stand for an id, active or ended, if no other begins with them; a whole one goes before."""
+        for typed, found in (("numbered-11", "numbered-11"), ("conversation-10", "conversation-10")):
+            assert found == shown(capsys, several, typed)["session"]["id"]
+        assert "conversation-1" == shown(capsys, several, "conversation-1")["session"]["id"]
+        assert run(capsys, "show", "numbered-1", "--store", several).returncode == 1
+        sessions.configure(store=several, background=False)
+        [ended] = sessions.history()
+        sessions.shutdown()
+        assert "numbered-11" == ended.id
+
+    def test_of_several(self, several: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Those that are meant are named; of many the first."""
+        done = run(capsys, "show", "conversation", "--store", several)
+        assert (1, "") == (done.returncode, done.stdout)
+        assert done.stderr == (
+            "otel-sessions: 2 sessions have ids that begin with conversation: conversation-10 (chat), conversation-1 "
+            "(chat); write more of it\n"
+        )
+        done = run(capsys, "show", "numbered", "--store", several)
+        assert done.stderr.startswith("otel-sessions: 12 sessions have ids that begin with numbered: ")
+        assert done.stderr.endswith(" and 2 more; write more of it\n")
+
+    @pytest.mark.parametrize("typed", ["shor", "nothing-at-all"])
+    def test_of_none(self, several: str, typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Less than eight characters stand for nothing."""
+        done = run(capsys, "show", typed, "--store", several)
+        assert done.stderr.startswith(f"otel-sessions: nothing is known of a session {typed}: ")
+
+    def test_as_it_is_minted(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """The beginning of an id that was made finds the session."""
+        session_id = some(capsys, store, "audit")
+        assert session_id == shown(capsys, store, session_id[:8])["session"]["id"]
+
+
 class TestTerminal:
     def test_width(self, tmp_path: Path) -> None:
         """It fits into 40 columns, in color."""
@@ -142,6 +214,11 @@ class TestRefused:
         ("arguments", "said"),
         [
             (["\x1b[31m"], "otel-sessions: '\\x1b[31m' cannot be a session id"),
+            (["x", "--trace-url", "javascript:{trace_id}"], "otel-sessions: --trace-url javascript:{trace_id}: use an"),
+            (
+                ["x", "--trace-url", "file:///{trace_id}"],
+                "otel-sessions: --trace-url file:///{trace_id}: use an address",
+            ),
             (["x", "--trace-url", "http://u:secret@h/"], "otel-sessions: --trace-url http://[redacted]@h/: write"),
         ],
     )
@@ -150,5 +227,5 @@ class TestRefused:
     ) -> None:
         """They are refused in a line that says the value, without what is secret in it."""
         done = run(capsys, "show", "--store", empty("sqlite", tmp_path), *arguments)
-        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert done.stderr.startswith(said)

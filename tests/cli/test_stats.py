@@ -69,5 +69,5 @@ class TestStats:
     def test_bad_options(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """They are refused in a line that says the value, and what to do."""
         done = run(capsys, "stats", "--store", empty("sqlite", tmp_path), "--days", "0")
-        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
-        assert done.stderr.startswith("otel-sessions: ")
+        assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert done.stderr.startswith("otel-sessions: --days 0: use a number of days above 0")

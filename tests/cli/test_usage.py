@@ -74,7 +74,7 @@ class TestUsage:
         ("arguments", "said"),
         [
             (["--limit", "3"], "otel-sessions: --limit 3: single uses are shown of a user"),
-            (["grace", "--limit", "0"], "otel-sessions: 0 cannot be the number of uses"),
+            (["grace", "--limit", "0"], "otel-sessions: --limit 0: use a whole number from 1 to"),
             ([""], "otel-sessions: '' cannot be a user"),
         ],
     )
@@ -83,5 +83,5 @@ class TestUsage:
     ) -> None:
         """They are refused in a line that says the value, and what to do."""
         done = run(capsys, "usage", *arguments, "--store", empty("sqlite", tmp_path))
-        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert (2, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert done.stderr.startswith(said)

@@ -17,7 +17,7 @@ from rich.console import Console
 
 import otel_sessions as sessions
 from otel_sessions.cli._view import view
-from otel_sessions.cli._watch import _Stop
+from otel_sessions.cli._watch import _Lines, _Stop
 from otel_sessions.limits import Quota, Tier
 from otel_sessions.reports import Situation, Watch
 from otel_sessions.testing import record_sessions
@@ -100,16 +100,25 @@ class TestPiped:
             process.wait(30)
 
 
+SCREEN = ("\x1b[?1049h", "\x1b[?1049l")
+"""Begins and ends a screen of its own."""
+
+
 class TestTerminal:
     def test_redrawn_until_it_is_stopped(self, file: str) -> None:
-        """Each drawing replaces the one before; Ctrl-C ends it quietly, and the cursor is there again."""
+        """Each drawing replaces the one before; Ctrl-C ends it quietly, the last one stays, and the cursor is there."""
         with Terminal("watch", "--interval", "0.2", "--store", file, columns=40) as terminal:
             terminal.until(lambda each: each.written.count("Sessions at") >= 3)
             terminal.interrupt()
             assert 0 == terminal.finish()
-        assert "\x1b[1A\x1b[2K" in terminal.written
-        assert terminal.written.endswith("\x1b[?25h")
-        assert 40 >= max(map(len, terminal.shown.splitlines()))
+        begun, drawn = terminal.written.split(SCREEN[0])
+        drawn, left = drawn.split(SCREEN[1])
+        assert ("", 1) == (begun, left.count("Sessions at"))
+        assert drawn.count("\x1b[H") >= 3
+        assert left.startswith("\x1b[?25h")
+        assert "\x1b[?25l" not in left
+        last = terminal.shown[terminal.shown.rindex("Sessions at") :]
+        assert 40 >= max(map(len, last.splitlines()))
         assert not {"Traceback", "Aborted", "Aborted!"} & set(terminal.shown.split())
 
     def test_terminated(self, file: str) -> None:
@@ -118,8 +127,27 @@ class TestTerminal:
             terminal.until(lambda each: "finding" in each.written)
             terminal.terminate()
             assert 0 == terminal.finish()
-        assert terminal.written.endswith("\x1b[?25h")
+        assert f"{SCREEN[1]}\x1b[?25h" in terminal.written
         assert "Traceback" not in terminal.shown
+
+    def test_resized(self, file: str) -> None:
+        """It is drawn anew as soon as the terminal is of another size, however long it waits."""
+        with Terminal("watch", "--interval", "3600", "--store", file, columns=120) as terminal:
+            terminal.until(lambda each: "finding" in each.written)
+            terminal.resize(columns=40, lines=20)
+            terminal.until(lambda each: "... more, in a larger terminal" in each.written)
+            terminal.written = terminal.written.rpartition("\x1b[H")[2]
+            lines = terminal.shown.splitlines()
+            assert (True, True) == (max(map(len, lines)) <= 40, len(lines) <= 20), lines
+            terminal.interrupt()
+            assert 0 == terminal.finish()
+
+    @pytest.mark.parametrize("options", [["--once"], ["--count", "1"]])
+    def test_once(self, file: str, options: list[str]) -> None:
+        """One drawing is printed once, as anything else is."""
+        with Terminal("watch", *options, "--store", file) as terminal:
+            assert 0 == terminal.finish()
+        assert (1, False) == (terminal.written.count("Sessions at"), SCREEN[0] in terminal.written)
 
     def test_no_color(self, file: str) -> None:
         """NO_COLOR takes the colors, COLUMNS says how wide it is."""
@@ -175,13 +203,13 @@ class TestRefused:
             (["--interval", "0.1"], "--interval 0.1: use 0.2 to 3600 seconds"),
             (["--interval", "3601"], "--interval 3601: use 0.2 to 3600 seconds"),
             (["--interval", "nan"], "--interval nan: use 0.2 to 3600 seconds"),
-            (["--count", "0"], "--count 0: use a whole number from 1 on"),
+            (["--count", "0"], "--count 0: use a whole number from 1 to 1,000,000,000"),
             (["--once", "--count", "2"], "--once and --count 2: give one of them"),
         ],
     )
     def test_bad_options(self, file: str, capsys: pytest.CaptureFixture[str], options: list[str], said: str) -> None:
         """They are refused in a line that says the value, and what to do."""
-        assert run(capsys, "watch", "--store", file, *options) == (1, "", f"otel-sessions: {said}\n")
+        assert run(capsys, "watch", "--store", file, *options) == (2, "", f"otel-sessions: {said}\n")
 
 
 class TestStop:
@@ -192,7 +220,7 @@ class TestStop:
         with stop.listening():
             with contextlib.suppress(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGTERM)
-            stop.wait(3600)
+            stop.wait(3600, _Lines())
         assert before == signal.getsignal(signal.SIGTERM)
 
 

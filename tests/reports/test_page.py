@@ -14,7 +14,7 @@ import pytest
 import otel_sessions
 from otel_sessions import InvalidValueError
 from otel_sessions.reports import page
-from otel_sessions.reports._html.figures import brief, count, duration, money, percent, short
+from otel_sessions.reports._figures import brief, count, duration, money, percent, short
 from otel_sessions.reports._html.markup import Markup, joined, tag, text
 from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import RecordedSessions, record_sessions

@@ -24,9 +24,10 @@ from . import (
     _verify,
     _watch,
 )
+from ._verbs import Verbs
 
 app = typer.Typer(
-    no_args_is_help=True,
+    cls=Verbs,
     # What a verb could not do is said in a line; a traceback would show what it was given, tokens among it.
     pretty_exceptions_enable=False,
 )

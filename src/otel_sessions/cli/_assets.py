@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ._failure import Failure, explained
+from ._failure import Failure
 from ._files import GRAFANA_URL, PARTS, RUNBOOK_URL, Asset, Links, assets, needed
 from ._output import AsJson, plain, write_json
 
@@ -36,8 +36,7 @@ def write(
     """
     parts = [part.value for part in only] if only else PARTS
     links = Links(grafana_url, runbook_url)
-    with explained():
-        written, same = _write(folder, assets(parts, links), beside=assets(needed(parts), links), force=force)
+    written, same = _write(folder, assets(parts, links), beside=assets(needed(parts), links), force=force)
     if as_json:
         write_json(
             {"written": [str(folder / path) for path in written], "unchanged": [str(folder / path) for path in same]}

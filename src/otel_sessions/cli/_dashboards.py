@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from ..version import __version__
-from ._failure import Failure, explained
+from ._failure import Failure
 from ._files import GRAFANA_URL, RUNBOOK_URL, Links, assets
 from ._grafana import Grafana, basic, bearer
 from ._output import AsJson, write_json
+from ._verbs import Verbs
 
-app = typer.Typer(help="The dashboards that come with the package.", no_args_is_help=True)
+app = typer.Typer(help="The dashboards that come with the package.", cls=Verbs)
 
 
 @app.callback()
@@ -43,22 +44,21 @@ def install(
 
     For example: GRAFANA_TOKEN=... otel-sessions dashboards install --grafana-url https://grafana.example.com
     """
-    with explained():
-        grafana = Grafana(grafana_url, _authorization(token, user, password))
-        found = [
-            json.loads(asset.content)
-            for asset in assets(["grafana"], Links(grafana_url, runbook_url))
-            if asset.path.parts[1] == "dashboards" and asset.path.suffix == ".json"
-        ]
-        if not found:
-            raise Failure("this installation has no dashboards")
-        uid = grafana.folder(folder)
-        saved = []
-        for dashboard in found:
-            address = grafana.save(dashboard, uid, overwrite=overwrite, message=f"otel-sessions {__version__}")
-            saved.append({"uid": dashboard["uid"], "title": dashboard["title"], "url": address})
-            if not as_json:
-                typer.echo(f"{dashboard['title']}: {address}")
+    grafana = Grafana(grafana_url, _authorization(token, user, password))
+    found = [
+        json.loads(asset.content)
+        for asset in assets(["grafana"], Links(grafana_url, runbook_url))
+        if asset.path.parts[1] == "dashboards" and asset.path.suffix == ".json"
+    ]
+    if not found:
+        raise Failure("this installation has no dashboards")
+    uid = grafana.folder(folder)
+    saved = []
+    for dashboard in found:
+        address = grafana.save(dashboard, uid, overwrite=overwrite, message=f"otel-sessions {__version__}")
+        saved.append({"uid": dashboard["uid"], "title": dashboard["title"], "url": address})
+        if not as_json:
+            typer.echo(f"{dashboard['title']}: {address}")
     if as_json:
         write_json({"folder": folder, "dashboards": saved})
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.text import Text
 
-from ._failure import FAILED
+from ._failure import FAILED, reader
 from ._output import AsJson, cell, console, plain, write_json
 from ._store import StoreUrl, quiet
 
@@ -37,12 +37,14 @@ def examine(
     with quiet():
         found = list(_findings(store, offline=offline))
     worst = max((each.verdict for each in found), key=_WORST.index)
-    if as_json:
-        write_json({"verdict": worst, "findings": [each._asdict() for each in found]})
-    else:
-        _show(found)
-    if worst == "problem":
-        raise typer.Exit(FAILED)
+    code = FAILED if worst == "problem" else 0
+    # It is known, whether or not somebody reads why.
+    with reader(code):
+        if as_json:
+            write_json({"verdict": worst, "findings": [each._asdict() for each in found]})
+        else:
+            _show(found)
+    raise typer.Exit(code)
 
 
 def _findings(url: str | None, *, offline: bool) -> Iterator[Finding]:

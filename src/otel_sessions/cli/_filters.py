@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, get_args
 
 import typer
+
+from .. import _values
+from ..exceptions import InvalidValueError
+from ..typing import EndReason, Status
+from ._failure import Misuse
+from ._output import plain
+from ._store import quiet
+from ._time import times
 
 Type = Annotated[str | None, typer.Option("--type", metavar="NAME", help="Those of this type.", show_default=False)]
 User = Annotated[
@@ -26,3 +36,81 @@ Ending = Annotated[
     ),
 ]
 Tier = Annotated[str | None, typer.Option(metavar="NAME", help="The set of limits that applies.", show_default=False)]
+With = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attribute",
+        metavar="NAME=VALUE",
+        help="An attribute that they have; again for another. 3, 0.5 and true are no text, '\"3\"' is.",
+        show_default=False,
+    ),
+]
+
+
+def conditions(
+    *,
+    type_: str | None,
+    user: str | None,
+    status: str | None,
+    end_reason: str | None,
+    tier: str | None,
+    attribute: Sequence[str] | None,
+    days: str | None,
+    since: str | None,
+    until: str | None,
+) -> dict[str, Any]:
+    """What the options mean, as arguments of `otel_sessions.history` and of `otel_sessions.export`.
+
+    Raises:
+        Misuse: one cannot be that.
+    """
+    _checked("--type", type_, lambda name: _values.label("session type", name))
+    _checked("--user", user, _values.user_name)
+    _checked("--tier", tier, lambda name: _values.label("tier", name))
+    _one_of("--status", status, get_args(Status))
+    _one_of("--end-reason", end_reason, get_args(EndReason))
+    return {
+        "type": type_,
+        "user": user,
+        "status": status,
+        "end_reason": end_reason,
+        "tier": tier,
+        "attributes": dict(map(_attribute, attribute)) if attribute else None,
+        **times(days, since, until),
+    }
+
+
+def _checked(option: str, value: str | None, check: Callable[[str], object]) -> None:
+    if value is not None:
+        try:
+            check(value)
+        except InvalidValueError as error:
+            raise Misuse(f"{option}: {plain(error)}") from None
+
+
+def _one_of(option: str, value: str | None, values: Sequence[str]) -> None:
+    if value is not None and value not in values:
+        raise Misuse(f"{option} {plain(value)}: use one of {', '.join(values)}")
+
+
+def _attribute(given: str) -> tuple[str, Any]:
+    """The name and the value: what is JSON is that, anything else is text."""
+    name, equals, text = given.partition("=")
+    if not name or not equals:
+        raise Misuse(f"--attribute {plain(given)}: write NAME=VALUE")
+    value = _value(text)
+    with quiet():
+        if not _values.attributes({name: value}, str):
+            raise Misuse(
+                f"--attribute {plain(given)}: no session has that: a value is text, true, false, a number of at most "
+                "64 bits, or a list of one of them"
+            )
+    return name, value
+
+
+def _value(text: str) -> str | bool | int | float | list[Any]:
+    try:
+        found = json.loads(text, parse_constant=str)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, str | bool | int | float | list) else text

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from ._failure import Failure
+from ._failure import Failure, Misuse
 
 _Told = TypeVar("_Told")
 
@@ -49,7 +49,7 @@ class Grafana:
         authorization: what the header of that name says; None for none.
 
     Raises:
-        Failure: `url` is no address, or holds credentials, which would be seen in lists of processes and in logs.
+        Misuse: `url` is no address, or holds credentials, which would be seen in lists of processes and in logs.
     """
 
     def __init__(self, url: str, authorization: str | None) -> None:
@@ -120,7 +120,7 @@ def _check_address(url: str) -> None:
     """Refuse what is no address, or holds credentials; these are not repeated."""
     # Whatever else is wrong with it: what stands before an @ may be a password.
     shown = url.rpartition("@")[2]
-    failure = Failure(f"--grafana-url {shown!r} is no address: use one such as http://localhost:3000")
+    failure = Misuse(f"--grafana-url {shown!r} is no address: use one such as http://localhost:3000")
     if not (url.isascii() and url.isprintable()) or " " in url:
         raise failure
     try:
@@ -132,7 +132,7 @@ def _check_address(url: str) -> None:
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
         raise failure
     if parts.username is not None or parts.password is not None:
-        raise Failure(f"--grafana-url of {host} holds credentials: use --user, or GRAFANA_TOKEN")
+        raise Misuse(f"--grafana-url of {host} holds credentials: use --user, or GRAFANA_TOKEN")
 
 
 def _json(body: bytes) -> Any:
@@ -174,11 +174,11 @@ def bearer(token: str) -> str | None:
     """The authorization by a token; None if it is empty.
 
     Raises:
-        Failure: it cannot be one. It is not repeated.
+        Misuse: it cannot be one. It is not repeated.
     """
     bare = token.strip()
     if not (bare.isascii() and bare.isprintable()) or " " in bare:
-        raise Failure(
+        raise Misuse(
             "the token (GRAFANA_TOKEN, --token) has a space, a line break, or another character that no token has: "
             "is it one token, and nothing else?"
         )
@@ -189,9 +189,9 @@ def basic(user: str, password: str) -> str:
     """The authorization by a name and a password.
 
     Raises:
-        Failure: they are no text. They are not repeated.
+        Misuse: they are no text. They are not repeated.
     """
     try:
         return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode('ascii')}"
     except UnicodeEncodeError:
-        raise Failure("the user or the password (--user, GRAFANA_PASSWORD) is not UTF-8") from None
+        raise Misuse("the user or the password (--user, GRAFANA_PASSWORD) is not UTF-8") from None

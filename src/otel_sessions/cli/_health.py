@@ -13,7 +13,7 @@ import otel_sessions as sessions
 from .. import _thresholds
 from .._health_check import told
 from ..exceptions import ConfigurationError
-from ._failure import Failure, explained
+from ._failure import Failure, explained, reader
 from ._output import AsJson, cell, console, table, write_json
 from ._store import StoreUrl, opened
 
@@ -38,11 +38,14 @@ def show(*, store: StoreUrl = None, threshold: Thresholds = None, as_json: AsJso
         thresholds = _parsed(threshold or [])
         with opened(store):
             report = sessions.health(thresholds=thresholds, in_process=False)
-    if as_json:
-        write_json(report.to_dict())
-    else:
-        _print(report)
-    raise typer.Exit(_CODES[report.verdict])
+    code = _CODES[report.verdict]
+    # It is known, whether or not somebody reads why.
+    with reader(code):
+        if as_json:
+            write_json(report.to_dict())
+        else:
+            _print(report)
+    raise typer.Exit(code)
 
 
 def _parsed(given: Iterable[str]) -> dict[str, float]:
@@ -56,7 +59,7 @@ def _print(report: sessions.HealthReport) -> None:
     out = console()
     out.print(Text(f"{report.verdict}, {report.time:%Y-%m-%d %H:%M:%S} UTC", style="bold"))
     rest = (check for check in report.checks if check.is_ok)
-    out.print(table(["", "check", "found"], map(_row, (*report.problems, *rest))))
+    out.print(table(["", "check", "found"], map(_row, (*report.problems, *rest)), about=2, prose=True))
     for problem in report.problems:
         out.print()
         out.print(Text.assemble((problem.type, "bold"), f" ({problem.component}): ", cell(problem.recommended_action)))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Final
 
 import typer
 
+from ..exceptions import InvalidValueError
 from ..reports import History, history
-from ..typing import EndReason, Status
-from ._failure import Failure, explained
-from ._filters import Ending, HasStatus, Tier, Type, User
+from ..reports._history import _Standing
+from . import _typed
+from ._failure import Misuse
+from ._filters import Ending, HasStatus, Tier, Type, User, With, conditions
 from ._output import AsJson, console, plain, write_json
 from ._sessions import rows
 from ._store import StoreUrl, opened
@@ -19,15 +20,7 @@ from ._time import Days, Since, Until
 
 _AT_ONCE: Final = 50
 
-With = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME=VALUE",
-        help="An attribute that they have; again for another. 3, 0.5 and true are no text, '\"3\"' is.",
-        show_default=False,
-    ),
-]
-Limit = Annotated[int, typer.Option(metavar="N", help="How many at most.")]
+Limit = Annotated[str, typer.Option(metavar="N", help="How many at most.")]
 After = Annotated[
     str | None, typer.Option(metavar="TOKEN", help="Where the page before ended, as it said.", show_default=False)
 ]
@@ -45,7 +38,7 @@ def show(
     days: Days = None,
     since: Since = None,
     until: Until = None,
-    limit: Limit = _AT_ONCE,
+    limit: Limit = str(_AT_ONCE),
     after: After = None,
     as_json: AsJson = False,
 ) -> None:
@@ -53,37 +46,35 @@ def show(
 
     For example: otel-sessions list --type chat --status error --days 1 --attribute shop=north
     """
-    with explained(), opened(store):
-        found = history(
-            type_,
-            user=user,
-            status=cast("Status | None", status),
-            end_reason=cast("EndReason | None", end_reason),
-            tier=tier,
-            attributes=dict(_attribute(each) for each in attribute) if attribute else None,
-            days=days,
-            since=since,
-            until=until,
-            limit=limit,
-            after=after,
-            active=True,
-        )
+    wanted = conditions(
+        type_=type_,
+        user=user,
+        status=status,
+        end_reason=end_reason,
+        tier=tier,
+        attribute=attribute,
+        days=days,
+        since=since,
+        until=until,
+    )
+    most = _typed.whole("--limit", limit)
+    _check_after(after)
+    with opened(store):
+        found = history(**wanted, limit=most, after=after, active=True)
     if as_json:
         write_json(found.to_dict())
     else:
         _print(found, is_first=after is None)
 
 
-def _attribute(given: str) -> tuple[str, Any]:
-    """The name and the value: what is JSON is that, anything else is text."""
-    name, equals, value = given.partition("=")
-    if not name or not equals:
-        raise Failure(f"--attribute {plain(given)}: write NAME=VALUE")
-    try:
-        found = json.loads(value, parse_constant=str)
-    except (ValueError, RecursionError):
-        return name, value
-    return name, found if isinstance(found, str | bool | int | float | list) else value
+def _check_after(after: str | None) -> None:
+    if after is not None:
+        try:
+            _Standing.read(after)
+        except InvalidValueError:
+            raise Misuse(
+                f"--after {plain(after)}: use what the page before said at its end, or leave it out for the first page"
+            ) from None
 
 
 def _print(found: History, *, is_first: bool) -> None:
@@ -92,7 +83,7 @@ def _print(found: History, *, is_first: bool) -> None:
     if not described:
         out.print("There is no such session." if is_first else "There are no more sessions.")
         return
-    out.print(rows(described, out))
+    out.print(rows(described))
     if found.next is not None:
         out.print()
         # Quoted: an id may hold what a shell would take for more than a word.

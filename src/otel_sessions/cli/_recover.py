@@ -12,7 +12,7 @@ import typer
 import otel_sessions as sessions
 
 from .. import _runtime
-from ._failure import Failure, explained
+from ._failure import Failure
 from ._output import AsJson, write_json
 from ._store import StoreUrl, check, opened
 
@@ -28,18 +28,17 @@ def finish(*, store: StoreUrl = None, as_json: AsJson = False) -> None:
 
     For example: OTEL_SERVICE_NAME=shop otel-sessions recover --store sqlite:///sessions.db
     """
-    with explained():
-        check(store)
-        with _sdk() as (delivery, providers), opened(store, **providers):
-            runtime = _runtime.get()
-            runtime.lifecycle.ledger.owners_or_fail()
-            finished = sessions.recover()
-            runtime.upkeep.export()
-        if delivery.failure is not None:
-            raise Failure(
-                f"{finished:,} sessions were finished, but not all could be sent: {delivery.failure}. What was not is "
-                "kept: run this again"
-            )
+    check(store)
+    with _sdk() as (delivery, providers), opened(store, read_only=False, **providers):
+        runtime = _runtime.get()
+        runtime.lifecycle.ledger.owners_or_fail()
+        finished = sessions.recover()
+        runtime.upkeep.export()
+    if delivery.failure is not None:
+        raise Failure(
+            f"{finished:,} sessions were finished, but not all could be sent: {delivery.failure}. What was not is "
+            "kept: run this again"
+        )
     if as_json:
         write_json({"sessions": finished})
     else:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from ..reports import page
-from ._failure import Failure, explained
+from ..reports._whole_file import whole_file
+from ._failure import Misuse
+from ._file import Overwrite, writing
 from ._output import AsJson, is_terminal, plain, write_json
 from ._store import StoreUrl, opened
-from ._time import Days, Since, Until
+from ._time import USUAL_DAYS, Days, Since, Until, times
 
 _STDOUT: Final = Path("-")
 
@@ -23,7 +22,6 @@ File = Annotated[
     Path, typer.Argument(help="Where to write the page; - is standard output.", metavar="[FILE]", show_default=False)
 ]
 Title = Annotated[str, typer.Option(help="The heading of the page.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 
 
 def write(
@@ -43,46 +41,26 @@ def write(
 
     For example: otel-sessions report sessions.html --store sqlite:///sessions.db --days 7
     """
-    with explained():
-        _check(file, overwrite=overwrite, as_json=as_json)
+    asked = times(days, since, until, usual=USUAL_DAYS)
+    if file == _STDOUT:
+        _check_stdout(as_json=as_json)
         with opened(store):
-            text = page(title=title, days=30 if days is None and since is None else days, since=since, until=until)
-        if file == _STDOUT:
-            sys.stdout.buffer.write(text.encode())
-            return
-        _write(file, text.encode())
+            sys.stdout.buffer.write(page(title=title, **asked).encode())
+        return
+    with writing(file, overwrite=overwrite):
+        with opened(store):
+            text = page(title=title, **asked)
+        with whole_file(file, overwrite=overwrite) as stream:
+            stream.write(text)
     if as_json:
         write_json({"file": str(file.absolute()), "bytes": len(text.encode())})
     else:
         typer.echo(f"written   {plain(file)}")
 
 
-def _check(file: Path, *, overwrite: bool, as_json: bool) -> None:
-    """Say before the work what would make it useless."""
-    if file != _STDOUT:
-        if not overwrite and file.exists():
-            raise Failure(f"{plain(file)} is there already: --overwrite replaces it")
-    elif as_json:
-        raise Failure("--json says which file was written: name one, such as sessions.html")
-    elif is_terminal():
-        raise Failure("a page is not for a terminal: name a file, such as sessions.html, or pipe it somewhere")
-
-
-def _write(file: Path, content: bytes) -> None:
-    """All of it or nothing: who opens the old page meanwhile sees the old one."""
-    try:
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=".otel-sessions-")
-    except OSError as error:
-        raise Failure(f"{plain(file)} cannot be written: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        if file.exists():
-            # It was given to others, or not, by whoever keeps it; a new one is for its owner alone.
-            Path(name).chmod(file.stat().st_mode & 0o777)
-        Path(name).replace(file)
-    except OSError as error:
-        raise Failure(f"{plain(file)} cannot be written: {error.strerror}") from error
-    finally:
-        with suppress(FileNotFoundError):
-            Path(name).unlink()
+def _check_stdout(*, as_json: bool) -> None:
+    """See that standard output is where a page can go."""
+    if as_json:
+        raise Misuse("--json says which file was written: name one, such as sessions.html")
+    if is_terminal():
+        raise Misuse("a page is not for a terminal: name a file, such as sessions.html, or pipe it somewhere")

@@ -11,16 +11,21 @@ from rich.text import Text
 
 from .. import QuotaStatus
 from .. import _semconv as sc
-from ..reports import Entry, Timeline, timeline
+from ..reports import Entry, Timeline, history, timeline
+from ..reports._figures import duration, percent
 from ..security.redaction import redact
-from ._failure import Failure, explained
-from ._output import AsJson, cell, console, facts, heading, percent, plain, print_parts, seconds, table, write_json
+from ._failure import Failure, Misuse
+from ._output import AsJson, cell, console, facts, heading, plain, print_parts, table, write_json
 from ._sessions import colored, moment, number
 from ._store import StoreUrl, opened
 
 _OURS: Final = "app_session."
-_MINUTE: Final = 60
-_NARROW: Final = 80
+_NO_TRACE: Final = "none: it began where no OpenTelemetry SDK was set up"
+_SHORTEST: Final = 8
+"""Characters of an id that stand for it, if no other one begins with them."""
+_AMONG: Final = 10_000
+"""How many sessions are looked through for it, the active ones first."""
+_MOST_NAMED: Final = 10
 _LONGEST: Final = 300
 """Characters of a value that are shown to a person."""
 
@@ -46,24 +51,56 @@ def show(
 
     For example: otel-sessions show conversation-42 --trace-url 'http://localhost:16686/trace/{trace_id}'
     """
-    with explained(), opened(store):
-        if trace_url is not None and "{trace_id}" not in trace_url:
-            raise Failure(
-                f"--trace-url {plain(redact(trace_url))}: write {{trace_id}} where the id of the trace belongs"
-            )
-        found = timeline(session_id)
+    _check_trace_url(trace_url)
+    with opened(store):
+        found = timeline(session_id) or timeline(_completed(session_id))
         if found is None:
-            raise Failure(
-                f"nothing is known of a session {plain(session_id)}: `otel-sessions list` says which there are; what "
-                "has ended is forgotten when the store's retention is over"
-            )
+            raise _unknown(session_id)
     told = found.to_dict()
     link = told["trace_url"] = _link(trace_url, told["session"])
     if as_json:
         write_json(told)
         return
     out = console()
-    print_parts(out, _parts(found, told, link, out.width))
+    print_parts(out, _parts(found, told, link, wants_link=trace_url is not None))
+
+
+def _check_trace_url(template: str | None) -> None:
+    if template is None:
+        return
+    shown = f"--trace-url {plain(redact(template))}"
+    if not template.lower().startswith(("http://", "https://")):
+        # It becomes a link, and there are addresses that do something.
+        raise Misuse(f"{shown}: use an address that begins with http:// or https://")
+    if "{trace_id}" not in template:
+        raise Misuse(f"{shown}: write {{trace_id}} where the id of the trace belongs")
+
+
+def _completed(beginning: str) -> str:
+    """The id that begins so.
+
+    Raises:
+        Failure: none does, or several do.
+    """
+    if len(beginning) < _SHORTEST:
+        raise _unknown(beginning)
+    found = {each.id: each for each in history(active=True, limit=_AMONG) if each.id.startswith(beginning)}
+    if not found:
+        raise _unknown(beginning)
+    if len(found) > 1:
+        named = ", ".join(f"{plain(each.id)} ({plain(each.type)})" for each in list(found.values())[:_MOST_NAMED])
+        more = f" and {len(found) - _MOST_NAMED:,} more" if len(found) > _MOST_NAMED else ""
+        raise Failure(
+            f"{len(found):,} sessions have ids that begin with {plain(beginning)}: {named}{more}; write more of it"
+        )
+    return next(iter(found))
+
+
+def _unknown(session_id: str) -> Failure:
+    return Failure(
+        f"nothing is known of a session {plain(session_id)}: `otel-sessions list` says which there are; what has ended "
+        "is forgotten when the store's retention is over"
+    )
 
 
 def _link(template: str | None, session: Mapping[str, Any]) -> str | None:
@@ -74,23 +111,28 @@ def _link(template: str | None, session: Mapping[str, Any]) -> str | None:
     return found.replace("{span_id}", session["span_id"])
 
 
-def _parts(found: Timeline, told: Mapping[str, Any], link: str | None, width: int) -> Iterator[RenderableType]:
+def _parts(found: Timeline, told: Mapping[str, Any], link: str | None, *, wants_link: bool) -> Iterator[RenderableType]:
     session = told["session"]
-    yield Group(heading(f"Session {session['id']}"), facts(_identity(session, link)))
+    trace = link or session["trace_id"] or (_NO_TRACE if wants_link else None)
+    if link is not None and found.record.is_active:
+        trace = f"{link} (the session's own span is sent when it ends)"
+    yield Group(heading(f"Session {session['id']}"), facts(_identity(session, trace)))
     yield facts(_counts(session))
     if found.quotas:
-        yield _quotas(found.quotas, width)
+        yield _quotas(found.quotas)
     # Its own quotas are among the others, if it is known how those stand.
     own = [limit for limit in told["limits"] if limit["kind"] != "quota" or not found.quotas]
     if own:
         heads = ["own limit", "kind", "at most"]
         yield table(heads, [(limit["name"], limit["kind"], limit["limit"]) for limit in own])
     if session["attributes"]:
-        yield table(["attribute", "value"], [(name, _value(value)) for name, value in session["attributes"].items()])
+        yield table(
+            ["attribute", "value"], [(name, _value(value)) for name, value in session["attributes"].items()], prose=True
+        )
     yield _timeline(found)
 
 
-def _identity(session: Mapping[str, Any], link: str | None) -> Mapping[str, object]:
+def _identity(session: Mapping[str, Any], trace: str | None) -> Mapping[str, object]:
     status, reason = colored(session["status"]), session["end_reason"]
     known = {
         "type": session["type"],
@@ -101,11 +143,11 @@ def _identity(session: Mapping[str, Any], link: str | None) -> Mapping[str, obje
         "started": f"{moment(session['started'])} UTC",
         "ended": session["ended"] and f"{moment(session['ended'])} UTC",
         "last activity": f"{moment(session['last_activity'])} UTC",
-        "duration": f"{seconds(session['duration'])}, of that {seconds(session['active_time'])} active",
+        "duration": f"{duration(session['duration'])}, of that {duration(session['active_time'])} active",
         "kind": f"{session['topology']} session",
         "in session": session["parent_id"],
         "after session": session["previous_id"],
-        "trace": link or session["trace_id"],
+        "trace": trace,
         "span": session["span_id"],
     }
     return {name: value for name, value in known.items() if value is not None}
@@ -116,7 +158,7 @@ def _counts(session: Mapping[str, Any]) -> Mapping[str, object]:
     known = {
         "requests": session["requests"],
         "turns": session["turns"],
-        "response time": seconds(session["average_response_time"]),
+        "response time": duration(session["average_response_time"]),
         "messages": _amounts(session["messages"]),
         "tokens": _amounts(session["tokens"]),
         "cost": _amounts(session["cost"]),
@@ -131,9 +173,8 @@ def _amounts(amounts: Mapping[str, float]) -> str | None:
     return ", ".join(f"{number(amount) or '0'} {plain(name)}" for name, amount in amounts.items()) or None
 
 
-def _quotas(quotas: Sequence[QuotaStatus], width: int) -> RenderableType:
+def _quotas(quotas: Sequence[QuotaStatus]) -> RenderableType:
     heads = ["quota", "per", "of the", "used", "limit", "share", "used up in"]
-    wanted = range(len(heads)) if width >= _NARROW else (0, 1, 5)
     rows = [
         (
             quota.name,
@@ -142,11 +183,11 @@ def _quotas(quotas: Sequence[QuotaStatus], width: int) -> RenderableType:
             "unknown" if quota.used is None else number(quota.used) or "0",
             "none" if quota.limit is None else number(quota.limit) or "0",
             percent(None if quota.percentage is None else quota.percentage / 100),
-            seconds(quota.forecast.seconds),
+            duration(quota.forecast.seconds),
         )
         for quota in quotas
     ]
-    return table([heads[at] for at in wanted], [[row[at] for at in wanted] for row in rows])
+    return table(heads, rows)
 
 
 def _timeline(found: Timeline) -> RenderableType:
@@ -157,13 +198,12 @@ def _timeline(found: Timeline) -> RenderableType:
     if found.missing_uses:
         missing = f"{found.missing_uses:,} more of its uses are not in the store, but for their sums"
         rows.append((Text(), cell(missing, "italic")))
-    return table(["after", "what happened"], rows)
+    return table(["after", "what happened"], rows, prose=True)
 
 
 def _offset(offset: float) -> str:
-    """How long after the start; to the millisecond, as long as nobody counts in minutes."""
-    shown = f"{abs(offset):.3f} s" if abs(offset) < _MINUTE else seconds(abs(offset))
-    return f"-{shown}" if offset < 0 else f"{shown}"
+    """How long after the start."""
+    return f"{'-' if offset < 0 else ''}{duration(abs(offset))}"
 
 
 def _what(entry: Entry) -> Text:

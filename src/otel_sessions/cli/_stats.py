@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from typing import Annotated, cast
 
@@ -11,10 +10,10 @@ import typer
 import otel_sessions as sessions
 
 from ..reports import Breakdown, Dimension, breakdown
-from ._failure import explained
-from ._output import AsJson, console, facts, percent, seconds, table, write_json
+from ..reports._figures import duration, money, percent, time
+from ._output import AsJson, console, facts, heading, table, write_json
 from ._store import StoreUrl, opened
-from ._time import Days, Since, Until
+from ._time import USUAL_DAYS, Days, Since, Until, times
 
 By = Annotated[
     str | None,
@@ -40,12 +39,9 @@ def show(
     For example: otel-sessions stats --store sqlite:///sessions.db --days 7 --by type
     """
     found: sessions.Statistics | Breakdown
-    with explained(), opened(store):
-        days = 30 if days is None and since is None else days
-        if by is None:
-            found = sessions.statistics(days=days, since=since, until=until)
-        else:
-            found = breakdown(cast("Dimension", by), days=days, since=since, until=until)
+    asked = times(days, since, until, usual=USUAL_DAYS)
+    with opened(store):
+        found = sessions.statistics(**asked) if by is None else breakdown(cast("Dimension", by), **asked)
     if as_json:
         write_json(found.to_dict())
     elif isinstance(found, Breakdown):
@@ -61,34 +57,32 @@ def _print_groups(found: Breakdown) -> None:
             group.name,
             group.sessions,
             percent(group.success_rate),
-            seconds(group.p50_duration),
-            seconds(group.p95_duration),
-            seconds(group.total_duration),
+            duration(group.p50_duration),
+            duration(group.p95_duration),
+            duration(group.total_duration),
             group.errors,
             group.turns,
             group.total_tokens,
-            _cost(group.cost),
+            money(group.cost),
         )
         for group in found.groups
     )
-    console().print(table([found.by.replace("_", " "), *columns], rows, title=_time(found.since, found.until)))
+    out = console()
+    out.print(heading(_period(found)))
+    out.print(table([found.by.replace("_", " "), *columns], rows))
 
 
 def _print(found: sessions.Statistics) -> None:
     out = console()
-    out.print(facts(_figures(found), title=_time(found.since, found.until)))
+    out.print(facts(_figures(found), title=_period(found)))
     for title, counts in _groups(found).items():
         if counts:
             out.print()
             out.print(table([title, "sessions"], counts.items()))
 
 
-def _time(since: dt.datetime, until: dt.datetime) -> str:
-    return f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
-
-
-def _cost(cost: Mapping[str, float]) -> str:
-    return ", ".join(f"{amount:,.2f} {currency}" for currency, amount in cost.items())
+def _period(found: sessions.Statistics | Breakdown) -> str:
+    return f"{time(found.since)} to {time(found.until)} UTC"
 
 
 def _figures(found: sessions.Statistics) -> Mapping[str, object]:
@@ -99,18 +93,18 @@ def _figures(found: sessions.Statistics) -> Mapping[str, object]:
         "ended": found.ended,
         "success": percent(found.success_rate),
         "crash-free": percent(found.crash_free_rate),
-        "mean duration": seconds(found.mean_duration),
+        "mean duration": duration(found.mean_duration),
         "half, 95 %, 99 %": " / ".join(
-            seconds(each) or "-" for each in (found.p50_duration, found.p95_duration, found.p99_duration)
+            duration(each) or "-" for each in (found.p50_duration, found.p95_duration, found.p99_duration)
         ),
-        "longest": None if longest is None else f"{seconds(longest.duration)}, {longest.type}, {longest.session_id}",
+        "longest": None if longest is None else f"{duration(longest.duration)}, {longest.type}, {longest.session_id}",
         "users": found.users,
         "requests": found.requests,
         "errors": found.errors,
         "turns": found.turns,
-        "response time": seconds(found.mean_response_time),
+        "response time": duration(found.mean_response_time),
         "tokens": found.total_tokens,
-        "cost": _cost(found.cost),
+        "cost": money(found.cost),
     }
 
 

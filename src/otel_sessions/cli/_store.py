@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ import typer
 
 import otel_sessions as sessions
 
-from ._failure import Failure
+from ._failure import Failure, Misuse
+from ._output import plain
 
 StoreUrl = Annotated[
     str | None,
@@ -30,42 +32,66 @@ _SQLITE: Final = "sqlite:///"
 
 
 @contextmanager
-def opened(url: str | None, **settings: Any) -> Iterator[None]:
+def opened(url: str | None, *, read_only: bool = True, **settings: Any) -> Iterator[None]:
     """Have the package work with that store, and with nothing else: what is in the environment applies as well.
 
     Args:
         url: where it is.
+        read_only: nothing there is to be changed. A file is opened so that it cannot be.
         settings: as for `otel_sessions.configure`; nothing is exported otherwise.
 
     Raises:
         Failure: no other process can have put anything there.
     """
-    check(url)
+    where = check(url)
     with quiet():
-        sessions.configure(**{"store": url, "enabled": True, "background": False, "detect_user": False, **settings})
+        store = looking(where) if read_only else where
+        sessions.configure(**{"store": store, "enabled": True, "background": False, "detect_user": False, **settings})
         try:
             yield
         finally:
             sessions.shutdown()
 
 
-def check(url: str | None) -> None:
-    """See that there can be something at that URL.
+def looking(url: str) -> str:
+    """The same store, to look and change nothing; Redis is asked nothing that would."""
+    if not url.startswith(_SQLITE):
+        return url
+    return f"{url}{'&' if '?' in url else '?'}mode=ro"
+
+
+def check(url: str | None) -> str:
+    """See that there can be something at that URL, and return it.
 
     Raises:
-        Failure: no other process can have put anything there.
+        Misuse: no other process can have put anything there.
+        Failure: nobody has.
     """
     if url is None:
-        raise Failure(
-            "say where the sessions are: --store sqlite:///file.db, or OTEL_SESSIONS_STORE in the environment"
-        )
+        raise Misuse("say where the sessions are: --store sqlite:///file.db, or OTEL_SESSIONS_STORE in the environment")
     if url.startswith("memory:"):
-        raise Failure(f"--store {url}: memory is the application's own; have it use sqlite:///file.db or redis://host")
+        raise Misuse(
+            f"--store {plain(url)}: memory is the application's own; have it use sqlite:///file.db or redis://host"
+        )
     if url.startswith(_SQLITE):
-        # It would be made, which nobody wants who asks what is in it.
-        path = Path(unquote(url.removeprefix(_SQLITE).partition("?")[0]))
-        if not path.exists():
-            raise Failure(f"--store {url}: there is no file {path.absolute()}; is the working directory another one?")
+        _check_file(url, Path(unquote(url.removeprefix(_SQLITE).partition("?")[0])))
+    return url
+
+
+def _check_file(url: str, path: Path) -> None:
+    # It would be made, which nobody wants who asks what is in it; or be made out of nothing.
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise Failure(
+            f"--store {plain(url)}: there is no file {plain(path.absolute())}; is the working directory another one?"
+        ) from None
+    except OSError as error:
+        raise Failure(f"--store {plain(url)}: {plain(path.absolute())} cannot be reached: {error.strerror}") from None
+    if stat.S_ISREG(found.st_mode) and not found.st_size:
+        raise Failure(
+            f"--store {plain(url)}: the file is empty: no application has kept a session in it; is it the right one?"
+        )
 
 
 @contextmanager

@@ -9,8 +9,9 @@ import typer
 from rich.console import Group, RenderableType
 
 from ..reports import Analytics, UsageEntry, system_analytics, usage_history, user_analytics
-from ._failure import Failure, explained
-from ._output import AsJson, console, facts, heading, print_parts, table, write_json
+from . import _typed
+from ._failure import Misuse
+from ._output import AsJson, console, facts, heading, plain, print_parts, table, write_json
 from ._sessions import number
 from ._store import StoreUrl, opened
 
@@ -21,7 +22,7 @@ User = Annotated[
     typer.Argument(metavar="[USER]", help="Who: the clear name, or the pseudonym; everybody, if not given."),
 ]
 Limit = Annotated[
-    int | None,
+    str | None,
     typer.Option(metavar="N", help=f"How many of the user's latest uses; {_LATEST}, if not given.", show_default=False),
 ]
 
@@ -31,11 +32,12 @@ def show(user: User = None, *, store: StoreUrl = None, limit: Limit = None, as_j
 
     For example: otel-sessions usage ada --limit 100
     """
-    with explained(), opened(store):
-        if user is None and limit is not None:
-            raise Failure(f"--limit {limit}: single uses are shown of a user; give one, or leave it out")
+    if user is None and limit is not None:
+        raise Misuse(f"--limit {plain(limit)}: single uses are shown of a user; name one, or leave it out")
+    most = _LATEST if limit is None else _typed.whole("--limit", limit)
+    with opened(store):
         found = system_analytics() if user is None else user_analytics(user)
-        latest = [] if user is None else usage_history(user, limit=_LATEST if limit is None else limit)
+        latest = [] if user is None else usage_history(user, limit=most)
     if as_json:
         write_json(found.to_dict() | {"history": [use.to_dict() for use in latest]})
         return

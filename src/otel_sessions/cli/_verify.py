@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from ..reports import Verification, verify
-from ._failure import FAILED, Failure, explained
+from ._failure import FAILED, Failure
 from ._output import AsJson, plain, write_json
 from ._store import StoreUrl, opened
 
@@ -30,12 +30,14 @@ def compare(
 
     For example: otel-sessions verify --store sqlite:///sessions.db
     """
-    with explained(), opened(store):
-        found = verify(progress=_progress if sys.stderr.isatty() else None)
-        if repair and _is_reparable(found):
-            if not yes:
-                _ask(found)
-            found = verify(repair=True)
+    progress = _progress if sys.stderr.isatty() else None
+    with opened(store):
+        found = verify(progress=progress)
+    if repair and _is_reparable(found):
+        if not yes:
+            _ask(found)
+        with opened(store, read_only=False):
+            found = verify(repair=True, progress=progress)
     is_well = found.is_sound or (found.repaired and not found.damage)
     if as_json:
         write_json(found.to_dict())

@@ -3,48 +3,61 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.text import Text
 
 from .._statistics import moment
 from ..reports import Ends, QuotaStanding, Situation
+from ..reports._figures import duration, percent
 from ..typing import SessionRecord
-from ._output import cell, facts, heading, percent, plain, seconds, table
+from ._output import cell, facts, heading, plain, table
 from ._sessions import colored, number
 
-_NARROW: Final = 60
-"""Columns below which only what matters most is shown."""
-
-_WIDE: Final = 100
-_FIXED_LINES: Final = 16
-"""Lines that are there anyhow: sums, headings, and what separates them."""
-
+_MOST_ROWS: Final = 10
 _MOST_TYPES: Final = 6
-_SHORT: Final = 8
 
 
 def view(seen: Situation, error: str | None, *, width: int, height: int | None = None) -> RenderableType:
-    """What goes on, in that many columns and, if it is to fit in there, lines."""
-    parts = [part for part in _parts(seen, error, width, _rows(seen, height)) if part is not None]
+    """What goes on, in that many columns and, if it is to fit in there, lines: then of each list as much as fits."""
+    if height is None:
+        return _all(seen, error, _MOST_ROWS)
+    paper = Console(file=io.StringIO(), width=width)
+    for rows in range(_MOST_ROWS, 0, -1):
+        found = _all(seen, error, rows)
+        if len(paper.render_lines(found, pad=False)) <= height:
+            return found
+    return _Cut(found, height)
+
+
+class _Cut(NamedTuple):
+    """As many lines of something as there is room for; that there are more is said."""
+
+    whole: RenderableType
+    height: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in console.render_lines(self.whole, options, pad=False)[: max(0, self.height - 1)]:
+            yield from (*line, Segment.line())
+        yield Text("... more, in a larger terminal", style="italic", end="")
+
+
+def _all(seen: Situation, error: str | None, rows: int) -> RenderableType:
+    parts = [part for part in _parts(seen, error, rows) if part is not None]
     separated = [each for part in parts for each in (Text(), part)]
     return Group(*separated[1:])
 
 
-def _rows(seen: Situation, height: int | None) -> int:
-    """How many sessions and findings there is room for, in each of the lists."""
-    lists = sum(map(bool, (seen.oldest, seen.latest, seen.findings)))
-    return 10 if height is None else max(1, (height - _FIXED_LINES) // max(1, lists))
-
-
-def _parts(seen: Situation, error: str | None, width: int, rows: int) -> Iterator[RenderableType | None]:
+def _parts(seen: Situation, error: str | None, rows: int) -> Iterator[RenderableType | None]:
     yield _sums(seen, error)
-    yield _sessions("oldest", seen.oldest[:rows], seen.at_ns, width)
-    yield _sessions("newest", seen.latest[:rows], seen.at_ns, width)
-    yield _quotas(seen.quotas, width)
-    yield _findings(seen, width, rows)
+    yield _sessions("oldest", seen.oldest[:rows], seen.at_ns)
+    yield _sessions("newest", seen.latest[:rows], seen.at_ns)
+    yield _quotas(seen.quotas)
+    yield _findings(seen, rows)
 
 
 def _sums(seen: Situation, error: str | None) -> RenderableType:
@@ -77,7 +90,7 @@ def _ends(ends: Ends, now: dt.datetime) -> Text:
     return found
 
 
-def _sessions(which: str, records: Sequence[SessionRecord], at_ns: int, width: int) -> RenderableType | None:
+def _sessions(which: str, records: Sequence[SessionRecord], at_ns: int) -> RenderableType | None:
     if not records:
         return None
     heads = [which, "age", "idle", "requests", "turns", "errors", "user", "id"]
@@ -88,20 +101,19 @@ def _sessions(which: str, records: Sequence[SessionRecord], at_ns: int, width: i
         rows.append(
             [
                 record.type,
-                seconds(max(0, at_ns - record.beginning.started_ns) / 1e9),
-                seconds(max(0, idle_ns) / 1e9),
+                duration(max(0, at_ns - record.beginning.started_ns) / 1e9),
+                duration(max(0, idle_ns) / 1e9),
                 number(totals.requests),
                 number(totals.turns),
                 cell(number(totals.errors), "red" if totals.errors else ""),
-                record.user and record.user[:_SHORT],
+                record.user,
                 record.id,
             ]
         )
-    wanted = range(len(heads)) if width >= _WIDE else (0, 1, 3, 4, 5, 6) if width >= _NARROW else (0, 1, 5)
-    return table([heads[at] for at in wanted], [[row[at] for at in wanted] for row in rows])
+    return table(heads, rows, brief="user")
 
 
-def _quotas(quotas: Sequence[QuotaStanding], width: int) -> RenderableType | None:
+def _quotas(quotas: Sequence[QuotaStanding]) -> RenderableType | None:
     near = [quota for quota in quotas if quota.is_near]
     if not quotas:
         return None
@@ -112,37 +124,35 @@ def _quotas(quotas: Sequence[QuotaStanding], width: int) -> RenderableType | Non
             f"in {plain(first.tier)}"
         )
     heads = ["quota", "tier", "most used", "used up in", "exhausted", "per", "of the"]
-    wanted = range(len(heads)) if width >= _NARROW else (0, 2, 3)
     rows = [
         [
             quota.name,
             quota.tier,
             cell(percent(quota.highest), "red" if quota.exhausted or quota.critical else "yellow"),
-            seconds(quota.seconds_to_exhaustion),
+            duration(quota.seconds_to_exhaustion),
             number(quota.exhausted),
             quota.window,
             quota.scope,
         ]
         for quota in near
     ]
-    return table([heads[at] for at in wanted], [[row[at] for at in wanted] for row in rows])
+    return table(heads, rows)
 
 
-def _findings(seen: Situation, width: int, rows: int) -> RenderableType | None:
+def _findings(seen: Situation, rows: int) -> RenderableType | None:
     if not seen.findings:
         return None
-    heads = ["ago", "finding", "severity", "score", "in", "user", "id"]
-    wanted = range(len(heads)) if width >= _WIDE else (0, 1, 2, 3, 4) if width >= _NARROW else (0, 1, 2)
+    heads = ["finding", "severity", "score", "in", "ago", "user", "id"]
     found: list[list[object]] = [
         [
-            seconds(max(0.0, (moment(seen.at_ns) - each.time).total_seconds())),
             each.kind,
             colored(each.severity),
             f"{each.score:.2f}",
             each.type,
-            each.user and each.user[:_SHORT],
+            duration(max(0.0, (moment(seen.at_ns) - each.time).total_seconds())),
+            each.user,
             each.session_id,
         ]
         for each in seen.findings[:rows]
     ]
-    return table([heads[at] for at in wanted], [[row[at] for at in wanted] for row in found])
+    return table(heads, found, about=2, brief="user")

@@ -20,7 +20,7 @@ Format = Literal["jsonl", "csv"]
 
 _PAGE: Final = 500
 """How many sessions are in memory at once."""
-_SUFFIXES: Final[Mapping[str, Format]] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+SUFFIXES: Final[Mapping[str, Format]] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
 
 def export(
@@ -58,7 +58,7 @@ def export(
         since: those that ended then or later; a time without a zone is that of this machine.
         until: those that ended earlier.
         active: before them those that are active, the latest start first; all of these are read at once.
-        overwrite: replace a file that is there already.
+        overwrite: replace a file that is there already, which keeps its permissions.
         progress: is called after each page with how many were written so far.
 
     Returns:
@@ -86,7 +86,8 @@ def export(
     )
     now_ns = runtime.lifecycle.clock.time_ns()
     pages = _pages(runtime.lifecycle.ledger, asked, active=active or status == "active")
-    from ._writing import whole_file, write  # noqa: PLC0415 - most processes export nothing
+    from ._whole_file import whole_file  # noqa: PLC0415 - most processes export nothing
+    from ._writing import write  # noqa: PLC0415 - as above
 
     if hasattr(destination, "write"):
         return write(cast("TextIO", destination), pages, at_ns=now_ns, as_csv=as_csv, progress=progress)
@@ -104,10 +105,10 @@ def _format(destination: object, given: str | None) -> Format:
     if not isinstance(destination, str | os.PathLike):
         raise InvalidValueError(f"destination={destination!r}: use a path or a text stream")
     suffix = Path(destination).suffix
-    if suffix.lower() not in _SUFFIXES:
-        known = ", ".join(_SUFFIXES)
+    if suffix.lower() not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
         raise InvalidValueError(f"format: {str(destination)!r} does not end in one of {known}; give the format")
-    return _SUFFIXES[suffix.lower()]
+    return SUFFIXES[suffix.lower()]
 
 
 def _pages(ledger: Ledger, asked: Sequence[Wanted], *, active: bool) -> Iterator[list[SessionRecord]]:

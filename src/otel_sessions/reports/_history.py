@@ -16,7 +16,9 @@ from ..exceptions import InvalidValueError
 from ._description import describe
 from ._question import question
 
-_TIME: Final = re.compile(r"[0-9]{1,20}")
+_TIME: Final = re.compile(r"[0-9]{1,19}")
+_NEVER: Final = 2**63
+"""Nanoseconds that no store can count."""
 _ACTIVE: Final = "active:"
 
 
@@ -136,7 +138,7 @@ class _Standing(NamedTuple):
         """
         text = str(token)
         time, _, session_id = text.removeprefix(_ACTIVE).partition(":")
-        if not _TIME.fullmatch(time) or not session_id:
+        if not _TIME.fullmatch(time) or int(time) >= _NEVER or not session_id:
             raise InvalidValueError(f"after={_values.shown(token)}: use what `History.next` of the page before says")
         return cls(text.startswith(_ACTIVE), int(time), session_id)
 

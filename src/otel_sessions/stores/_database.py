@@ -65,7 +65,7 @@ class Database:
             ConfigurationError: it cannot be used.
         """
         try:
-            self.write(lambda _cursor: None)
+            self.read(lambda _cursor: None)
         except _BusyError:
             return
         except StoreError as error:

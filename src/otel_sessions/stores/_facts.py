@@ -22,3 +22,5 @@ class Facts(NamedTuple):
     """How many ended sessions wait for their export."""
     oldest_owed_ns: int | None
     """When the first of those ended."""
+    obstacle: str | None = None
+    """What keeps this user from writing, where that is not what it was opened for; None if nothing does."""

@@ -125,6 +125,23 @@ def check(cursor: sqlite3.Cursor, path: Path) -> None:
         raise StoreError(f"sqlite: {path} is the database of another application; choose another file")
 
 
+def check_readable(cursor: sqlite3.Cursor, path: Path) -> None:
+    """See that the file is ours, and of this version, for somebody who may not migrate it.
+
+    Raises:
+        StoreError: it is not.
+    """
+    check(cursor, path)
+    version = _version(cursor)
+    if not version:
+        raise StoreError(f"sqlite: {path} is empty: no application has kept a session in it; is it the right file?")
+    if version < VERSION:
+        raise StoreError(
+            f"sqlite: {path} has the schema version {version}, and this version of otel-sessions reads {VERSION}; "
+            "start the application once with this version, or look with the one that it has"
+        )
+
+
 def check_version(cursor: sqlite3.Cursor, path: Path) -> None:
     """See that nobody has migrated the file since it was opened.
 

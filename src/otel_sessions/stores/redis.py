@@ -91,6 +91,8 @@ class RedisStore:
         self._run = self._deployment.run
         self._read = self._deployment.read
         self.limits = RedisLimits(self._line, self._deployment.prefix)
+        self.retention = options.retention
+        """For how many seconds ended sessions are remembered."""
         self._retention_ms = int(options.retention * 1000)
         self._past = RedisHistory(self._deployment, self._retention_ms)
         self._recount = RedisRecount(self._deployment, self._retention_ms)

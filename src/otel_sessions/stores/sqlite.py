@@ -22,6 +22,7 @@ from . import _rows as rows
 from . import _tally_rows as sums
 from ._database import Database, Synchronous
 from ._facts import Facts
+from ._looking import ReadOnlyDatabase
 from ._schema import NEVER
 from ._sqlite_limits import SQLiteLimits
 
@@ -48,6 +49,8 @@ class SQLiteStore:
         retention: for how many seconds ended sessions are remembered; counted from their end.
         timeout: how many seconds a call may wait for other processes and threads.
         synchronous: `normal` or `full`, see above.
+        read_only: only look: the file is not made, migrated or written to, and need not be writable. What would write
+            raises `StoreError`.
 
     Raises:
         ConfigurationError: an argument or the file cannot be used.
@@ -63,18 +66,22 @@ class SQLiteStore:
         retention: float = 30 * _DAY_SECONDS,
         timeout: float = 1.0,
         synchronous: Synchronous = "normal",
+        read_only: bool = False,
     ) -> None:
         if synchronous not in get_args(Synchronous):
             raise ConfigurationError(f"sqlite: synchronous is 'normal' or 'full', not {synchronous!r}")
         for name, seconds in (("retention", retention), ("timeout", timeout)):
             if not 0 < seconds < _LONGEST_SECONDS:
                 raise ConfigurationError(_not_seconds(name, seconds))
-        self._database = Database(path, timeout=timeout, synchronous=synchronous)
+        kind = ReadOnlyDatabase if read_only else Database
+        self._database = kind(path, timeout=timeout, synchronous=synchronous)
         # What goes through all sessions has connections of its own, and so keeps no thread waiting: what is active, for
         # metrics; and what has ended, for reports, so that metrics do not wait for these either.
-        self._apart = Database(path, timeout=timeout, synchronous=synchronous)
-        self._past = Database(path, timeout=timeout, synchronous=synchronous)
+        self._apart = kind(path, timeout=timeout, synchronous=synchronous)
+        self._past = kind(path, timeout=timeout, synchronous=synchronous)
         self.limits = SQLiteLimits(self._database)
+        self.retention = retention
+        """For how many seconds ended sessions are remembered."""
         self._retention_ns = int(retention * _NS)
         self._purged_ns: int | None = None
 
@@ -87,7 +94,8 @@ class SQLiteStore:
     def from_url(cls, url: str, **options: Any) -> SQLiteStore:
         """The store that `sqlite:///relative.db` or `sqlite:////absolute.db` names, as SQLAlchemy has it.
 
-        Its query may hold `retention`, `timeout` and `synchronous`; `options` are those of the constructor.
+        Its query may hold `retention`, `timeout`, `synchronous` and, to only look, `mode=ro`; `options` are those of
+        the constructor.
 
         Raises:
             ConfigurationError: it cannot be made.
@@ -98,7 +106,10 @@ class SQLiteStore:
             raise ConfigurationError(
                 "sqlite: the URL names no file; write sqlite:///relative.db or sqlite:////absolute/path.db"
             )
-        return cls(unquote(path[1:]), **{**options, **_options(query)})
+        asked = _options(query)
+        if "mode" in asked:
+            asked["read_only"] = asked.pop("mode") == "ro"
+        return cls(unquote(path[1:]), **{**options, **asked})
 
     # -- one session --------------------------------------------------------------------------------------------------
 
@@ -296,6 +307,7 @@ class SQLiteStore:
             evicts=False,
             owed=owed,
             oldest_owed_ns=oldest_owed_ns,
+            obstacle=self._database.obstacle_to_writing() if isinstance(self._database, ReadOnlyDatabase) else None,
         )
 
     def secret(self) -> bytes:
@@ -336,8 +348,15 @@ def _not_seconds(name: str, value: object) -> str:
     return f"sqlite: {name} is a number of seconds above 0, not {value!r}"
 
 
+def _mode(_name: str, value: str) -> str:
+    if value not in {"ro", "rw"}:
+        raise ConfigurationError(f"sqlite: mode is 'ro', to only look, or 'rw', not {value!r}")
+    return value
+
+
 _IN_URL: Final[Mapping[str, Callable[[str, str], Any]]] = {
     "retention": _seconds,
     "timeout": _seconds,
     "synchronous": lambda _name, value: value,
+    "mode": _mode,
 }

@@ -15,7 +15,7 @@ from ...stores._facts import Facts
 from ...typing import HistoryStore, RetentionStore, SharedStore, Store, Wanted
 from .._failure import Failure
 from .._output import plain
-from .._store import check
+from .._store import check, looking
 from ._finding import Finding, ok, problem, warning
 
 _CHECK: Final = "store"
@@ -53,14 +53,11 @@ def store(url: str | None, reached: Reached) -> Iterator[Finding]:
         yield ok(_CHECK, "memory: each process keeps its sessions to itself, and nothing of them can be seen from here")
         return
     try:
-        check(url)
-        reached.store = found = from_url(url)
+        reached.store = found = from_url(looking(check(url)))
         yield from _looked_at(found, url, reached)
         reached.answers = True
     except (Failure, SessionsError) as error:
-        yield problem(
-            _CHECK, redact(plain(error)), "see docs/stores.md; the application goes on, and says so in its log"
-        )
+        yield problem(_CHECK, redact(plain(error)), _AWAY)
 
 
 def _looked_at(found: Store, url: str, reached: Reached) -> Iterator[Finding]:
@@ -77,6 +74,12 @@ def _looked_at(found: Store, url: str, reached: Reached) -> Iterator[Finding]:
     if isinstance(found, RetentionStore):
         told.append(f"{found.purgeable(_LARGEST):,} ended ones")
     yield ok(_CHECK, ", ".join(told))
+    if facts is not None and facts.obstacle is not None:
+        yield warning(
+            "permission",
+            f"this user can read the store, and not write: {plain(facts.obstacle)}",
+            "nothing is to be done if the application runs as another user; it has to write",
+        )
     yield round_trip(seconds)
     if facts is not None and facts.evicts:
         yield warning(

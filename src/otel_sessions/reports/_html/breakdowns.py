@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from .._figures import percent
 from .._statistics import Statistics
-from .figures import percent
 from .markup import Markup, tag
 from .plots import bar
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from .._distribution import Distribution, DurationBand
+from .._figures import brief, counted, duration
 from .._statistics import Statistics
 from .._trend import Step, Trend, TrendPoint
-from .figures import brief, counted, duration
 from .markup import Markup, joined, tag
 from .plots import Mark, Series, columns, heat_map
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from .figures import counted, short
+from .._figures import counted, short
 from .markup import Markup, joined, tag
 
 _HEIGHT: Final = 168

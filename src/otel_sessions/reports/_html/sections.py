@@ -10,10 +10,10 @@ from ..._health_check import HealthCheck, told
 from ..._models import SessionRecord
 from ..._statistics import moment
 from ...version import __version__
+from .._figures import count, duration, money, percent, time
 from .._page import Contents
 from .breakdowns import breakdowns
 from .charts import durations, started_and_ended, statuses, week
-from .figures import count, duration, money, percent, time
 from .markup import Markup, joined, tag
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
