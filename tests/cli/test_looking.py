@@ -47,9 +47,15 @@ with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())), contextlib.redi
     run(*sys.argv[2:], "--store", "sqlite:///none.db")
 if os.geteuid() == 0:
     os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
-app(sys.argv[2:], prog_name="otel-sessions")
+    os.setresgid(NOBODY, NOBODY, 0)
+    os.setresuid(NOBODY, NOBODY, 0)
+try:
+    app(sys.argv[2:], prog_name="otel-sessions")
+finally:
+    # What is written at exit, such as which lines were run, is not for that user to write.
+    if os.getresuid()[2] == 0:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
 """.replace("NOBODY", str(NOBODY))
 
 APPLICATION = """
@@ -322,6 +328,13 @@ class TestMeanwhile:
         reading = ReadOnlyDatabase(str(path), timeout=1, synchronous="normal")
         with pytest.raises(StoreError, match="is replaced again and again while it is read; try again"):
             reading.read(lambda _: os.utime(path, (0, next(times))))
+
+        def torn(_cursor: sqlite3.Cursor) -> None:
+            os.utime(path, (0, next(times)))
+            raise sqlite3.DatabaseError("database disk image is malformed")
+
+        with pytest.raises(StoreError, match="is replaced again and again"):
+            reading.read(torn)
         with pytest.raises(StoreError, match=r"there is no file .*sessions\.db"):
             reading.read(lambda _: path.unlink())
         reading.close()
@@ -335,6 +348,16 @@ def active(lines: IO[str]) -> set[str]:
 
 
 class TestStore:
+    def test_open_when_a_process_was_forked(self, tmp_path: Path) -> None:
+        """As one that writes, it cannot be used in the child then."""
+        with record_sessions(store=url(tmp_path)):
+            sessions.start("web", id="one")
+        reading = ReadOnlyDatabase(str(tmp_path / "sessions.db"), timeout=1, synchronous="normal")
+        assert reading.read(lambda cursor: cursor.execute("SELECT id FROM session").fetchall()) == [("one",)]
+        reading.start_afresh()
+        with pytest.raises(StoreError, match="was open when this process was forked, and cannot be used in it"):
+            reading.read(lambda _cursor: None)
+
     def test_by_its_url(self, tmp_path: Path) -> None:
         """`mode=ro` says it in a URL, as SQLite itself has it; what would write is refused."""
         with record_sessions(store=url(tmp_path)):

@@ -54,7 +54,7 @@ def show(
     _check_trace_url(trace_url)
     with opened(store):
         found = timeline(session_id) or timeline(_completed(session_id))
-        if found is None:
+        if found is None:  # pragma: no cover - it was forgotten between two questions
             raise _unknown(session_id)
     told = found.to_dict()
     link = told["trace_url"] = _link(trace_url, told["session"])
