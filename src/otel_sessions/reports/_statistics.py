@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from .._consumption import total as total_tokens
 from .._tally import DAY_HOURS, NS, Kind, Tally
+from ._figures import duration, money, percent
 from ._sums import Sums
 
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -88,15 +89,15 @@ class Statistics(NamedTuple):
             "total": self.total,
             "active": self.active,
             "ended": self.ended,
-            "success rate": _percent(self.success_rate),
-            "crash-free rate": _percent(self.crash_free_rate),
-            "mean duration": _seconds(self.mean_duration),
-            "95 % lasted at most": _seconds(self.p95_duration),
-            "longest": "-" if self.longest is None else f"{_seconds(self.longest.duration)} ({self.longest.type})",
+            "success rate": percent(self.success_rate),
+            "crash-free rate": percent(self.crash_free_rate),
+            "mean duration": duration(self.mean_duration),
+            "95 % lasted at most": duration(self.p95_duration),
+            "longest": "-" if self.longest is None else f"{duration(self.longest.duration)} ({self.longest.type})",
             "errors": self.errors,
             "turns": self.turns,
             "tokens": self.total_tokens,
-            "cost": ", ".join(f"{amount:.2f} {currency}" for currency, amount in self.cost.items()) or "-",
+            "cost": money(self.cost),
         }
         lines += [f"  {name:<20} {value}" for name, value in shown.items()]
         for title, counts in (("type", self.by_type), ("status", self.by_status), ("user", self.by_user)):
@@ -199,11 +200,3 @@ def _longest(by_kind: Mapping[Kind, Tally]) -> LongestSession | None:
         return None
     (duration_ns, session_id), session_type = max(known)
     return LongestSession(session_id, session_type, duration_ns / NS)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
-
-
-def _seconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds:.1f} s"
