@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import resources
 from typing import Final
 
@@ -22,7 +23,6 @@ _MOST_LETTERS: Final = 200
 
 def rendered(contents: Contents) -> str:
     """The page as a document of HTML."""
-    style = (resources.files(__package__ or "") / "page.css").read_text(encoding="utf-8")
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -34,10 +34,15 @@ def rendered(contents: Contents) -> str:
         # Or a browser asks for one.
         tag("link", rel="icon", href="data:,"),
         # Nobody's text is in it.
-        tag("style", Markup(style)),
+        tag("style", Markup(_style())),
     )
     body = tag("body", _header(contents), tag("main", *(section(contents) for section in SECTIONS)), _footer(contents))
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+
+
+@cache
+def _style() -> str:
+    return (resources.files(__package__ or "") / "page.css").read_text(encoding="utf-8")
 
 
 def _header(contents: Contents) -> Markup:
