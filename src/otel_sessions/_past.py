@@ -6,7 +6,6 @@ import contextlib
 import heapq
 from collections import Counter, deque
 from collections.abc import Mapping
-from typing import Literal
 
 from ._models import SessionRecord
 from ._store_calls import StoreCalls, lacking
@@ -18,7 +17,6 @@ from .typing import (
     HistoryStore,
     HourTally,
     Place,
-    Recount,
     RecountStore,
     RetentionStore,
     Store,
@@ -151,55 +149,17 @@ class PastSessions:
         """
         return self._calls.ask("purgeable", _forgetful(self._store).purgeable, before_ns) + len(self._old(before_ns))
 
-    def remembered_since(self) -> int | None:
-        """The hour after which no session ended that has been forgotten; None if none is remembered.
+    def recounting(self) -> RecountStore:
+        """The store, for who holds its sums against its records.
 
         Raises:
-            ConfigurationError: the store cannot be verified.
-            StoreError: the store cannot be asked.
+            ConfigurationError: it cannot be verified.
         """
-        return self._calls.ask("recount", _recountable(self._store).remembered_since)
-
-    def next_hour(self, hour: int) -> int | None:
-        """The first hour after that one of which there are sums, or in which a remembered session ended.
-
-        Raises:
-            ConfigurationError: the store cannot be verified.
-            StoreError: the store cannot be asked.
-        """
-        return self._calls.ask("recount", _recountable(self._store).next_hour, hour)
-
-    def recount(self, span: Literal["hour", "day"], number: int, *, repair: bool) -> Recount | None:
-        """The sums of an hour, or a day, since the epoch, as they are kept and as they were added up anew.
-
-        None of an hour in which sessions went on ending.
-
-        Raises:
-            ConfigurationError: the store cannot be verified.
-            StoreError: the store cannot be asked.
-        """
-        store = _recountable(self._store)
-        recount = store.recount_hour if span == "hour" else store.recount_day
-        return self._calls.ask("recount", lambda: recount(number, repair=repair))
-
-    def unreadable(self, *, repair: bool) -> list[str]:
-        """The ids of those sessions that are active, or owed, and whose record cannot be read.
-
-        Raises:
-            ConfigurationError: the store cannot be verified.
-            StoreError: the store cannot be asked.
-        """
-        store = _recountable(self._store)
-        return self._calls.ask("recount", lambda: store.unreadable(repair=repair))
-
-    def damage(self) -> tuple[str, ...]:
-        """What the database finds damaged in itself.
-
-        Raises:
-            ConfigurationError: the store cannot be verified.
-            StoreError: the store cannot be asked.
-        """
-        return self._calls.ask("recount", _recountable(self._store).damage)
+        if isinstance(self._store, RecountStore):
+            return self._store
+        verbs = lacking(self._store, RecountStore)
+        name = type(self._store).__name__
+        raise ConfigurationError(f"store: {name} cannot be verified; it lacks {verbs} of RecountStore")
 
     def _old(self, before_ns: int) -> list[SessionRecord]:
         """The scoped sessions that ended here, and that no store knows, before that time."""
@@ -222,11 +182,3 @@ def _forgetful(store: Store) -> RetentionStore:
     raise ConfigurationError(
         f"store: {type(store).__name__} cannot be told to forget; it lacks {verbs} of RetentionStore"
     )
-
-
-def _recountable(store: Store) -> RecountStore:
-    """The store, if its sums can be held against its records."""
-    if isinstance(store, RecountStore):
-        return store
-    verbs = lacking(store, RecountStore)
-    raise ConfigurationError(f"store: {type(store).__name__} cannot be verified; it lacks {verbs} of RecountStore")

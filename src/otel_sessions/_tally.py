@@ -181,6 +181,16 @@ class Tally:
             found.longest = Longest._make(found.longest)
         return found
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether all fields hold what they should; somebody may have written them by hand."""
+        numbers = [getattr(self, name) for name in _WHOLE]
+        held = [getattr(self, name) for name in (*_NAMED, *_NUMBERED)]
+        if not all(isinstance(each, dict) for each in held if each is not None):
+            return False
+        numbers += [amount for each in held if each is not None for amount in each.values()]
+        return all(isinstance(number, int | float) for number in numbers)
+
     @classmethod
     def total(cls, tallies: Iterable[Tally]) -> Tally:
         """All of them together."""

@@ -256,36 +256,43 @@ class Recount(NamedTuple):
     counted_users: Mapping[str, int]
     unreadable: Sequence[str] = ()
     """The ids of the sessions whose record cannot be read; they are not counted."""
+    is_partial: bool = False
+    """Whether some of what ended in it has been forgotten in order: then the two are not expected to be the same."""
+    stamp: object = None
+    """By this the store knows whether anything has happened since."""
 
 
 @runtime_checkable
 class RecountStore(HistoryStore, Protocol):
     """A store whose sums can be held against its records; without it there is no `verify`."""
 
-    def remembered_since(self) -> int | None:
-        """The hour since the epoch after which no session ended that has been forgotten; None if none is remembered."""
-
     def next_hour(self, hour: int) -> int | None:
         """The first hour after that one of which there are sums, or in which a remembered session ended."""
 
-    def recount_hour(self, hour: int, *, repair: bool) -> Recount | None:
-        """The sums of an hour, and what the records add up to of the sessions that ended in it.
+    def recount_hour(self, hour: int) -> Recount | None:
+        """The sums of an hour, and what the records add up to of the sessions that ended in it, at one moment.
 
-        With `repair` they are made what was counted, and records that cannot be read are removed: unless something has
-        happened since they were counted. The result says what was before.
-
-        Returns:
-            None if sessions went on ending in that hour, so that it could not be done.
+        None if that could not be had, because sessions went on ending in it.
         """
 
-    def recount_day(self, day: int, *, repair: bool) -> Recount:
-        """The sums of a day, and what those of its hours add up to; with `repair` they are made that."""
+    def replace_hour(self, hour: int, recount: Recount) -> bool:
+        """Make the sums of an hour what was counted, and those of its day what its hours add up to, in one step.
 
-    def unreadable(self, *, repair: bool) -> list[str]:
-        """The ids of those sessions that are active, or owed, and whose record cannot be read.
-
-        With `repair` they are removed.
+        The sessions that cannot be read are removed. If something has happened in that hour since it was recounted
+        nothing is done, and the result is False.
         """
+
+    def recount_day(self, day: int) -> Recount:
+        """The sums of a day, and what those of its hours add up to, at one moment; there are no users in it."""
+
+    def replace_day(self, day: int) -> None:
+        """Make the sums of a day what those of its hours add up to."""
+
+    def unreadable(self) -> list[str]:
+        """The ids of the sessions that are active, or owed, and whose record cannot be read."""
+
+    def remove(self, session_ids: Sequence[str]) -> None:
+        """Remove sessions whose records cannot be read."""
 
     def damage(self) -> tuple[str, ...]:
         """What the database finds damaged in itself, in its words; nothing if it cannot tell."""

@@ -103,10 +103,20 @@ def fill(store: Verifiable) -> None:
     run(store, "part", ended_ns=START + SECOND, part=1)
 
 
-def recounted(store: Verifiable, hour: int, *, repair: bool) -> Recount:
+def recounted(store: Verifiable, hour: int, *, repair: bool = False) -> Recount:
     """An hour in which nothing goes on."""
-    found = store.recount_hour(hour, repair=repair)
+    found = store.recount_hour(hour)
     assert found is not None
+    if repair:
+        assert store.replace_hour(hour, found)
+    return found
+
+
+def recounted_day(store: Verifiable, day: int, *, repair: bool = False) -> Recount:
+    """A day, which is repaired if that is wanted."""
+    found = store.recount_day(day)
+    if repair:
+        store.replace_day(day)
     return found
 
 
@@ -126,10 +136,10 @@ class TestSound:
     def test_nothing(self, store: Verifiable) -> None:
         """Of an empty store nothing is remembered, and nothing differs; what is active is no part of it."""
         assert store.create(Beginning("active", "chat", "durable", START)) is None
-        assert (store.remembered_since(), store.unreadable(repair=False), store.damage()) == (None, [], ())
+        assert (store.next_hour(-1), store.unreadable(), store.damage()) == (None, [], ())
         for repair in (False, True):
-            assert recounted(store, HOUR, repair=repair) == ({}, {}, {}, {}, [])
-            assert store.recount_day(DAY, repair=repair) == ({}, {}, {}, {}, ())
+            for found in (recounted(store, HOUR, repair=repair), recounted_day(store, DAY, repair=repair)):
+                assert not any(found[:6])
 
     def test_what_is_kept_is_what_is_counted(self, store: Verifiable) -> None:
         """Of each hour and each day, without what is owed and without parts; repairing changes nothing."""
@@ -140,10 +150,9 @@ class TestSound:
             assert [each.kept == each.counted for each in (first, second)] == [True, True]
             assert first.kept_users == first.counted_users == {}
             assert second.kept_users == second.counted_users == {"u" * 32: 3}
-            day = store.recount_day(DAY, repair=repair)
+            day = recounted_day(store, DAY, repair=repair)
             assert day.kept == day.counted
             assert total(day.kept).sessions == 6
-        assert (store.remembered_since() or 0) >= HOUR
         assert sum(each.tally.sessions for each in store.tallies(HOUR, HOUR + 2)) == 7, "with the one that is owed"
 
     def test_hours_in_which_something_ended(self, spoilt: Spoilt) -> None:
@@ -178,7 +187,7 @@ class TestSound:
             delta = used(user=user, tokens=tokens or None, cost={"USD": cost})
             run(store, f"s{number}", ended_ns=START + hours * HOUR_NS, status=status, delta=delta)
         for hour in range(HOUR, HOUR + 4):
-            found = recounted(store, hour, repair=False)
+            found = recounted(store, hour)
             assert (found.kept.keys(), found.kept_users) == (found.counted.keys(), found.counted_users)
             for kind, kept in found.kept.items():
                 counted = found.counted[kind]
@@ -206,10 +215,10 @@ class TestRepaired:
         store = spoilt.store
         fill(store)
         spoilt.lose_day(DAY)
-        found = store.recount_day(DAY, repair=True)
+        found = recounted_day(store, DAY, repair=True)
         assert (total(found.kept).sessions > 6, total(found.counted).sessions) == (True, 6)
-        assert store.recount_day(DAY, repair=False).kept == found.counted
-        assert recounted(store, HOUR, repair=False).kept == recounted(store, HOUR, repair=False).counted
+        assert recounted_day(store, DAY).kept == found.counted
+        assert recounted(store, HOUR).kept == recounted(store, HOUR).counted
 
     def test_records_that_cannot_be_read(self, spoilt: Spoilt) -> None:
         """They are named, and removed if that is wanted: whatever they were."""
@@ -218,26 +227,36 @@ class TestRepaired:
         for session_id in ("s0", "owed", "active"):
             spoilt.break_record(session_id)
         for _ in range(2):
-            assert sorted(store.unreadable(repair=False)) == ["active", "owed"]
-            assert recounted(store, HOUR, repair=False).unreadable == ["s0"]
-        assert sorted(store.unreadable(repair=True)) == ["active", "owed"]
+            assert sorted(store.unreadable()) == ["active", "owed"]
+            assert recounted(store, HOUR).unreadable == ["s0"]
+        store.remove(store.unreadable())
         found = recounted(store, HOUR, repair=True)
         assert (found.unreadable, total(found.counted).sessions) == (["s0"], 2)
-        assert store.unreadable(repair=False) == []
-        assert recounted(store, HOUR, repair=False).unreadable == []
+        assert store.unreadable() == []
+        assert recounted(store, HOUR).unreadable == []
         assert [store.get(session_id) for session_id in ("s0", "owed", "active")] == [None] * 3
         assert (store.active(), len(store.ended(9)), dict(store.counts())) == ([], 5, {})
         assert sum(each.tally.sessions for each in store.tallies(HOUR, HOUR + 2)) == 5
 
     def test_what_was_forgotten_in_order(self, store: Verifiable) -> None:
-        """The first hour of which something is remembered may lack some of its sessions."""
+        """Of an hour of which something was forgotten nothing can be said, nor of those before it."""
+        for number in range(8):
+            run(store, f"s{number}", ended_ns=START + number // 2 * HOUR_NS + number % 2 * SECOND)
+        assert not any(recounted(store, HOUR + hours).is_partial for hours in range(4))
+        store.purge(START + HOUR_NS + SECOND)
+        run(store, "late", ended_ns=START + SECOND)
+        assert [recounted(store, HOUR + hours).is_partial for hours in range(4)] == [True, True, False, False]
+        third = recounted(store, HOUR + 2)
+        assert third.kept == third.counted
+        assert recounted_day(store, DAY).kept == recounted_day(store, DAY).counted
+
+    def test_something_has_happened(self, store: Verifiable) -> None:
+        """What was counted before another session ended is not written."""
         fill(store)
-        store.exported(["owed"])
-        store.purge(START + SECOND + HOUR_NS)
-        assert (store.remembered_since() or 0) > HOUR
-        assert recounted(store, HOUR, repair=False).kept == {}
-        second = recounted(store, HOUR + 1, repair=False)
-        assert second.kept == second.counted
+        found = recounted(store, HOUR)
+        run(store, "another", ended_ns=START + SECOND)
+        assert not store.replace_hour(HOUR, found)
+        assert total(recounted(store, HOUR).kept).sessions == 4
 
     def test_while_sessions_end(self, spoilt: Spoilt) -> None:
         """However often it is repaired meanwhile, each session is in the sums once."""
@@ -252,9 +271,11 @@ class TestRepaired:
         thread = threading.Thread(target=end)
         thread.start()
         while not stop.is_set():
-            store.recount_hour(HOUR, repair=True)
-            store.recount_day(DAY, repair=True)
+            found = store.recount_hour(HOUR)
+            if found is not None:
+                store.replace_hour(HOUR, found)
+            recounted_day(store, DAY, repair=True)
         thread.join()
-        found = recounted(store, HOUR, repair=False)
-        assert found.kept == found.counted
-        assert total(store.recount_day(DAY, repair=False).kept).sessions == 150
+        settled = recounted(store, HOUR)
+        assert settled.kept == settled.counted
+        assert total(recounted_day(store, DAY).kept).sessions == 150

@@ -14,9 +14,10 @@ import pytest
 
 import otel_sessions
 from otel_sessions import ConfigurationError, _runtime
-from otel_sessions.reports import Verification, statistics, verify
+from otel_sessions.reports import Discrepancy, Verification, statistics, verify
 from otel_sessions.stores.sqlite import SQLiteStore
 from otel_sessions.testing import RecordedSessions, record_sessions
+from otel_sessions.typing import Beginning
 
 HOUR = 3_600
 START = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
@@ -91,13 +92,43 @@ class TestVerify:
         assert statistics(since=START) == before
 
     def test_more_than_there_is(self, recorded: RecordedSessions, store: SQLiteStore) -> None:
-        """Sums of sessions that somebody has taken out by hand are told; of the first hour they may be forgotten."""
+        """Sums of sessions that somebody has taken out by hand are told."""
         for _ in range(3):
             run(recorded, "chat", HOUR / 2)
         execute(store, "DELETE FROM session WHERE number = 3")
         assert [each.figures["sessions"] for each in verify().discrepancies] == [(2, 1)]
-        execute(store, "DELETE FROM session WHERE number = 2")
-        execute(store, "UPDATE session SET ended_ns = ended_ns + 1800000000000")
+
+    def test_what_was_forgotten_in_order(self, recorded: RecordedSessions, store: SQLiteStore) -> None:
+        """Its sums stay as they are, also if a session comes that ended long ago."""
+        for _ in range(8):
+            run(recorded, "chat", HOUR / 2)
+        store.purge(int((START + dt.timedelta(hours=2.2)).timestamp()) * 10**9)
+        began = Beginning("late", "job", "durable", int(START.timestamp()) * 10**9)
+        store.create(began)
+        store.close("late", status="success", reason="completed", ended_ns=began.started_ns + 1)
+        before = statistics(since=START)
+        found = verify(repair=True)
+        assert (found.is_sound, found.since, found.hours) == (True, START + dt.timedelta(hours=3), 2)
+        assert statistics(since=START) == before
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "UPDATE session SET totals = CAST(X'ff' AS TEXT) WHERE number = 1",
+            "UPDATE session SET totals = '{\"usage\":5}' WHERE number = 1",
+            f"UPDATE session SET beginning = '{'[' * 100_000}' WHERE number = 1",
+            'UPDATE tally SET sums = \'{"sessions":"x"}\' WHERE span = 1',
+            "UPDATE tally SET sums = '{\"usage\":[1]}' WHERE span = 24",
+            "UPDATE tally SET sums = CAST(X'ff' AS TEXT)",
+        ],
+    )
+    def test_whatever_is_damaged(self, recorded: RecordedSessions, store: SQLiteStore, damage: str) -> None:
+        """What somebody has written by hand, or a disk has, is told and mended, and fails nothing."""
+        for _ in range(2):
+            run(recorded, "chat", HOUR)
+        execute(store, damage)
+        assert not verify().is_sound
+        assert verify(repair=True).is_mended
         assert verify().is_sound
 
     def test_a_day(self, recorded: RecordedSessions, store: SQLiteStore) -> None:
@@ -149,6 +180,20 @@ class TestVerify:
             connection.execute("PRAGMA schema_version = 1000")
         found = verify()
         assert ("NULL value in session.user" in found.damage[0], found.is_sound) == (True, False)
+
+    def test_what_is_mended(self) -> None:
+        """A repair mends sums and records: not a file, nor what is counted of active sessions, nor what goes on."""
+        sound = Verification(None, 0, 0, 0, 0, (), (), (), repaired=True)
+        wrong = Discrepancy("hour", START, "chat", {"sessions": (1, 2)})
+        assert sound.is_mended
+        assert sound._replace(discrepancies=(wrong,), unreadable=("a",)).is_mended
+        for left in (
+            {"unsettled": 1, "discrepancies": (wrong,)},
+            {"damage": ("torn",)},
+            {"discrepancies": (wrong, wrong._replace(span="now"))},
+            {"discrepancies": (wrong,), "repaired": False},
+        ):
+            assert not sound._replace(**left).is_mended
 
     def test_progress(self, recorded: RecordedSessions) -> None:
         """It is told after each hour."""

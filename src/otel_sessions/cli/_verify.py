@@ -38,12 +38,11 @@ def compare(
             _ask(found)
         with opened(store, read_only=False):
             found = verify(repair=True, progress=progress)
-    is_well = found.is_sound or (found.repaired and not found.damage)
     if as_json:
         write_json(found.to_dict())
     else:
         _show(found)
-    if not is_well:
+    if not found.is_mended:
         raise typer.Exit(FAILED)
 
 
@@ -88,10 +87,12 @@ def _verdict(found: Verification) -> str:
         return "take the sessions out with `otel-sessions export`, and have the application use a new file"
     if found.is_sound:
         return "all of it fits"
-    if found.repaired:
+    if found.repaired and found.is_mended:
         return "the sums have been calculated anew"
-    if _is_reparable(found):
+    if not found.repaired and _is_reparable(found):
         return "to calculate the sums anew: --repair"
+    if found.unsettled:
+        return "not all sums could be calculated anew: try again later"
     return "what is active is counted by the store itself; please report it, with this output"
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from .. import _runtime
 from .._ledger import Ledger
@@ -16,10 +16,12 @@ from .._tally import DAY_HOURS, HOUR_NS, NS, Longest, Tally, day_of, hour_of
 from ..typing import Recount
 
 Span = Literal["hour", "day", "now"]
+T = TypeVar("T")
 
 _BUCKETS: Final = ("durations", "started")
 _DURATIONS: Final = {"duration_ns": "duration", "active_ns": "active_time", "turn_ns": "response_time"}
 _USERS: Final = "users"
+_ATTEMPTS: Final = 10
 _LOOKS: Final = 2
 """How often something is looked at that may change between two questions."""
 
@@ -64,7 +66,7 @@ class Verification(NamedTuple):
     since: dt.datetime | None
     """From which hour on; None if no session is remembered that ended."""
     hours: int
-    """How many hours were gone through: those in which sessions ended."""
+    """How many hours were gone through: those in which sessions ended, and of which none has been forgotten."""
     unsettled: int
     """In how many of them sessions went on ending, so that nothing could be said of them, or done."""
     sessions: int
@@ -78,6 +80,12 @@ class Verification(NamedTuple):
     """What the database says of its own damage, in its words."""
     repaired: bool
     """Whether the sums have been made what was counted, and unreadable records have been removed."""
+
+    @property
+    def is_mended(self) -> bool:
+        """Whether all fits now: it did, or all that did not has been repaired."""
+        left = self.damage or self.unsettled or any(each.span == "now" for each in self.discrepancies)
+        return self.is_sound or (self.repaired and not left)
 
     @property
     def is_sound(self) -> bool:
@@ -101,8 +109,8 @@ def verify(*, repair: bool = False, progress: Callable[[int, int], object] | Non
     on meanwhile.
 
     Args:
-        repair: make the sums what the sessions add up to, hour by hour, and remove records that cannot be read. What
-            is active is left alone, and so is a damaged file.
+        repair: make the sums what the sessions add up to, hour by hour, and remove records that cannot be read. How
+            many are active is left alone, and so is a damaged file.
         progress: is called after each hour with how many of how many are behind it.
 
     Raises:
@@ -122,30 +130,35 @@ class _Recounting:
 
     def __init__(self, ledger: Ledger, until_hour: int, *, repair: bool) -> None:
         self._ledger = ledger
-        self._past = ledger.past
+        self._store = ledger.past.recounting()
         self._until = until_hour
         self._repair = repair
+        self._hours: list[int] = []
         self._sessions = 0
         self._unsettled = 0
         self._unreadable: list[str] = []
 
     def result(self, progress: Callable[[int, int], object] | None) -> Verification:
-        damage = self._past.damage()
-        self._unreadable += self._past.unreadable(repair=self._repair)
-        since = self._past.remembered_since()
-        hours: list[int] = []
+        damage = self._ask(self._store.damage)
+        self._unreadable += self._ask(self._store.unreadable)
+        if self._repair and self._unreadable:
+            self._ask(self._store.remove, self._unreadable)
         found: list[Discrepancy] = []
-        for hour in self._hours(since):
-            hours.append(hour)
+        first = hour = self._ask(self._store.next_hour, -1)
+        days: list[int] = []
+        while hour is not None and first is not None and hour < self._until:
             found += self._hour(hour)
+            if day_of(hour) not in days[-1:]:
+                days.append(day_of(hour))
             if progress is not None:
-                progress(hour + 1 - hours[0], self._until - hours[0])
-        for day in dict.fromkeys(map(day_of, hours)):
+                progress(hour + 1 - first, self._until - first)
+            hour = self._ask(self._store.next_hour, hour)
+        for day in days:
             found += self._day(day)
         active, differing = self._active()
         return Verification(
-            since=moment(hours[0] * HOUR_NS) if hours else None,
-            hours=len(hours),
+            since=moment(self._hours[0] * HOUR_NS) if self._hours else None,
+            hours=len(self._hours),
             unsettled=self._unsettled,
             sessions=self._sessions,
             active=active,
@@ -155,32 +168,41 @@ class _Recounting:
             repaired=self._repair,
         )
 
-    def _hours(self, since: int | None) -> Iterator[int]:
-        """Those of which there is anything; of what ended before the first one some is forgotten."""
-        hour = None if since is None else self._past.next_hour(since - 1)
-        while hour is not None and hour < self._until:
-            yield hour
-            hour = self._past.next_hour(hour)
+    def _ask(self, function: Callable[..., T], *args: object) -> T:
+        return self._ledger.ask("recount", function, *args)
 
     def _hour(self, hour: int) -> list[Discrepancy]:
-        recount = self._past.recount("hour", hour, repair=False)
+        recount = self._ask(self._store.recount_hour, hour)
         if recount is None:
             self._unsettled += 1
             return []
-        self._sessions += sum(tally.sessions for tally in recount.counted.values())
         self._unreadable += recount.unreadable
-        found = discrepancies(recount, hour, self._past.remembered_since)
+        if recount.is_partial:
+            # What is left says nothing of the sums; these are right, or nobody can tell.
+            if self._repair and recount.unreadable:
+                self._ask(self._store.remove, recount.unreadable)
+            return []
+        self._hours.append(hour)
+        self._sessions += sum(tally.sessions for tally in recount.counted.values())
+        found = list(discrepancies("hour", hour, recount))
         if self._repair and (found or recount.unreadable):
-            self._unsettled += self._past.recount("hour", hour, repair=True) is None
+            self._unsettled += not self._replaced(hour, recount)
         return found
 
+    def _replaced(self, hour: int, recount: Recount | None) -> bool:
+        for _ in range(_ATTEMPTS):
+            if recount is None or recount.is_partial:
+                return False
+            if self._ask(self._store.replace_hour, hour, recount):
+                return True
+            recount = self._ask(self._store.recount_hour, hour)
+        return False
+
     def _day(self, day: int) -> list[Discrepancy]:
-        recount = self._past.recount("day", day, repair=False)
-        if recount is None:
-            return []
-        found = list(_differing("day", day * DAY_HOURS * HOUR_NS, recount))
+        recount = self._ask(self._store.recount_day, day)
+        found = [] if recount.is_partial else list(discrepancies("day", day, recount))
         if self._repair and found:
-            self._past.recount("day", day, repair=True)
+            self._ask(self._store.replace_day, day)
         return found
 
     def _active(self) -> tuple[int, list[Discrepancy]]:
@@ -199,29 +221,18 @@ class _Recounting:
         ]
 
 
-def discrepancies(recount: Recount, hour: int, remembered_since: Callable[[], int | None]) -> list[Discrepancy]:
-    """What does not fit in an hour."""
-    found = list(_differing("hour", hour * HOUR_NS, recount))
-    if found and hour <= (remembered_since() or hour):
-        # Of the first hour some may have been forgotten, whose sums are kept: it is wrong only if it lacks some.
-        return list(_differing("hour", hour * HOUR_NS, recount, lacking_only=True))
-    return found
-
-
-def _differing(span: Span, start_ns: int, recount: Recount, *, lacking_only: bool = False) -> Iterator[Discrepancy]:
-    start = moment(start_ns)
+def discrepancies(span: Literal["hour", "day"], number: int, recount: Recount) -> Iterator[Discrepancy]:
+    """What does not fit in an hour, or a day, since the epoch."""
+    start = moment(number * HOUR_NS * (1 if span == "hour" else DAY_HOURS))
     for kind in sorted(recount.kept.keys() | recount.counted.keys(), key=str):
         figures = _apart(recount.kept.get(kind, Tally()), recount.counted.get(kind, Tally()))
-        kept, counted = figures.get("sessions", (0, 0))
-        if figures and not (lacking_only and counted <= kept):
+        if figures:
             yield Discrepancy(span, start, _of(kind.type, kind.tier, kind.status, kind.reason), figures)
-    users = {
-        "users": (len(recount.kept_users), len(recount.counted_users)),
-        "sessions": (sum(recount.kept_users.values()), sum(recount.counted_users.values())),
-    }
-    if recount.kept_users != recount.counted_users and not (
-        lacking_only and users["sessions"][1] <= users["sessions"][0]
-    ):
+    if recount.kept_users != recount.counted_users:
+        users = {
+            "users": (len(recount.kept_users), len(recount.counted_users)),
+            "sessions": (sum(recount.kept_users.values()), sum(recount.counted_users.values())),
+        }
         yield Discrepancy(span, start, _USERS, users)
 
 

@@ -5,38 +5,22 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from .._models import SessionRecord
-from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, day_of, hour_of
+from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, day_of
 from ..typing import Recount
 from . import _rows as rows
 from . import _tally_rows as sums
 from ._codec import decode, encode
 from ._sql_values import from_sql, sql_text, whole
 
-_UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError)
+_UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What comes of a text that is none of ours, or one of which something is missing."""
 
 _ROWS: Final = f"{rows.SELECT} INDEXED BY session_ended WHERE ended_ns >= ? AND ended_ns < ? AND owner IS NULL"
 _COUNT: Final = """
     SELECT count(*) FROM session INDEXED BY session_ended WHERE ended_ns >= ? AND ended_ns < ? AND owner IS NULL
 """
-
-
-class Counted(NamedTuple):
-    """An hour that was recounted, and how many rows were gone through."""
-
-    recount: Recount
-    rows: int
-
-
-def remembered_since(cursor: sqlite3.Cursor) -> int | None:
-    """The hour in which the first of them ended."""
-    (first,) = cursor.execute(
-        "SELECT min(ended_ns) FROM session INDEXED BY session_ended WHERE ended_ns IS NOT NULL AND owner IS NULL"
-    ).fetchone()
-    return None if first is None else hour_of(first)
 
 
 def next_hour(cursor: sqlite3.Cursor, after: int) -> int | None:
@@ -49,39 +33,46 @@ def next_hour(cursor: sqlite3.Cursor, after: int) -> int | None:
     return min((number for (number,) in found if number is not None), default=None)
 
 
-def hour(cursor: sqlite3.Cursor, number: int) -> Counted:
+def hour(cursor: sqlite3.Cursor, number: int) -> Recount:
     """The sums of an hour, and what the sessions add up to that ended in it."""
+    _take_any_text(cursor)
     counted: dict[Kind, Tally] = {}
     users: Counter[str] = Counter()
     unreadable: list[str] = []
     seen = 0
     for row in cursor.execute(_ROWS, _span(number)):
         seen += 1
-        record = _record(row, unreadable.append)
-        if record is not None and record.beginning.part is None:
-            counted.setdefault(Kind.of(record), Tally()).count(record)
-            users.update(() if record.user is None else (record.user,))
-    kept = _kept(cursor, sums.HOURLY, number)
-    return Counted(Recount(kept, counted, _kept_users(cursor, number), dict(users), unreadable), seen)
+        counts = _counts(row, unreadable.append)
+        if counts is not None:
+            kind, tally, user = counts
+            counted.setdefault(kind, Tally()).add(tally)
+            users.update(() if user is None else (user,))
+    return Recount(
+        _kept(cursor, sums.HOURLY, number),
+        counted,
+        _kept_users(cursor, number),
+        dict(users),
+        unreadable,
+        is_partial=number * HOUR_NS < rows.forgotten_until(cursor),
+        stamp=seen,
+    )
 
 
-def replace_hour(cursor: sqlite3.Cursor, number: int, found: Counted) -> bool:
+def replace_hour(cursor: sqlite3.Cursor, number: int, found: Recount) -> bool:
     """Make the sums of an hour, and of its day, what was counted; False if something has happened since."""
-    recount = found.recount
+    _take_any_text(cursor)
     # A session that is owed no longer does not change any more: as many of them are the same ones.
     (seen,) = cursor.execute(_COUNT, _span(number)).fetchone()
-    now = _kept(cursor, sums.HOURLY, number), _kept_users(cursor, number), seen
-    if now != (recount.kept, recount.kept_users, found.rows):
+    is_partial = number * HOUR_NS < rows.forgotten_until(cursor)
+    now = _kept(cursor, sums.HOURLY, number), _kept_users(cursor, number), seen, is_partial
+    if now != (found.kept, found.kept_users, found.stamp, False):
         return False
-    cursor.executemany(
-        "DELETE FROM session WHERE id = ? AND ended_ns IS NOT NULL AND owner IS NULL",
-        [(sql_text(session_id),) for session_id in recount.unreadable],
-    )
-    _replace(cursor, sums.HOURLY, number, recount.counted)
+    remove(cursor, found.unreadable)
+    _replace(cursor, sums.HOURLY, number, found.counted)
     cursor.execute("DELETE FROM user_hour WHERE hour = ?", (number,))
     cursor.executemany(
         "INSERT INTO user_hour (hour, user, sessions) VALUES (?, ?, ?)",
-        [(number, sql_text(user), sessions) for user, sessions in recount.counted_users.items()],
+        [(number, sql_text(user), sessions) for user, sessions in found.counted_users.items()],
     )
     replace_day(cursor, day_of(number))
     return True
@@ -89,6 +80,7 @@ def replace_hour(cursor: sqlite3.Cursor, number: int, found: Counted) -> bool:
 
 def day(cursor: sqlite3.Cursor, number: int) -> Recount:
     """The sums of a day, and what those of its hours add up to."""
+    _take_any_text(cursor)
     counted: dict[Kind, Tally] = {}
     for each in range(number * DAY_HOURS, (number + 1) * DAY_HOURS):
         for kind, tally in _kept(cursor, sums.HOURLY, each).items():
@@ -96,18 +88,18 @@ def day(cursor: sqlite3.Cursor, number: int) -> Recount:
     return Recount(_kept(cursor, sums.DAILY, number), counted, {}, {})
 
 
-def replace_day(cursor: sqlite3.Cursor, number: int) -> Recount:
-    """Make the sums of a day what those of its hours add up to; says what was before."""
-    found = day(cursor, number)
-    _replace(cursor, sums.DAILY, number, found.counted)
-    return found
+def replace_day(cursor: sqlite3.Cursor, number: int) -> None:
+    """Make the sums of a day what those of its hours add up to."""
+    _replace(cursor, sums.DAILY, number, day(cursor, number).counted)
 
 
 def unreadable(cursor: sqlite3.Cursor) -> list[str]:
     """The ids of those that are active or owed, and whose record cannot be read."""
+    _take_any_text(cursor)
     found: list[str] = []
-    for row in cursor.execute(f"{rows.SELECT} WHERE ended_ns IS NULL OR owner IS NOT NULL"):
-        _record(row, found.append)
+    for condition in ("ended_ns IS NULL", "ended_ns IS NOT NULL AND owner IS NOT NULL"):
+        for row in cursor.execute(f"{rows.SELECT} WHERE {condition}"):
+            _counts(row, found.append)
     return found
 
 
@@ -122,10 +114,23 @@ def damage(cursor: sqlite3.Cursor) -> tuple[str, ...]:
     return () if found == ["ok"] else tuple(found)
 
 
-def _record(row: tuple[Any, ...], note: Callable[[str], object]) -> SessionRecord | None:
-    """The record of a row; if it cannot be read the id is noted."""
+def _take_any_text(cursor: sqlite3.Cursor) -> None:
+    """Let what is no UTF-8 come as bytes, which are no record, and fail nothing else."""
+    cursor.connection.text_factory = _text
+
+
+def _text(raw: bytes) -> str | bytes:
     try:
-        return rows.record_of(row)
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
+
+
+def _counts(row: tuple[Any, ...], note: Callable[[str], object]) -> tuple[Kind, Tally, str | None] | None:
+    """What a session adds, and its user; a part adds nothing. If it cannot be read the id is noted."""
+    try:
+        record = rows.record_of(row)
+        return None if record.beginning.part is not None else (Kind.of(record), Tally.of(record), record.user)
     except _UNREADABLE:
         note(from_sql(row[0]))
         return None
@@ -142,7 +147,8 @@ def _readable(found: Iterable[tuple[str, str]]) -> Iterator[tuple[Kind, Tally]]:
             one = Kind._make(decode(kind)), Tally.from_dict(decode(held))
         except _UNREADABLE:
             continue
-        yield one
+        if one[1].is_sound:
+            yield one
 
 
 def _kept_users(cursor: sqlite3.Cursor, number: int) -> dict[str, int]:

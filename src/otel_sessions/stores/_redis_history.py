@@ -176,10 +176,9 @@ class RedisHistory:
         hours, day = self._hours(0, before), day_of(before)
         anew: list[bytes] = []
         if day in map(day_of, hours):
-            anew = [
-                self._deployment.daily(day),
-                *map(self._deployment.hourly, self._hours(before, (day + 1) * DAY_HOURS)),
-            ]
+            # All that are left: one that has no sums yet may have some when the script runs.
+            left = range(before, (day + 1) * DAY_HOURS)
+            anew = [self._deployment.daily(day), *map(self._deployment.hourly, left)]
         days = {day_of(hour) for hour in hours} - {day}
         over = [
             *map(self._deployment.hourly, hours),

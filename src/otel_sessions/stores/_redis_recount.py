@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from .._models import SessionRecord
@@ -15,6 +15,8 @@ from ._redis_deployment import AT_ONCE, Deployment, chunks
 from ._redis_history import HOUR_MS, within
 
 _ATTEMPTS: Final = 10
+_UNREADABLE: Final = (StoreError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What comes of something that is none of ours, or of which something is missing."""
 
 
 class RedisRecount:
@@ -28,81 +30,86 @@ class RedisRecount:
         self._deployment = deployment
         self._retention_ms = retention_ms
 
-    def remembered_since(self) -> int | None:
-        """The hour since the epoch after which no session ended that has been forgotten."""
-        oldest, now_ms = self._deployment.run("oldest")
-        if not oldest:
-            return None
-        # Of those that Redis has let expire since, some still stand among them.
-        return int(max(float(oldest[1]), now_ms - self._retention_ms) // HOUR_MS)
-
     def next_hour(self, hour: int) -> int | None:
         """The first hour after that one of which there are sums, or in which a session ended."""
         hours, ended = self._deployment.run("next_hour", f"({hour}", (hour + 1) * HOUR_MS)
         found = [int(number) for number in hours] + [int(float(at)) // HOUR_MS for at in ended[1:]]
         return min(found, default=None)
 
-    def hour(self, hour: int, *, repair: bool) -> Recount | None:
-        """The sums of an hour, and what the sessions add up to that ended in it; with `repair` they are made that.
-
-        None if sessions went on ending in it meanwhile.
-        """
+    def hour(self, hour: int) -> Recount | None:
+        """The sums of an hour, and what the sessions add up to that ended in it; None if they went on ending in it."""
         for _ in range(_ATTEMPTS):
-            kept, users, state = self._deployment.run("recount", *within(hour, hour + 1), keys=self._of_hour(hour))
-            found = self._counted(hour, kept, users)
-            if self._replaced(hour, found, state) if repair else self._is_still(hour, state):
+            found = self._looked_at(hour)
+            if self._look(hour)[2] == found.stamp:
                 return found
         return None
 
-    def _is_still(self, hour: int, state: bytes) -> bool:
-        return bool(self._deployment.run("recount", *within(hour, hour + 1), keys=self._of_hour(hour))[2] == state)
+    def _look(self, hour: int) -> tuple[list[bytes], list[bytes], bytes, bytes]:
+        kept, users, state, forgotten = self._deployment.run(
+            "recount", *within(hour, hour + 1), keys=self._of_hour(hour)
+        )
+        return kept, users, state, forgotten
 
-    def _counted(self, hour: int, kept: list[bytes], users: Sequence[bytes]) -> Recount:
+    def _looked_at(self, hour: int) -> Recount:
+        kept, users, state, forgotten = self._look(hour)
         counted: dict[Kind, Tally] = {}
         counted_users: Counter[str] = Counter()
         unreadable: list[str] = []
-        passed = 0
+        passed = seen = 0
         while ids := self._deployment.run("ended", passed, AT_ONCE, *within(hour, hour + 1)):
             passed += len(ids)
-            for record in self._readable(ids, unreadable.append):
+            for record, tally in self._readable(ids, unreadable.append):
+                seen += 1
                 if not record.is_active and record.beginning.part is None:
-                    counted.setdefault(Kind.of(record), Tally()).count(record)
+                    counted.setdefault(Kind.of(record), Tally()).add(tally)
                     counted_users.update(() if record.user is None else (record.user,))
-        kept_users = {form.decode(user): int(sessions) for user, sessions in zip(users[::2], users[1::2], strict=True)}
-        return Recount(dict(form.tallies(kept)), counted, kept_users, dict(counted_users), unreadable)
+        return Recount(
+            _sums(kept),
+            counted,
+            {form.decode(user): int(sessions) for user, sessions in zip(users[::2], users[1::2], strict=True)},
+            dict(counted_users),
+            unreadable,
+            # Redis forgets by itself, too; then the id stays for some time.
+            is_partial=hour * HOUR_MS <= float(forgotten) or seen + len(unreadable) < passed,
+            stamp=state,
+        )
 
-    def _replaced(self, hour: int, found: Recount, state: bytes) -> bool:
-        day = day_of(hour)
+    def replace_hour(self, hour: int, found: Recount) -> bool:
+        """Make the sums of an hour, and of its day, what was counted; False if something has happened since."""
+        if not isinstance(found.stamp, bytes):
+            raise StoreError(f"redis: {found.stamp!r} is no stamp of a recount")
         sums = form.hash_of(found.counted)
         users = [each for user, sessions in found.counted_users.items() for each in (form.encode(user), sessions)]
-        keys = [*self._of_hour(hour), *self._of_day(day)]
         done = self._deployment.run(
             "replace_sums",
             *within(hour, hour + 1),
-            state,
+            found.stamp,
             self._retention_ms,
             hour,
             len(sums),
             len(users),
             *sums,
             *users,
-            keys=keys,
+            keys=[*self._of_hour(hour), *self._of_day(day_of(hour))],
         )
         if done:
-            self.discard(found.unreadable)
+            self.remove(found.unreadable)
         return bool(done)
 
-    def day(self, day: int, *, repair: bool) -> Recount:
-        """The sums of a day, and what those of its hours add up to; with `repair` they are made that."""
-        keys = self._of_day(day)
-        (kept, *hours), _ = self._deployment.run("sums", *within(day * DAY_HOURS, day * DAY_HOURS), keys=keys)
-        if repair:
-            self._deployment.run("replace_day", keys=keys)
+    def day(self, day: int) -> Recount:
+        """The sums of a day, and what those of its hours add up to."""
+        first, keys = day * DAY_HOURS, self._of_day(day)
+        (kept, *hours), number = self._deployment.run("recount_day", first, first + DAY_HOURS - 1, keys=keys)
         counted: dict[Kind, Tally] = {}
         for raw in hours:
-            for kind, tally in form.tallies(raw):
+            for kind, tally in _sums(raw).items():
                 counted.setdefault(kind, Tally()).add(tally)
-        return Recount(dict(form.tallies(kept)), counted, {}, {})
+        # The sums of a day are kept for longer than those of its hours.
+        return Recount(_sums(kept), counted, {}, {}, is_partial=sum(map(bool, hours)) < number)
+
+    def replace_day(self, day: int) -> None:
+        """Make the sums of a day what those of its hours add up to."""
+        self._deployment.run("replace_day", keys=self._of_day(day))
 
     def unreadable(self) -> list[str]:
         """The ids of those that are active or owed, and whose record cannot be read."""
@@ -112,23 +119,24 @@ class RedisRecount:
                 pass
         return found
 
-    def discard(self, session_ids: Sequence[str]) -> None:
+    def remove(self, session_ids: Sequence[str]) -> None:
         """Remove sessions."""
         for some in chunks(session_ids):
             self._deployment.run("discard", *map(form.encode, some), sessions=some)
 
-    def _readable(self, ids: Sequence[bytes], note: Callable[[str], object]) -> Iterable[SessionRecord]:
-        """The records of sessions; of those that cannot be read the id is noted."""
+    def _readable(self, ids: Sequence[bytes], note: Callable[[str], object]) -> Iterator[tuple[SessionRecord, Tally]]:
+        """The records of sessions, with what each adds; of those that cannot be read the id is noted."""
         for some in chunks([form.decode(raw) for raw in ids]):
             held: Sequence[Any] = self._deployment.run("read", sessions=some)
             for session_id, raw in zip(some, held, strict=True):
                 try:
                     record = form.record(raw)
-                except StoreError:
+                    found = None if record is None else (record, Tally.of(record))
+                except _UNREADABLE:
                     note(session_id)
                     continue
-                if record is not None:
-                    yield record
+                if found is not None:
+                    yield found
 
     def _of_hour(self, hour: int) -> list[bytes]:
         return [self._deployment.hourly(hour), self._deployment.user_counts(hour)]
@@ -136,3 +144,11 @@ class RedisRecount:
     def _of_day(self, day: int) -> list[bytes]:
         hours = range(day * DAY_HOURS, (day + 1) * DAY_HOURS)
         return [self._deployment.daily(day), *map(self._deployment.hourly, hours)]
+
+
+def _sums(raw: list[bytes]) -> dict[Kind, Tally]:
+    """The sums of an hour, or a day; of those that cannot be read there is nothing."""
+    try:
+        return {kind: tally for kind, tally in form.tallies(raw) if tally.is_sound}
+    except _UNREADABLE:
+        return {}

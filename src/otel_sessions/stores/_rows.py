@@ -266,12 +266,20 @@ def retire(cursor: sqlite3.Cursor, owner: str) -> None:
 
 def purge(cursor: sqlite3.Cursor, before_ns: int, limit: int) -> int:
     """Forget up to `limit` sessions that ended before that time and are owed by nobody."""
-    cursor.execute(
-        "DELETE FROM session WHERE number IN (SELECT number FROM session "
-        "WHERE ended_ns < ? AND owner IS NULL ORDER BY ended_ns LIMIT ?)",
+    found = cursor.execute(
+        "SELECT number, ended_ns FROM session WHERE ended_ns < ? AND owner IS NULL ORDER BY ended_ns LIMIT ?",
         (whole(before_ns), limit),
-    )
-    return cursor.rowcount
+    ).fetchall()
+    if found:
+        cursor.executemany("DELETE FROM session WHERE number = ?", [(number,) for number, _ in found])
+        cursor.execute("UPDATE forgotten SET until_ns = max(until_ns, ?)", (min(found[-1][1] + 1, NEVER),))
+    return len(found)
+
+
+def forgotten_until(cursor: sqlite3.Cursor) -> int:
+    """Of what ended before that time some has been forgotten; nothing that ended later has."""
+    (until_ns,) = cursor.execute("SELECT until_ns FROM forgotten").fetchone()
+    return int(until_ns)
 
 
 def purgeable(cursor: sqlite3.Cursor, before_ns: int) -> int:

@@ -98,6 +98,11 @@ _USERS_BY_HOUR: Final = (
     WHERE ended_ns IS NOT NULL AND owner IS NULL AND user IS NOT NULL AND beginning LIKE '%,null]'
     GROUP BY hour, user
     """,
+    # Before which time some of what ended has been forgotten: there sums are of more than what is remembered.
+    "CREATE TABLE forgotten (until_ns INTEGER NOT NULL)",
+    """
+    INSERT INTO forgotten SELECT coalesce(min(ended_ns), 0) FROM session WHERE ended_ns IS NOT NULL AND owner IS NULL
+    """,
     "DROP INDEX session_owed",
     "CREATE INDEX session_owed ON session (ended_ns, owner) WHERE ended_ns IS NOT NULL AND owner IS NOT NULL",
 )

@@ -393,31 +393,33 @@ class RedisStore:
         """How many `purge` would forget now."""
         return self._past.purgeable(before_ns)
 
-    def remembered_since(self) -> int | None:
-        """The hour since the epoch after which no session ended that has been forgotten."""
-        return self._recount.remembered_since()
-
     def next_hour(self, hour: int) -> int | None:
         """The first hour after that one of which there are sums, or in which a remembered session ended."""
         return self._recount.next_hour(hour)
 
-    def recount_hour(self, hour: int, *, repair: bool) -> Recount | None:
-        """The sums of an hour, and what the sessions add up to that ended in it; with `repair` they are made that.
+    def recount_hour(self, hour: int) -> Recount | None:
+        """The sums of an hour, and what the sessions add up to that ended in it; None if they went on ending in it."""
+        return self._recount.hour(hour)
 
-        None if sessions went on ending in it meanwhile.
-        """
-        return self._recount.hour(hour, repair=repair)
+    def replace_hour(self, hour: int, recount: Recount) -> bool:
+        """Make the sums of an hour, and of its day, what was counted; False if something has happened since."""
+        return self._recount.replace_hour(hour, recount)
 
-    def recount_day(self, day: int, *, repair: bool) -> Recount:
-        """The sums of a day, and what those of its hours add up to; with `repair` they are made that."""
-        return self._recount.day(day, repair=repair)
+    def recount_day(self, day: int) -> Recount:
+        """The sums of a day, and what those of its hours add up to."""
+        return self._recount.day(day)
 
-    def unreadable(self, *, repair: bool) -> list[str]:
-        """The ids of those that are active or owed, and whose record cannot be read; with `repair` they are removed."""
-        found = self._recount.unreadable()
-        if repair:
-            self._recount.discard(found)
-        return found
+    def replace_day(self, day: int) -> None:
+        """Make the sums of a day what those of its hours add up to."""
+        self._recount.replace_day(day)
+
+    def unreadable(self) -> list[str]:
+        """The ids of those that are active or owed, and whose record cannot be read."""
+        return self._recount.unreadable()
+
+    def remove(self, session_ids: Sequence[str]) -> None:
+        """Remove sessions whose records cannot be read."""
+        self._recount.remove(session_ids)
 
     def damage(self) -> tuple[str, ...]:
         """Nothing: Redis does not say."""

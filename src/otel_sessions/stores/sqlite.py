@@ -7,7 +7,9 @@ then, and the file is intact.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import parse_qsl, unquote
@@ -35,7 +37,6 @@ _BATCH: Final = 200
 """How many sessions are forgotten in one transaction: others wait for some milliseconds."""
 
 _BATCHES: Final = 5
-_ATTEMPTS: Final = 10
 _PURGE_EVERY_NS: Final = 60 * _NS
 _LONGEST_SECONDS: Final = 1e9
 _SUMS_NS: Final = 9 * _DAY_SECONDS * _NS
@@ -74,6 +75,7 @@ class SQLiteStore:
             if not 0 < seconds < _LONGEST_SECONDS:
                 raise ConfigurationError(_not_seconds(name, seconds))
         kind = ReadOnlyDatabase if read_only else Database
+        self._another = functools.partial(kind, path, timeout=timeout, synchronous=synchronous)
         self._database = kind(path, timeout=timeout, synchronous=synchronous)
         # What goes through all sessions has connections of its own, and so keeps no thread waiting: what is active, for
         # metrics; and what has ended, for reports, so that metrics do not wait for these either.
@@ -84,6 +86,11 @@ class SQLiteStore:
         """For how many seconds ended sessions are remembered."""
         self._retention_ns = int(retention * _NS)
         self._purged_ns: int | None = None
+
+    @cached_property
+    def _recounting(self) -> Database:
+        """A connection for who reads everything, for which nobody else is to wait."""
+        return self._another()
 
     @property
     def path(self) -> Path:
@@ -246,39 +253,37 @@ class SQLiteStore:
         """How many `purge` would forget now."""
         return self._past.read(rows.purgeable, before_ns)
 
-    def remembered_since(self) -> int | None:
-        """The hour since the epoch after which no session ended that has been forgotten."""
-        return self._past.read(recount.remembered_since)
-
     def next_hour(self, hour: int) -> int | None:
         """The first hour after that one of which there are sums, or in which a remembered session ended."""
-        return self._past.look(recount.next_hour, hour)
+        return self._recounting.look(recount.next_hour, hour)
 
-    def recount_hour(self, hour: int, *, repair: bool) -> Recount | None:
-        """The sums of an hour, and what the sessions add up to that ended in it; with `repair` they are made that.
+    def recount_hour(self, hour: int) -> Recount:
+        """The sums of an hour, and what the sessions add up to that ended in it."""
+        return self._recounting.look(recount.hour, hour)
 
-        They are counted while others write, and written only if nothing has happened meanwhile; None if it always has.
-        """
-        for _ in range(_ATTEMPTS):
-            found = self._past.look(recount.hour, hour)
-            if not repair or self._database.write(recount.replace_hour, hour, found):
-                return found.recount
-        return None
+    def replace_hour(self, hour: int, recounted: Recount) -> bool:
+        """Make the sums of an hour, and of its day, what was counted; False if something has happened since."""
+        return self._recounting.write(recount.replace_hour, hour, recounted)
 
-    def recount_day(self, day: int, *, repair: bool) -> Recount:
-        """The sums of a day, and what those of its hours add up to; with `repair` they are made that."""
-        return self._database.write(recount.replace_day, day) if repair else self._past.look(recount.day, day)
+    def recount_day(self, day: int) -> Recount:
+        """The sums of a day, and what those of its hours add up to."""
+        return self._recounting.look(recount.day, day)
 
-    def unreadable(self, *, repair: bool) -> list[str]:
-        """The ids of those that are active or owed, and whose record cannot be read; with `repair` they are removed."""
-        found = self._past.look(recount.unreadable)
-        if repair and found:
-            self._database.write(recount.remove, found)
-        return found
+    def replace_day(self, day: int) -> None:
+        """Make the sums of a day what those of its hours add up to."""
+        self._recounting.write(recount.replace_day, day)
+
+    def unreadable(self) -> list[str]:
+        """The ids of those that are active or owed, and whose record cannot be read."""
+        return self._recounting.look(recount.unreadable)
+
+    def remove(self, session_ids: Sequence[str]) -> None:
+        """Remove sessions whose records cannot be read."""
+        self._recounting.write(recount.remove, session_ids)
 
     def damage(self) -> tuple[str, ...]:
         """What SQLite finds wrong with the file."""
-        return self._past.read(recount.damage)
+        return self._recounting.read(recount.damage)
 
     def _forget_old(self, now_ns: int) -> None:
         """A part of it at a time, so that the background has time for the rest."""
@@ -323,6 +328,8 @@ class SQLiteStore:
         self._database.close()
         self._apart.close()
         self._past.close()
+        if "_recounting" in vars(self):
+            self._recounting.close()
 
 
 def _options(query: str) -> dict[str, Any]:

@@ -86,12 +86,12 @@ def _sums(store: RecountStore, most: int) -> Finding:
     ended = sum(each.tally.sessions for each in store.tallies(since, until))
     if ended > most:
         return ok("sums", f"not compared: more than {most:,} sessions ended in {period}")
-    recounts = {hour: store.recount_hour(hour, repair=False) for hour in range(since, until)}
+    recounts = {hour: store.recount_hour(hour) for hour in range(since, until)}
     apart = [
         each
         for hour, recount in recounts.items()
-        if recount is not None
-        for each in discrepancies(recount, hour, store.remembered_since)
+        if recount is not None and not recount.is_partial
+        for each in discrepancies("hour", hour, recount)
     ]
     if not apart:
         return ok("sums", f"those of {period} are right: {ended:,} sessions")

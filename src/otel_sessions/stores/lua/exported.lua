@@ -11,6 +11,7 @@ while at <= #ARGV do
       settle_export(id)
       remember(session, id, retention)
     end
+    redis.call('ZREM', UNEXPORTED, id) -- who has settled it may not have known of those
   elseif redis.call('EXISTS', session) == 0 then
     settle_export(id)
   end

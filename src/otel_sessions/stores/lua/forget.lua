@@ -7,6 +7,7 @@ for number = 2, #ARGV do
     kept = kept + 1
   else
     forgotten = forgotten + redis.call('DEL', session)
+    note_forgotten(id)
     redis.call('ZREM', ENDED, id)
     if key and redis.call('HGET', PREVIOUS, key) == id then
       redis.call('HDEL', PREVIOUS, key)

@@ -132,6 +132,14 @@ local function leave(id)
   return key or nil
 end
 
+-- Notes that a session has been forgotten which is still among the ended ones: of what ended before it some may be gone.
+local function note_forgotten(id)
+  local ended = redis.call('ZSCORE', ENDED, id)
+  if ended and tonumber(ended) > tonumber(redis.call('HGET', META, 'forgotten') or '-1') then
+    redis.call('HSET', META, 'forgotten', ended)
+  end
+end
+
 -- Lets go of what is known of sessions that have expired since; a few at a time, so that no call is slow.
 local function trim(retention)
   local before = now_ms() - retention
@@ -145,6 +153,7 @@ local function trim(retention)
       return
     end
     redis.call('LPOP', CLOSED)
+    note_forgotten(id)
     redis.call('ZREM', ENDED, id)
     if key and redis.call('HGET', PREVIOUS, key) == id then
       redis.call('HDEL', PREVIOUS, key)
@@ -183,9 +192,35 @@ local function keep_greatest(tally, field, text)
   end
 end
 
+-- For how many milliseconds sums are kept: as long as anybody here wants sessions to be remembered, and nine days at least.
+-- Hours and days are compared with those of a day and of a week before.
+local function kept_sums(life)
+  local longest = tonumber(redis.call('HGET', META, 'kept') or 9 * 86400 * 1000)
+  if life > longest then
+    longest = life
+    redis.call('HSET', META, 'kept', string.format('%d', longest))
+  end
+  return longest
+end
+
+local function keep_for(key, life)
+  if redis.call('PTTL', key) < life then
+    redis.call('PEXPIRE', key, string.format('%d', life))
+  end
+end
+
+-- Keeps the sums of an hour, and those of its day, if they are there.
+local function keep_sums(hour, hourly, daily, users, life)
+  local kept = kept_sums(life)
+  redis.call('ZADD', HOURS, hour, hour)
+  redis.call('ZREMRANGEBYSCORE', HOURS, '-inf', '(' .. (hour - math.ceil(kept / 3600000) - 24))
+  keep_for(hourly, kept)
+  keep_for(daily, kept + 86400 * 1000)
+  keep_for(users, life)
+end
+
 -- Makes the sums of a day anew from those of its hours, whose keys come from `first` to `last`.
 local function add_up_day(daily, first, last)
-  local life = redis.call('PTTL', daily)
   redis.call('UNLINK', daily)
   for number = first, last do
     local held = redis.call('HGETALL', KEYS[number])
@@ -198,20 +233,7 @@ local function add_up_day(daily, first, last)
       end
     end
   end
-  if life > 0 then
-    redis.call('PEXPIRE', daily, life)
-  end
-end
-
--- Keeps the sums of an hour, and those of its day, so long. Hours and days are compared with those of a day and of a week
--- before, however short sessions are remembered.
-local function keep_sums(hour, hourly, daily, users, life)
-  local kept = math.max(life, 9 * 86400 * 1000)
-  redis.call('ZADD', HOURS, hour, hour)
-  redis.call('ZREMRANGEBYSCORE', HOURS, '-inf', '(' .. (hour - math.ceil(kept / 3600000) - 24))
-  redis.call('PEXPIRE', hourly, kept)
-  redis.call('PEXPIRE', daily, kept + 86400 * 1000)
-  redis.call('PEXPIRE', users, life)
+  keep_for(daily, kept_sums(0) + 86400 * 1000)
 end
 
 -- Counts an ended session into the sums of its hour and its day, and its user into those of the hour; once, however often

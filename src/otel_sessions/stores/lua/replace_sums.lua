@@ -16,5 +16,9 @@ for at = second, second + tonumber(ARGV[7]) - 1, 2 do
   redis.call('ZADD', users, ARGV[at + 1], ARGV[at])
 end
 add_up_day(daily, SHARED + 4, #KEYS)
-keep_sums(tonumber(ARGV[5]), hourly, daily, users, tonumber(ARGV[4]))
+if second > first then
+  keep_sums(tonumber(ARGV[5]), hourly, daily, users, tonumber(ARGV[4]))
+else
+  redis.call('ZREM', HOURS, ARGV[5])
+end
 return 1
