@@ -500,7 +500,7 @@ class TestServer:
         store.create(beginning("a"))
         with redis_server.shared().client() as client:
             client.hset(f"{{{prefix}}}:s:a", field, value)
-        assert "redis: the record of a session cannot be read" == failure(store)
+        assert "redis: the record of a session cannot be read; `otel-sessions verify` says which" == failure(store)
         store.shutdown()
 
     def test_foreign_key(self) -> None:

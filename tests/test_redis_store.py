@@ -334,6 +334,50 @@ class TestLife:
         assert 3_600_000 == pytest.approx(server.pttl(key), rel=0.01)
         store.shutdown()
 
+    def test_sums_of_who_keeps_them_longest(self, prefix: str, server: Any) -> None:
+        """Sums are kept as long as any process wants; another one, such as the command, cuts nothing off."""
+        long, short = (redis_server.store(prefix=prefix, retention=days * 86_400) for days in (90, 1))
+        hours = [START // HOUR_NS + 24 * day for day in range(40)]
+        for hour in hours:
+            long.create(beginning(f"s{hour}", user="u"))
+            close(long, f"s{hour}", ended_ns=hour * HOUR_NS)
+        short.create(beginning("last"))
+        close(short, "last", ended_ns=hours[-1] * HOUR_NS)
+        recounted = short.recount_hour(hours[-2])
+        assert recounted is not None
+        assert short.replace_hour(hours[-2], recounted)
+        assert 40 == len({each.hour for each in short.tallies(0, 2**31)})
+        for name in ("h", "u"):
+            assert 90 * DAY_MS == pytest.approx(server.pttl(f"{{{prefix}}}:{name}:{hours[-1]}"), rel=0.001)
+        long.shutdown()
+        short.shutdown()
+
+    def test_a_day_that_is_made_anew(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """It expires as any other does, if it was not there before."""
+        store.create(beginning("a"))
+        close(store, "a")
+        key = f"{{{prefix}}}:d:{START // HOUR_NS // 24}"
+        server.delete(key)
+        store.replace_day(START // HOUR_NS // 24)
+        assert 10 * DAY_MS == pytest.approx(server.pttl(key), rel=0.001)
+
+    def test_what_expired_was_forgotten_in_order(self, prefix: str) -> None:
+        """Whatever retention it has who recounts: of an hour of which sessions have expired nothing is said."""
+        store, command = redis_server.store(prefix=prefix, retention=0.2), redis_server.store(prefix=prefix)
+        for number in range(3):
+            store.create(beginning(f"s{number}"))
+            close(store, f"s{number}", ended_ns=START + number * HOUR_NS)
+        redis_server.until(lambda: store.get("s2") is None)
+        hours = [START // HOUR_NS + number for number in range(3)]
+        assert [command.recount_hour(hour).is_partial for hour in hours] == [True] * 3  # type: ignore[union-attr]
+        # Who ends another one lets go of what has expired.
+        store.create(beginning("s3"))
+        close(store, "s3", ended_ns=START + 3 * HOUR_NS)
+        recounted = [command.recount_hour(hour) for hour in [*hours, hours[-1] + 1]]
+        assert [each is not None and each.is_partial for each in recounted] == [True, True, True, False]
+        store.shutdown()
+        command.shutdown()
+
     def test_nothing_left(self, store: RedisStore, server: Any, prefix: str) -> None:
         """Of sessions that have ended and were purged nothing is left, once their day is over."""
         for number in range(300):

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,34 @@ class TestVerify:
         assert (found.unreadable, found.sessions) == ((unreadable,), 1)
         assert verify().is_sound
         assert len(otel_sessions.history()) == statistics(since=START).total == 1
+
+    def test_unreadable_active(self, recorded: RecordedSessions, store: SQLiteStore) -> None:
+        """One that is active is named as well, and keeps the sums from nothing."""
+        run(recorded, "chat", HOUR)
+        started = otel_sessions.start("chat")
+        execute(store, "UPDATE session SET beginning = '{' WHERE ended_ns IS NULL")
+        found = verify()
+        assert (found.unreadable, found.sessions, found.repaired) == ((started.id,), 1, False)
+        assert verify(repair=True).is_mended
+        assert verify() == found._replace(unreadable=())
+
+    def test_while_sessions_begin_and_end(self, recorded: RecordedSessions) -> None:
+        """What differs only because time passes between two questions is not told."""
+        stop = threading.Event()
+
+        def go_on() -> None:
+            while not stop.is_set():
+                otel_sessions.start("chat").end()
+
+        threads = [threading.Thread(target=go_on) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            assert [each for _ in range(10) for each in verify().discrepancies if each.span == "now"] == []
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
 
     def test_active_ones(self, recorded: RecordedSessions, store: SQLiteStore) -> None:
         """What the metrics show as active is held against the sessions."""

@@ -77,7 +77,8 @@ def _show(found: Verification) -> None:
     more = len(found.unreadable[_SHOWN:]) + len(found.discrepancies[_SHOWN:])
     if more:
         typer.echo(f"... and {more:,} more: --json names them all")
-    for line in found.damage:
+    damage = [line for each in found.damage for line in each.splitlines()]
+    for line in damage[:_SHOWN]:
         typer.echo(f"the file is damaged: {plain(line)}")
     typer.echo(_verdict(found))
 
@@ -90,7 +91,8 @@ def _verdict(found: Verification) -> str:
     if found.repaired and found.is_mended:
         return "the sums have been calculated anew"
     if not found.repaired and _is_reparable(found):
-        return "to calculate the sums anew: --repair"
+        removing = "to remove what cannot be read, and calculate the sums anew"
+        return f"{removing if found.unreadable else 'to calculate the sums anew'}: --repair"
     if found.unsettled:
         return "not all sums could be calculated anew: try again later"
     return "what is active is counted by the store itself; please report it, with this output"

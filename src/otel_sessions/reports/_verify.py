@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from .. import _runtime
 from .._ledger import Ledger
@@ -17,12 +17,13 @@ from ..typing import Recount
 
 Span = Literal["hour", "day", "now"]
 T = TypeVar("T")
+_ActiveKind: TypeAlias = "tuple[str, str | None]"
 
 _BUCKETS: Final = ("durations", "started")
 _DURATIONS: Final = {"duration_ns": "duration", "active_ns": "active_time", "turn_ns": "response_time"}
 _USERS: Final = "users"
 _ATTEMPTS: Final = 10
-_LOOKS: Final = 2
+_LOOKS: Final = 5
 """How often something is looked at that may change between two questions."""
 
 
@@ -77,9 +78,9 @@ class Verification(NamedTuple):
     unreadable: tuple[str, ...]
     """The ids of the sessions whose record cannot be read."""
     damage: tuple[str, ...]
-    """What the database says of its own damage, in its words."""
+    """What the database says of its own damage, in its words; then nothing else was looked at."""
     repaired: bool
-    """Whether the sums have been made what was counted, and unreadable records have been removed."""
+    """Whether anything was repaired: sums made what was counted, records removed that cannot be read."""
 
     @property
     def is_mended(self) -> bool:
@@ -133,6 +134,8 @@ class _Recounting:
         self._store = ledger.past.recounting()
         self._until = until_hour
         self._repair = repair
+        self._changed = False
+        self._seen: list[int] = []
         self._hours: list[int] = []
         self._sessions = 0
         self._unsettled = 0
@@ -140,22 +143,20 @@ class _Recounting:
 
     def result(self, progress: Callable[[int, int], object] | None) -> Verification:
         damage = self._ask(self._store.damage)
+        if damage:
+            # Whatever else it says may be wrong as well, and writing may make it worse.
+            return Verification(None, 0, 0, 0, 0, (), (), damage, repaired=False)
         self._unreadable += self._ask(self._store.unreadable)
-        if self._repair and self._unreadable:
-            self._ask(self._store.remove, self._unreadable)
+        can_ask = not self._unreadable or self._repair
+        if self._repair:
+            self._remove(self._unreadable)
         found: list[Discrepancy] = []
-        first = hour = self._ask(self._store.next_hour, -1)
-        days: list[int] = []
-        while hour is not None and first is not None and hour < self._until:
+        for hour in self._hours_from(self._ask(self._store.next_hour, -1), progress):
             found += self._hour(hour)
-            if day_of(hour) not in days[-1:]:
-                days.append(day_of(hour))
-            if progress is not None:
-                progress(hour + 1 - first, self._until - first)
-            hour = self._ask(self._store.next_hour, hour)
-        for day in days:
+        for day in dict.fromkeys(map(day_of, self._seen)):
             found += self._day(day)
-        active, differing = self._active()
+        # An active one that cannot be read would keep all of them from being asked for.
+        active, differing = self._active() if can_ask else (0, [])
         return Verification(
             since=moment(self._hours[0] * HOUR_NS) if self._hours else None,
             hours=len(self._hours),
@@ -164,9 +165,23 @@ class _Recounting:
             active=active,
             discrepancies=(*found, *differing),
             unreadable=tuple(self._unreadable),
-            damage=damage,
-            repaired=self._repair,
+            damage=(),
+            repaired=self._changed,
         )
+
+    def _hours_from(self, first: int | None, progress: Callable[[int, int], object] | None) -> Iterator[int]:
+        hour = first
+        while hour is not None and first is not None and hour < self._until:
+            self._seen.append(hour)
+            yield hour
+            if progress is not None:
+                progress(hour + 1 - first, self._until - first)
+            hour = self._ask(self._store.next_hour, hour)
+
+    def _remove(self, session_ids: Sequence[str]) -> None:
+        if session_ids:
+            self._ask(self._store.remove, session_ids)
+            self._changed = True
 
     def _ask(self, function: Callable[..., T], *args: object) -> T:
         return self._ledger.ask("recount", function, *args)
@@ -179,8 +194,8 @@ class _Recounting:
         self._unreadable += recount.unreadable
         if recount.is_partial:
             # What is left says nothing of the sums; these are right, or nobody can tell.
-            if self._repair and recount.unreadable:
-                self._ask(self._store.remove, recount.unreadable)
+            if self._repair:
+                self._remove(recount.unreadable)
             return []
         self._hours.append(hour)
         self._sessions += sum(tally.sessions for tally in recount.counted.values())
@@ -194,6 +209,7 @@ class _Recounting:
             if recount is None or recount.is_partial:
                 return False
             if self._ask(self._store.replace_hour, hour, recount):
+                self._changed = True
                 return True
             recount = self._ask(self._store.recount_hour, hour)
         return False
@@ -203,22 +219,28 @@ class _Recounting:
         found = [] if recount.is_partial else list(discrepancies("day", day, recount))
         if self._repair and found:
             self._ask(self._store.replace_day, day)
+            self._changed = True
         return found
 
     def _active(self) -> tuple[int, list[Discrepancy]]:
-        """How many are active, and where the counts that the metrics show are others."""
-        for _ in range(_LOOKS):
-            records = self._ledger.active_or_fail()
-            counted = Counter((record.type, record.tier) for record in records)
-            kept = self._ledger.counts_or_fail()
-            if {kind: count for kind, count in kept.items() if count} == counted:
-                return len(records), []
-        return len(records), [
-            Discrepancy("now", None, _of(session_type, tier), {"active": (kept.get(kind, 0), counted[kind])})
+        """How many are active, and where the counts that the metrics show are others.
+
+        The two are asked one after the other, and sessions go on beginning and ending: what is wrong stays as it is.
+        """
+        looks = [self._counts() for _ in range(_LOOKS)]
+        counted, kept = looks[-1]
+        apart = [
+            kind
             for kind in sorted(kept.keys() | counted.keys(), key=str)
-            if kept.get(kind, 0) != counted[kind]
-            for session_type, tier in [kind]
+            if kept[kind] != counted[kind] and len({one[kind] - other[kind] for other, one in looks}) == 1
         ]
+        return counted.total(), [
+            Discrepancy("now", None, _of(*kind), {"active": (kept[kind], counted[kind])}) for kind in apart
+        ]
+
+    def _counts(self) -> tuple[Counter[_ActiveKind], Counter[_ActiveKind]]:
+        records = self._ledger.active_or_fail()
+        return Counter((each.type, each.tier) for each in records), Counter(self._ledger.counts_or_fail())
 
 
 def discrepancies(span: Literal["hour", "day"], number: int, recount: Recount) -> Iterator[Discrepancy]:

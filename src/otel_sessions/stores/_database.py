@@ -141,7 +141,10 @@ class Database:
             raise StoreError(f"sqlite: {self._explain(error)}") from error
         except (OverflowError, TypeError, ValueError) as error:
             self._undo()
-            raise StoreError(f"sqlite: {self.path}: a value cannot be stored or read: {error}") from error
+            raise StoreError(
+                f"sqlite: {self.path}: a value cannot be stored or read: {error}; if it is one that was read, "
+                "`otel-sessions verify` says which session it is of"
+            ) from error
         except BaseException:
             self._undo()
             raise

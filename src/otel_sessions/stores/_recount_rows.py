@@ -110,7 +110,12 @@ def remove(cursor: sqlite3.Cursor, session_ids: Iterable[str]) -> None:
 
 def damage(cursor: sqlite3.Cursor) -> tuple[str, ...]:
     """What SQLite finds wrong with the file, https://www.sqlite.org/pragma.html#pragma_quick_check."""
-    found = [str(line) for (line,) in cursor.execute("PRAGMA quick_check")]
+    try:
+        found = [str(line) for (line,) in cursor.execute("PRAGMA quick_check")]
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        return (str(error),)
     return () if found == ["ok"] else tuple(found)
 
 

@@ -82,7 +82,7 @@ def record(raw: list[bytes]) -> SessionRecord | None:
         status = json.loads(stored[b"e"]) if b"e" in stored else ("active", None, None)
         return SessionRecord(beginning, totals, *status)
     except (ValueError, TypeError, KeyError) as error:
-        raise StoreError("redis: the record of a session cannot be read") from error
+        raise StoreError("redis: the record of a session cannot be read; `otel-sessions verify` says which") from error
 
 
 def _deltas(stored: Fields) -> dict[bytes, Totals]:
