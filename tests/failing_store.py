@@ -68,6 +68,8 @@ class FailingStore:
         """The ids of sessions that it does not take."""
         self.before: dict[str, Callable[[], object]] = {}
         """What to do, once, before the next call of a verb reaches the store."""
+        self.after: dict[str, Callable[[], object]] = {}
+        """What to do, once, after the next `get`, before its answer arrives."""
         self.calls: list[str] = []
         self._inner = SharedMemoryStore() if shared else MemoryStore()
 
@@ -83,7 +85,9 @@ class FailingStore:
 
     def get(self, session_id: str) -> SessionRecord | None:
         self._reach("get")
-        return self._inner.get(session_id)
+        found = self._inner.get(session_id)
+        self.after.pop("get", lambda: None)()
+        return found
 
     def previous(self, key: str) -> str | None:
         self._reach("previous")

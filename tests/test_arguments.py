@@ -1,4 +1,4 @@
-"""What is no text is refused at the door, in the same words on every store."""
+"""What is no text is refused at the door, in the same words on every store; a text that names nothing is not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 import otel_sessions
-from otel_sessions import InvalidValueError, reports, session
+from otel_sessions import InvalidValueError, SessionNotFoundError, reports, session
 from otel_sessions.stores import from_url
 from otel_sessions.testing import record_sessions
 
@@ -77,6 +77,38 @@ def refusal(call: Call, value: object) -> str:
     return str(raised.value)
 
 
+class TestData:
+    """What is looked for comes out of a URL, a cookie or a form, and is the name of nothing if it cannot be one."""
+
+    @pytest.mark.parametrize("value", ["", "a b", "ü", "x" * 129, "a\0", "\ud800"])
+    def test_no_id(self, store: str, value: str, caplog: pytest.LogCaptureFixture) -> None:
+        """A text that cannot be an id is the id of no session; none can be started with it."""
+        assert otel_sessions.get(value) is None
+        assert reports.timeline(value) is None
+        assert not otel_sessions.end(value)
+        with pytest.raises(SessionNotFoundError, match="no active session has the id"):
+            otel_sessions.resume(value)
+        assert ID in refusal(IDS["start"], value)
+        assert [] == [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+    def test_no_user(self, store: str, caplog: pytest.LogCaptureFixture) -> None:
+        """An empty text is the name of nobody; no session can be started for it."""
+        otel_sessions.start("chat", id="s2")
+        otel_sessions.end("s2")
+        assert [] == otel_sessions.active(user="")
+        assert [] == list(otel_sessions.history(user="", active=True))
+        assert 0 == otel_sessions.export(io.StringIO(), format="jsonl", user="", active=True)
+        assert (0, []) == (otel_sessions.user_analytics("").sessions, otel_sessions.usage_history(""))
+        assert USER in refusal(USERS["start"], "")
+        assert [] == [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+    def test_switched_off(self) -> None:
+        """Nothing is known where the package is switched off."""
+        with record_sessions(enabled=False):
+            assert otel_sessions.get("a b") is None
+            assert [] == otel_sessions.active(user="")
+
+
 class TestNoText:
     @pytest.mark.parametrize(
         ("call", "said"),
@@ -105,12 +137,6 @@ class TestNoText:
     def test_none(self, store: str, call: Call) -> None:
         """None is no id either."""
         assert refusal(call, None).startswith(f"None (NoneType){ID}")
-
-    @pytest.mark.parametrize("call", IDS.values(), ids=IDS)
-    @pytest.mark.parametrize("value", ["", "a b", "ü", "x" * 129, "a\0"])
-    def test_no_id(self, store: str, call: Call, value: str) -> None:
-        """A text that no session can have as its id is refused by all in the same way."""
-        assert ID in refusal(call, value)
 
     @pytest.mark.parametrize("call", [*IDS.values(), *USERS.values(), *TYPES.values()])
     def test_switched_off(self, call: Call) -> None:

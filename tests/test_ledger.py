@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import otel_sessions
-from otel_sessions import Session, _runtime
+from otel_sessions import Session, _runtime, reports
 from otel_sessions._live import Live
 from otel_sessions.security.pseudonyms import Pseudonyms
 from otel_sessions.testing import RecordedSessions, record_sessions
@@ -192,6 +192,53 @@ class TestMerge:
         otel_sessions.sweep()
         looker.join()
         assert [1] == seen
+
+    def test_begins_while_the_store_hangs(self) -> None:
+        """Who looks at a session waits for a store that hangs, and keeps nobody waiting who begins another one."""
+        store = FailingStore(shared=True)
+        with record_sessions(store=store), otel_sessions.session("job") as handle:
+            asked, goes_on = threading.Event(), threading.Event()
+            seen: list[reports.Timeline | None] = []
+
+            def hang() -> None:
+                asked.set()
+                assert goes_on.wait(10)
+
+            store.before["get"] = hang
+            looker = threading.Thread(target=lambda: seen.append(reports.timeline(handle.id)))
+            looker.start()
+            assert asked.wait(10)
+            beginner = threading.Thread(target=lambda: otel_sessions.start("chat"))
+            beginner.start()
+            beginner.join(10)
+            is_waiting = beginner.is_alive()
+            goes_on.set()
+            looker.join()
+            beginner.join()
+            assert not is_waiting
+            [found] = seen
+            assert found is not None
+            assert handle.id == found.record.id
+
+    @pytest.mark.parametrize("times", [1, 9])
+    def test_look_while_others_merge(self, times: int) -> None:
+        """Counts never go back: what is merged while the store is asked is not missing, however often that is."""
+        store = FailingStore(shared=True)
+        with record_sessions(store=store), otel_sessions.session("job") as handle:
+            left = times
+
+            def merge() -> None:
+                nonlocal left
+                if left:
+                    left -= 1
+                    store.after["get"] = merge
+                    handle.event("step")
+                    in_thread(otel_sessions.sweep)
+
+            store.after["get"] = merge
+            found = reports.timeline(handle.id)
+            assert found is not None
+            assert times - left == found.record.totals.events
 
     def test_end_while_merging(self, store: FailingStore, recorded: RecordedSessions) -> None:
         """A session that ends while its counts are on the way ends with them."""

@@ -306,6 +306,13 @@ class TestSessionRecord:
             types(dict(event.attributes)) for event in found.totals.recent or ()
         ]
 
+    def test_of_a_later_version(self) -> None:
+        """What only a later version knows of a session is left out, wherever it stands."""
+        began = Beginning("s", "chat", "durable", 1, reservation=Reservation(1, 2, 1, "", 2))
+        told = SessionRecord(began, Totals(1)).to_dict()
+        told["reservation"]["later"] = told["totals"]["later"] = told["later"] = {"a": 1}
+        assert SessionRecord(began, Totals(1)) == SessionRecord.from_dict(json.loads(json.dumps(told)))
+
     def test_ids_are_hexadecimal(self) -> None:
         """The reserved identity is written as W3C trace context writes it: JSON's numbers are too small for it."""
         reservation = Reservation(1, 2**64 - 1, 3, "a=1", 2, {"sampler": "own"}, 255)

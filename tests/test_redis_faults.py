@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import signal
 import socket
@@ -492,7 +493,12 @@ class TestServer:
         store.shutdown()
 
     @pytest.mark.parametrize(
-        ("field", "value"), [("b", "no JSON"), ("b", "[]"), ("e", "[1"), ("d1", "{"), ("b", '{"x":1}')]
+        ("field", "value"),
+        [
+            *[("b", "no JSON"), ("b", "[]"), ("b", '{"x":1}'), ("e", "[1"), ("e", "3")],
+            *[("d1", "{"), ("d1", "[]"), ("d1", "3"), ("d1", '{"error":[]}'), ("d1", '{"tokens":[1]}')],
+            ("d1", "[" * 100_000),
+        ],
     )
     def test_damaged(self, field: str, value: str) -> None:
         """A record that cannot be read is an error of the store."""
@@ -501,6 +507,18 @@ class TestServer:
         with redis_server.shared().client() as client:
             client.hset(f"{{{prefix}}}:s:a", field, value)
         assert "redis: the record of a session cannot be read; `otel-sessions verify` says which" == failure(store)
+        store.shutdown()
+
+    def test_a_field_of_a_later_version(self) -> None:
+        """A field that this version does not know does not keep it from reading the record."""
+        store = redis_server.store(prefix=(prefix := secrets.token_hex(4)))
+        store.create(beginning("a"))
+        with redis_server.shared().client() as client:
+            stored = json.loads(client.hget(f"{{{prefix}}}:s:a", "b"))
+            client.hset(f"{{{prefix}}}:s:a", "b", json.dumps({**stored, "later": 1}))
+        found = store.get("a")
+        assert found is not None
+        assert beginning("a") == found.beginning
         store.shutdown()
 
     def test_foreign_key(self) -> None:

@@ -425,6 +425,7 @@ class TestProcesses:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_schema.APPLICATION_ID}")
         connection.execute("INSERT INTO user_day VALUES (?, 1, 9)", ("9" * 32,))
+        connection.executemany("INSERT INTO tally VALUES (1, ?, 'x', 'y')", [(hour,), (hour + 1,)])
         connection.executemany(
             "INSERT INTO session (id, kind, user, owner, due_ns, ended_ns, status, reason, beginning) "
             "VALUES (?, ?, ?, ?, 0, ?, 'success', 'completed', ?)",
@@ -449,6 +450,27 @@ class TestProcesses:
         assert [record.id for record in store.ended(9)] == ["s3", "s2", "s1", "s0"]
         store.shutdown()
         assert "ok" == integrity(path)
+
+    def test_users_of_a_time_without_sums(self, path: Path) -> None:
+        """A file of before there were sums counts no users of that time: they would be users without sessions."""
+        connection = sqlite3.connect(path)
+        for statement in itertools.chain(*_schema.MIGRATIONS[:2]):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {_schema.APPLICATION_ID}")
+        began = Beginning("s", "chat", "durable", START, user="1" * 32)
+        connection.execute(
+            "INSERT INTO session (id, kind, user, due_ns, ended_ns, status, reason, beginning) "
+            "VALUES ('s', '[\"chat\",null]', ?, 0, ?, 'success', 'completed', ?)",
+            (began.user, START, encode_beginning(began)),
+        )
+        connection.commit()
+        connection.close()
+        set_version(path, 2)
+        store = SQLiteStore(str(path))
+        hour = START // (3600 * SECOND)
+        assert [] == store.tallies(hour, hour + 1)
+        assert ([], 0) == store.users(hour, hour + 1, 9, {})
+        store.shutdown()
 
     def test_migration_fails(self, path: Path) -> None:
         """A migration that fails leaves the file as it was."""

@@ -131,12 +131,13 @@ def resume(id: str | None = None, /, *, handoff: str | None = None) -> Session: 
             `with` statement and outside of any trace, continues the trace in which it was handed over.
 
     Raises:
-        InvalidValueError: it cannot be an id, or is not a handoff token; or both are given.
+        InvalidValueError: it is no text, or not a handoff token; or both are given.
         SessionNotFoundError: no active session has it.
     """
     token = None if handoff is None else Handoff.read(handoff)
+    sought = None
     if token is None:
-        _values.session_id(id)
+        sought = _values.sought_id(id)
     elif id is not None:
         raise InvalidValueError(f"resume({id!r}, handoff=...): give the id or the token, not both")
     runtime = _runtime.get()
@@ -146,7 +147,8 @@ def resume(id: str | None = None, /, *, handoff: str | None = None) -> Session: 
     if token is not None:
         live, what = lifecycle.resume(token.key), "was handed over by this token and is"
     else:
-        live, what = lifecycle.resume(f"id:{id}") or lifecycle.resume_id(str(id)), f"has the id {id!r}"
+        what = f"has the id {_values.shown(id)}"
+        live = None if sought is None else lifecycle.resume(f"id:{sought}") or lifecycle.resume_id(sought)
     if live is None:
         raise SessionNotFoundError(
             f"no active session {what} in the {lifecycle.store.name} store: it never began there, "
@@ -162,7 +164,7 @@ def end(id: str, /, status: Status = "success", *, reason: EndReason | None = No
         Whether this call ended it: False if it has ended before, or never began.
 
     Raises:
-        InvalidValueError: the id, the status or the reason is not one.
+        InvalidValueError: the id is no text, or the status or the reason is not one.
     """
     ending(status, reason)
     try:
@@ -175,23 +177,23 @@ def get(id: str, /) -> SessionRecord | None:  # noqa: A002 - as in start
     """What is known of the session with that id, active or recently ended; None if nothing is.
 
     Raises:
-        InvalidValueError: it cannot be an id.
+        InvalidValueError: it is no text.
     """
-    _values.session_id(id)
+    sought = _values.sought_id(id)
     runtime = _runtime.get()
-    return runtime.lifecycle.ledger.get(id) if runtime.enabled else None
+    return runtime.lifecycle.ledger.get(sought) if runtime.enabled and sought is not None else None
 
 
 def active(*, user: str | None = None) -> list[SessionRecord]:
     """The active sessions, oldest first; with `user`, those of that user (the clear name, or the pseudonym).
 
     Raises:
-        InvalidValueError: it cannot be a user.
+        InvalidValueError: the user is no text.
     """
     if user is not None:
-        _values.user_name(user)
+        _values.sought_user(user)
     runtime = _runtime.get()
-    if not runtime.enabled:
+    if not runtime.enabled or user == "":
         return []
     ledger = runtime.lifecycle.ledger
     if user is None:

@@ -31,6 +31,8 @@ F = TypeVar("F")
 
 _NS: Final = 1_000_000_000
 _MAX_UNEXPORTED: Final = 100_000
+_TRIES: Final = 3
+"""How often the store is asked anew for a session into which something was merged meanwhile."""
 
 
 class Ledger:
@@ -258,14 +260,31 @@ class Ledger:
             StoreError: the store cannot be asked.
         """
         self.flush()
-        with self.merging:
+        for _ in range(_TRIES):
             # Also for a session that is known here: whoever may not see it is not to learn, by an answer that comes
-            # sooner, or while the store is down, that there is one.
+            # sooner, or while the store is down, that there is one. Nobody has to wait who begins or ends one
+            # meanwhile: the answer may take as long as the store does.
+            before = self._unmerged(session_id)
             stored = self.ask("get", self.store.get, session_id)
+            with self.merging:
+                # What has been merged since is in neither of them.
+                if self._unmerged(session_id) is before:
+                    return self._known(session_id, stored)
+        with self.merging:
+            return self._known(session_id, self.ask("get", self.store.get, session_id))
+
+    def _unmerged(self, session_id: str) -> Totals | None:
+        """What has happened in a session that is open here since it was merged: another object after each merge."""
+        with self.merging:
             live = self.open.get(session_id)
-            if live is None:
-                return stored or self.past.here(session_id)
-            return self._here(live) if self.shared is None else self._with_delta(live, stored)
+            return None if live is None else live.delta
+
+    def _known(self, session_id: str, stored: SessionRecord | None) -> SessionRecord | None:
+        """What the store and this process know of a session."""
+        live = self.open.get(session_id)
+        if live is None:
+            return stored or self.past.here(session_id)
+        return self._here(live) if self.shared is None else self._with_delta(live, stored)
 
     def used(self, live: Live, name: str) -> float:
         """How much of something a session has used itself."""

@@ -143,8 +143,8 @@ class Beginning(NamedTuple):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Beginning:
-        """Invert `to_dict`; lists of attributes become tuples again."""
-        fields = dict(data)
+        """Invert `to_dict`; lists of attributes become tuples again. What only a later version knows is left out."""
+        fields = {name: value for name, value in data.items() if name in cls._fields}
         fields["attributes"] = _attributes(fields["attributes"])
         if fields.get("reservation"):
             fields["reservation"] = Reservation.from_dict(fields["reservation"])

@@ -119,6 +119,22 @@ def session_id(value: object) -> str:
     return _plain(value)
 
 
+def sought_id(value: object) -> str | None:
+    """The id of a session that is looked for; None if it is a text that is no session's id.
+
+    It comes out of a URL, or a cookie, and so may be anything.
+
+    Raises:
+        InvalidValueError: it is no text at all.
+    """
+    try:
+        return session_id(value)
+    except InvalidValueError:
+        if isinstance(value, str):
+            return None
+        raise
+
+
 def user_name(value: str) -> str:
     """Check the name of a user: any text but an empty one.
 
@@ -128,6 +144,15 @@ def user_name(value: str) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidValueError(f"{_named(value)} cannot be a user: use a non-empty string")
     return value
+
+
+def sought_user(value: str) -> str:
+    """Check the name of a user whose sessions are looked for: any text; an empty one is nobody's.
+
+    Raises:
+        InvalidValueError: it is no text at all.
+    """
+    return value if isinstance(value, str) else user_name(value)
 
 
 def model(value: str) -> str:

@@ -173,20 +173,22 @@ class TestNothingIsChanged:
         assert before == standing(tmp_path)
         assert list(before) == ["sessions.db"]
 
-    @pytest.mark.parametrize("verb", VERBS)
-    def test_of_an_older_version(self, verb: str, tmp_path: Path) -> None:
-        """An older file is not migrated: it is said what it is, and what to do."""
+    @pytest.mark.parametrize("version", [2, 3])
+    @pytest.mark.parametrize("verb", [*VERBS, "cleanup --yes", "recover", "verify --repair --yes"])
+    def test_of_an_older_version(self, verb: str, version: int, tmp_path: Path) -> None:
+        """An older file is not migrated, by verbs that write either: it is said what it is, and what to do."""
         with contextlib.closing(sqlite3.connect(tmp_path / "sessions.db", isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            for statement in [each for version in _schema.MIGRATIONS[:2] for each in version]:
+            for statement in itertools.chain(*_schema.MIGRATIONS[:version]):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_schema.APPLICATION_ID}")
-            connection.execute("PRAGMA user_version = 2")
+            connection.execute(f"PRAGMA user_version = {version}")
         before = standing(tmp_path)
-        done = otel_sessions(*verb.split(), "--store", url(tmp_path))
+        done = otel_sessions(*verb.split(), "--store", url(tmp_path), OTEL_TRACES_EXPORTER="console")
         assert done.returncode == (2 if verb == "health" else 1)
         said = (
-            f"has the schema version 2, and this version of otel-sessions reads {_schema.VERSION}; start the applicat"
+            f"has the schema version {version}, and this version of otel-sessions reads {_schema.VERSION}; start the "
+            "application once"
         )
         assert said in done.stdout + done.stderr
         assert "Traceback" not in done.stderr

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -88,6 +91,28 @@ def dead_redis(_directory: Path) -> Iterator[tuple[str, str]]:
     yield f"redis://user:secret@127.0.0.1:{redis_server.free_port()}/0", "the redis store cannot be asked ("
 
 
+@contextmanager
+def answering(said: bytes) -> Iterator[int]:
+    """A server that answers each who comes with the same; its port."""
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                line, _ = server.accept()
+                with line, contextlib.suppress(OSError):
+                    while line.recv(65_536):
+                        line.sendall(said)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        serving = threading.Thread(target=serve)
+        serving.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            serving.join()
+
+
 STORES = [
     no_file, no_database, of_others, of_tomorrow, locked, a_directory, in_memory, nothing_known, dead_redis,
 ]  # fmt: skip
@@ -139,8 +164,39 @@ class TestFailure:
         assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert done.stderr.startswith("otel-sessions: the redis store cannot be asked (active): redis: ")
 
+    @pytest.mark.parametrize("verb", ["list", "health", "doctor --offline"])
+    def test_what_a_server_says(self, verb: str) -> None:
+        """Nothing that a server answers steers the terminal."""
+        with answering(b"-ERR \x1b]0;owned\x07 here\r\n") as port:
+            done = otel_sessions(*verb.split(), OTEL_SESSIONS_STORE=f"redis://127.0.0.1:{port}")
+        assert done.returncode
+        assert "\x1b" not in done.stdout + done.stderr
+        assert r"\x1b]0;owned\x07 here" in done.stdout + done.stderr
+
+    @pytest.mark.parametrize("verb", ["list", "cleanup --yes"])
+    def test_a_name_that_would_be_obeyed(self, verb: str, tmp_path: Path) -> None:
+        """Nor does the name of a file, which is escaped once."""
+        (tmp_path / "\x1b]0;owned\n.db").write_text("not a database" * 100, encoding="utf-8")
+        done = otel_sessions(*verb.split(), "--store", f"sqlite:///{tmp_path}/%1B]0;owned%0A.db")
+        assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert rf"{tmp_path}/\x1b]0;owned\n.db: file is not a database" in done.stderr
+
 
 class TestOpened:
+    @pytest.mark.parametrize("verb", ["list", "stats", "doctor --offline"])
+    @pytest.mark.parametrize("query", ["mode=ro", "mode=rw", "timeout=2&mode=ro&retention=60", "synchronous=full"])
+    def test_by_a_url_with_a_query(
+        self, verb: str, query: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What the application's URL says is taken, also if it says how the file is opened."""
+        done = run(capsys, *verb.split(), "--store", f"{empty('sqlite', tmp_path)}?{query}")
+        assert (0, "") == (done.returncode, done.stderr)
+
+    def test_by_a_url_with_no_mode(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """What is none is not taken for one."""
+        done = run(capsys, "list", "--store", f"{empty('sqlite', tmp_path)}?mode=rx")
+        assert "mode is 'ro', to only look, or 'rw', not 'rx'" in done.stderr
+
     def test_nothing_is_left(self, tmp_path: Path) -> None:
         """The process is as it was before: warnings are logged again, and it can be configured in another way."""
         package = logging.getLogger("otel_sessions")

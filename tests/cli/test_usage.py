@@ -75,7 +75,7 @@ class TestUsage:
         [
             (["--limit", "3"], "otel-sessions: --limit 3: single uses are shown of a user"),
             (["grace", "--limit", "0"], "otel-sessions: --limit 0: use a whole number from 1 to"),
-            ([""], "otel-sessions: '' cannot be a user"),
+            ([""], "otel-sessions: USER: '' cannot be a user"),
         ],
     )
     def test_bad_arguments(

@@ -85,6 +85,30 @@ class TestNobodyReads:
         )
         assert ("2\n", "") == (done.stdout, done.stderr)
 
+    @pytest.mark.parametrize("verb", [*LOOKING, *(f"{verb} --json" for verb in JSON), "list --help"])
+    def test_without_an_output(self, verb: str, store: str) -> None:
+        """Nor does it say a word where there is no standard output at all."""
+        done = subprocess.run(
+            ["bash", "-c", f'"$0" -X dev -c "$1" {verb} >&-', sys.executable, MAIN],
+            env={**os.environ, "OTEL_SESSIONS_STORE": store},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert (LOOKING.get(verb.removesuffix(" --json"), 0), "") == (done.returncode, done.stderr)
+
+    @pytest.mark.parametrize(
+        ("verb", "code"), [("list", 0), ("list --nope", 2), ("cleanup --days 0.000001", 1), ("show none", 1)]
+    )
+    def test_without_anything(self, verb: str, code: int, store: str) -> None:
+        """Where there is nothing to read from, or to complain to, the code is what is left."""
+        done = subprocess.run(
+            ["bash", "-c", f'"$0" -c "$1" {verb} <&- >&- 2>&-', sys.executable, MAIN],
+            env={**os.environ, "OTEL_SESSIONS_STORE": store},
+            check=False,
+        )
+        assert code == done.returncode
+
     @pytest.mark.parametrize("verb", ["list", "list --json", "report"])
     def test_a_full_disk(self, verb: str, store: str) -> None:
         """What cannot be written for another reason is a failure, and is said."""

@@ -296,7 +296,7 @@ class TestMistakes:
         with pytest.raises(InvalidValueError, match="cannot be the number of uses: use a whole number from 1 on"):
             usage_history("ada", limit=limit)
 
-    @pytest.mark.parametrize("user", ["", None, 3])
+    @pytest.mark.parametrize("user", [b"ada", None, 3])
     def test_user(self, user: Any) -> None:
         """So is a user who has no name."""
         for ask in (usage_history, user_analytics):

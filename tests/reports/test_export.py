@@ -222,6 +222,21 @@ class TestFile:
         assert export(path, overwrite=True) == 1
         assert len(lines(path.read_text("utf-8"))) == 1
 
+    def test_a_link(self, here: RecordedSessions, tmp_path: Path) -> None:
+        """A symbolic link stays one, and where it leads to is written, whether or not there is a file yet."""
+        audits(here, "ada")
+        (tmp_path / "far").mkdir()
+        link, target = tmp_path / "a.jsonl", tmp_path / "far" / "b.jsonl"
+        link.symlink_to(Path("far") / "b.jsonl")
+        assert export(link) == 1
+        target.write_text("mine", "utf-8")
+        with pytest.raises(InvalidValueError, match="is there already"):
+            export(link)
+        assert export(link, overwrite=True) == 1
+        assert link.is_symlink()
+        assert len(lines(target.read_text("utf-8"))) == 1
+        assert (names(tmp_path), names(tmp_path / "far")) == (["a.jsonl", "far"], ["b.jsonl"])
+
     def test_made_meanwhile(self, here: RecordedSessions, tmp_path: Path) -> None:
         """Nor is one replaced that somebody made while this was written."""
         path = tmp_path / "a.jsonl"

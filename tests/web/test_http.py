@@ -102,7 +102,28 @@ class TestClosed:
         app.register_blueprint(blueprint(authorize=lambda _request: wrong))  # type: ignore[arg-type,return-value]
         with pytest.raises(ConfigurationError, match=r"authorize\(\) returned"):
             app.test_client().get("/monitoring/statistics")
-        assert noted(recorded)[0]["app_session.access.result"] == "refused"
+        assert noted(recorded)[0]["app_session.access.result"] == "failed"
+
+    @pytest.mark.parametrize("failure", ["unreachable", "moved", "teapot"])
+    def test_by_an_authorizer_that_fails(self, shown: Shown, recorded: RecordedSessions, failure: str) -> None:
+        """Who raises anything but 401 and 403 has not refused: it is noted as failed, and is no access failure."""
+
+        def fail(request: Any) -> None:
+            is_fastapi = isinstance(request, Request)
+            if failure == "unreachable":
+                raise ConnectionError("no answer from the directory")
+            if failure == "moved" and is_fastapi:
+                raise HTTPException(303, headers={"Location": "/login"})
+            if failure == "moved":
+                flask.abort(flask.redirect("/login", 303))
+            raise HTTPException(418) if is_fastapi else werkzeug.exceptions.ImATeapot
+
+        with shown(fail) as server:
+            status = ask(server, "/statistics").status_code
+        assert {"unreachable": 500, "moved": 303, "teapot": 418}[failure] == status
+        [event] = noted(recorded)
+        assert event["app_session.access.result"] == "failed"
+        assert recorded.metric("app_session.access_failures") == 0
 
     def test_by_the_applications_own_answer(self, shown: Shown, recorded: RecordedSessions) -> None:
         """What the authorizer raises is answered as everywhere in the application, and noted."""

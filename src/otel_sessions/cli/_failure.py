@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import typer
 
 from ..exceptions import InvalidValueError, SessionsError
+from ._output import plain
 
 FAILED = 1
 MISUSED = 2
@@ -32,8 +33,15 @@ def explained(code: int | None = None) -> Iterator[None]:
         is_misuse = isinstance(failure, Misuse | InvalidValueError)
         left = (MISUSED if is_misuse else FAILED) if code is None else code
         with reader(left):
-            typer.echo(f"otel-sessions: {failure}", err=True)
+            typer.echo(f"otel-sessions: {_told(failure)}", err=True)
         raise typer.Exit(left) from None
+
+
+def _told(failure: Failure | SessionsError) -> str:
+    """Its text, in which nothing steers a terminal. What is escaped already stays as it is."""
+    # The package says everything in one line, and may quote what a server says, or a path; a verb may have several.
+    lines = str(failure).split("\n") if isinstance(failure, Failure) else [str(failure)]
+    return "\n".join(map(plain, lines))
 
 
 @contextmanager

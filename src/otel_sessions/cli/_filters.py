@@ -65,7 +65,7 @@ def conditions(
         Misuse: one cannot be that.
     """
     _checked("--type", type_, lambda name: _values.label("session type", name))
-    _checked("--user", user, _values.user_name)
+    named("--user", user)
     _checked("--tier", tier, lambda name: _values.label("tier", name))
     _one_of("--status", status, get_args(Status))
     _one_of("--end-reason", end_reason, get_args(EndReason))
@@ -78,6 +78,15 @@ def conditions(
         "attributes": dict(map(_attribute, attribute)) if attribute else None,
         **times(days, since, until),
     }
+
+
+def named(what: str, user: str | None) -> None:
+    """See that a user who is typed has a name: an empty one is a variable of the shell that is not set.
+
+    Raises:
+        Misuse: that one has none.
+    """
+    _checked(what, user, _values.user_name)
 
 
 def _checked(option: str, value: str | None, check: Callable[[str], object]) -> None:

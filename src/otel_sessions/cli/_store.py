@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlencode
 
 import typer
 
 import otel_sessions as sessions
 
+from ..stores import from_url
 from ._failure import Failure, Misuse
 from ._output import plain
 
@@ -29,6 +30,8 @@ StoreUrl = Annotated[
 ]
 
 _SQLITE: Final = "sqlite:///"
+_LOOKING: Final = ("mode", "ro")
+_MODES: Final = (_LOOKING, ("mode", "rw"))
 
 
 @contextmanager
@@ -42,10 +45,14 @@ def opened(url: str | None, *, read_only: bool = True, **settings: Any) -> Itera
 
     Raises:
         Failure: no other process can have put anything there.
+        SessionsError: it cannot be opened, or is a file of an older version.
     """
     where = check(url)
     with quiet():
         store = looking(where) if read_only else where
+        if not read_only and where.startswith(_SQLITE):
+            # A file of an older version is refused so: to migrate it is for the application, which may be running.
+            from_url(looking(where)).shutdown()
         sessions.configure(**{"store": store, "enabled": True, "background": False, "detect_user": False, **settings})
         try:
             yield
@@ -57,7 +64,10 @@ def looking(url: str) -> str:
     """The same store, to look and change nothing; Redis is asked nothing that would."""
     if not url.startswith(_SQLITE):
         return url
-    return f"{url}{'&' if '?' in url else '?'}mode=ro"
+    location, _, query = url.partition("?")
+    # What is no mode is left to the store, which says what there is.
+    asked = [each for each in parse_qsl(query, keep_blank_values=True) if each not in _MODES]
+    return f"{location}?{urlencode([*asked, _LOOKING])}"
 
 
 def check(url: str | None) -> str:

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from ..reports import Analytics, UsageEntry, system_analytics, usage_history, user_analytics
 from . import _typed
 from ._failure import Misuse
+from ._filters import named
 from ._output import AsJson, console, facts, heading, plain, print_parts, table, write_json
 from ._sessions import number
 from ._store import StoreUrl, opened
@@ -34,6 +35,7 @@ def show(user: User = None, *, store: StoreUrl = None, limit: Limit = None, as_j
     """
     if user is None and limit is not None:
         raise Misuse(f"--limit {plain(limit)}: single uses are shown of a user; name one, or leave it out")
+    named("USER", user)
     most = _LATEST if limit is None else _typed.whole("--limit", limit)
     with opened(store):
         found = system_analytics() if user is None else user_analytics(user)

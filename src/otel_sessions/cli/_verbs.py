@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ class Verbs(TyperGroup):
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run one, and leave."""
+        _stand_in()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 # A terminal or a pipe that has no place for a letter gets its number.
@@ -47,6 +49,16 @@ class Verbs(TyperGroup):
                 # The line that was begun, `^C` or a question in it, ends here. Nobody has answered what aborts.
                 typer.echo(err=True)
                 raise typer.Exit(_INTERRUPTED if isinstance(end, KeyboardInterrupt) else FAILED) from None
+
+
+def _stand_in() -> None:
+    """Put the null device where the shell has closed a stream (`>&-`); a file would get its number otherwise."""
+    # In the order of their numbers: the lowest that is free is given.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)
+            # It stays open, as those do that Python itself opens.
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from opentelemetry._logs import SeverityNumber
@@ -12,13 +13,14 @@ from .. import _semconv as sc
 from .._guard import guarded
 from .._models import AttributeValue, Event
 from .._session import current_session
-from ..exceptions import ConfigurationError, InvalidValueError
+from ..exceptions import ConfigurationError
 
 Resource = Literal["health", "statistics", "sessions", "mine", "session"]
 Result = Literal["granted", "refused", "not_found", "failed"]
 
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
+_REFUSALS: Final = frozenset({UNAUTHORIZED, FORBIDDEN})
 
 _PREFIX: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: [\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa0-\xff])?")
@@ -64,9 +66,20 @@ class Visitor(NamedTuple):
             severity = SeverityNumber.WARN if result == "refused" else SeverityNumber.INFO
             runtime.telemetry.event(event, {}, severity=severity, always_log=True)
             # What is answered so inside a session, its middleware counts.
-            if result == "refused" and not (current_session().id and status in {UNAUTHORIZED, FORBIDDEN}):
+            if result == "refused" and not (current_session().id and status in _REFUSALS):
                 reason = "unauthorized" if status == UNAUTHORIZED else "forbidden"
                 runtime.telemetry.metrics.access_failures.add(1, None, reason)
+
+    def note_raised(self, status: object) -> None:
+        """Write down that the authorizer raised what is answered with that status; None if no status is known.
+
+        It refuses with 401 and 403. Anything else, such as another service that it asks and that is down, says nothing
+        of who asked.
+        """
+        if isinstance(status, int) and status in _REFUSALS:
+            self.note("refused", status)
+        else:
+            self.note("failed", HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _attributes(self, result: Result) -> dict[str, AttributeValue]:
         known = {
@@ -140,7 +153,4 @@ def challenge_of(given: object) -> str | None:
 
 def session_id_of(given: str | None) -> str | None:
     """An id that a session can have; None if there is none in the path, or something else."""
-    try:
-        return None if given is None else _values.session_id(given)
-    except InvalidValueError:
-        return None
+    return None if given is None else _values.sought_id(given)

@@ -175,7 +175,7 @@ def _active(user: str | None, session_type: str | None) -> list[SessionRecord]:
     runtime = _runtime.get()
     if not runtime.enabled:
         return []
-    names = None if user is None else runtime.lifecycle.pseudonyms.meant_by(_values.user_name(user))
+    names = None if user is None else runtime.lifecycle.pseudonyms.meant_by(user)
     return [
         record
         for record in runtime.lifecycle.ledger.active_or_fail()

@@ -97,7 +97,7 @@ async def _answered(authorize: Any, request: Request, resource: Resource, challe
                 access = await access
         visitor = visitor._replace(access=decision(access))
     except Exception as refusal:
-        visitor.note("refused", getattr(refusal, "status_code", 500))
+        visitor.note_raised(getattr(refusal, "status_code", None))
         raise
     return await _runtime.get().lifecycle.threads.call(
         answer, visitor, request.scope["query_string"], challenge=challenge

@@ -95,7 +95,7 @@ def _answered(authorize: Any, resource: Resource, session_id: str | None, challe
     try:
         visitor = visitor._replace(access=decision(authorize(flask.request)))
     except Exception as refusal:
-        visitor.note("refused", getattr(refusal, "code", None) or 500)
+        visitor.note_raised(getattr(refusal, "code", None))
         raise
     return answer(visitor, flask.request.query_string, challenge=challenge)
 

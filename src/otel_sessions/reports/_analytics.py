@@ -102,10 +102,10 @@ def usage_history(user: str, *, limit: int = 100) -> list[UsageEntry]:
         limit: how many uses at most.
 
     Raises:
-        InvalidValueError: the user is no name, or the limit no whole number from 1 on.
+        InvalidValueError: the user is no text, or the limit no whole number from 1 on.
         StoreError: the store cannot be asked.
     """
-    _values.user_name(user)
+    _values.sought_user(user)
     limit = _values.whole("the number of uses", limit)
     runtime = _runtime.get()
     if not runtime.enabled:
@@ -122,10 +122,10 @@ def user_analytics(user: str) -> Analytics:
         user: the clear name, or the pseudonym.
 
     Raises:
-        InvalidValueError: the user is no name.
+        InvalidValueError: the user is no text.
         StoreError: the store cannot be asked.
     """
-    _values.user_name(user)
+    _values.sought_user(user)
     runtime = _runtime.get()
     if not runtime.enabled:
         return _summed(_NONE, runtime.lifecycle)

@@ -41,7 +41,7 @@ def question(
     _one_of("status", status, get_args(Status))
     _one_of("end_reason", end_reason, get_args(EndReason))
     if user is not None:
-        _values.user_name(user)
+        _values.sought_user(user)
     if attributes is not None and not isinstance(attributes, Mapping):
         raise InvalidValueError(f"attributes={attributes!r}: use a mapping of names to values")
     asked = period(runtime.lifecycle.clock.time_ns(), days, since, until)

@@ -73,16 +73,16 @@ def timeline(id: str, /) -> Timeline | None:  # noqa: A002 - as in `get`
     """What happened in the session with that id, active or ended; None if nothing is known of it.
 
     Raises:
-        InvalidValueError: it cannot be an id.
+        InvalidValueError: it is no text.
         StoreError: the store cannot be asked.
     """
-    _values.session_id(id)
+    sought = _values.sought_id(id)
     runtime = _runtime.get()
-    if not runtime.enabled:
+    if not runtime.enabled or sought is None:
         return None
     lifecycle = runtime.lifecycle
     lifecycle.limiter.measured.settle_all()
-    record = lifecycle.ledger.get_or_fail(id)
+    record = lifecycle.ledger.get_or_fail(sought)
     if record is None:
         return None
     totals = record.totals

@@ -16,12 +16,15 @@ from ..exceptions import InvalidValueError
 def whole_file(path: Path, *, overwrite: bool) -> Iterator[TextIO]:
     """A file that is at `path` once all is written, and never before: who opens the old one meanwhile sees the old one.
 
-    A new one is for its owner alone; one that is replaced keeps its permissions.
+    A new one is for its owner alone; one that is replaced keeps its permissions. A symbolic link stays one: where it
+    leads to is written.
 
     Raises:
         InvalidValueError: there is a file already, and it is not to be replaced; or it is none.
         OSError: it cannot be written.
     """
+    # Of a link that leads nowhere yet, too, and before the look: it may be replaced as a file is.
+    path = Path(os.path.realpath(path))
     _check_free(path, overwrite=overwrite)
     # Readable by its owner alone, and on the same file system, so that it can take its place in one step.
     number, beside = tempfile.mkstemp(prefix=".otel-sessions-", suffix=".part", dir=path.parent)

@@ -81,7 +81,7 @@ def record(raw: list[bytes]) -> SessionRecord | None:
             totals.merge(delta)
         status = json.loads(stored[b"e"]) if b"e" in stored else ("active", None, None)
         return SessionRecord(beginning, totals, *status)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         raise StoreError("redis: the record of a session cannot be read; `otel-sessions verify` says which") from error
 
 

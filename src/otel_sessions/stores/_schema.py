@@ -84,7 +84,8 @@ _HISTORY: Final = (
 
 # Users are counted by hours, as everything else is. By hour first, not by user: what is written at a time is in one
 # place, and so is what is forgotten. They are counted anew, from the sessions; the last value of the JSON is the number
-# of a part. What is owed is found by when it ended, as questions ask; who owes it is asked seldom.
+# of a part. Nobody is counted in hours of which there are no sums: those ended before there were any, and users without
+# sessions would be told of. What is owed is found by when it ended, as questions ask; who owes it is asked seldom.
 _USERS_BY_HOUR: Final = (
     "DROP TABLE user_day",
     """
@@ -96,6 +97,7 @@ _USERS_BY_HOUR: Final = (
     INSERT INTO user_hour
     SELECT ended_ns / 3600000000000 AS hour, user, count(*) FROM session
     WHERE ended_ns IS NOT NULL AND owner IS NULL AND user IS NOT NULL AND beginning LIKE '%,null]'
+        AND ended_ns / 3600000000000 IN (SELECT number FROM tally WHERE span = 1)
     GROUP BY hour, user
     """,
     # Before which time some of what ended has been forgotten: there sums are of more than what is remembered.
