@@ -192,6 +192,13 @@ class TestOpened:
         done = run(capsys, *verb.split(), "--store", f"{empty('sqlite', tmp_path)}?{query}")
         assert (0, "") == (done.returncode, done.stderr)
 
+    @pytest.mark.parametrize("verb", ["recover", "cleanup --yes"])
+    def test_what_writes(self, verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """A verb that writes does not pretend that there was nothing to do where it may only look."""
+        done = run(capsys, *verb.split(), "--store", f"{empty('sqlite', tmp_path)}?mode=ro")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "with mode=ro it can only be looked into, and this writes: leave that out" in done.stderr
+
     def test_by_a_url_with_no_mode(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """What is none is not taken for one."""
         done = run(capsys, "list", "--store", f"{empty('sqlite', tmp_path)}?mode=rx")

@@ -14,7 +14,7 @@ import otel_sessions as sessions
 from .. import _runtime
 from ._failure import Failure
 from ._output import AsJson, write_json
-from ._store import StoreUrl, check, opened
+from ._store import StoreUrl, check_writing, opened
 
 if TYPE_CHECKING:
     from ._delivery import Delivery
@@ -28,7 +28,7 @@ def finish(*, store: StoreUrl = None, as_json: AsJson = False) -> None:
 
     For example: OTEL_SERVICE_NAME=shop otel-sessions recover --store sqlite:///sessions.db
     """
-    check(store)
+    check_writing(store)
     with _sdk() as (delivery, providers), opened(store, read_only=False, **providers):
         runtime = _runtime.get()
         runtime.lifecycle.ledger.owners_or_fail()

@@ -47,17 +47,34 @@ def opened(url: str | None, *, read_only: bool = True, **settings: Any) -> Itera
         Failure: no other process can have put anything there.
         SessionsError: it cannot be opened, or is a file of an older version.
     """
-    where = check(url)
+    where = check(url) if read_only else check_writing(url)
     with quiet():
         store = looking(where) if read_only else where
-        if not read_only and where.startswith(_SQLITE):
-            # A file of an older version is refused so: to migrate it is for the application, which may be running.
-            from_url(looking(where)).shutdown()
         sessions.configure(**{"store": store, "enabled": True, "background": False, "detect_user": False, **settings})
         try:
             yield
         finally:
             sessions.shutdown()
+
+
+def check_writing(url: str | None) -> str:
+    """See that there is something at that URL that may be written, and return it.
+
+    Raises:
+        Misuse: no other process can have put anything there, or whoever typed it wants it not to be written.
+        Failure: nobody has put anything there.
+        SessionsError: it cannot be opened, or is a file of an older version.
+    """
+    where = check(url)
+    if where.startswith(_SQLITE):
+        if _LOOKING in parse_qsl(where.partition("?")[2]):
+            raise Misuse(
+                f"--store {plain(where)}: with mode=ro it can only be looked into, and this writes: leave that out"
+            )
+        # A file of an older version is refused so: to migrate it is for the application, which may be running.
+        with quiet():
+            from_url(looking(where)).shutdown()
+    return where
 
 
 def looking(url: str) -> str:
