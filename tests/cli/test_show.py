@@ -44,9 +44,10 @@ class TestActive:
         assert (0, "") == (done.returncode, done.stderr)
         known = done.stdout.partition("\nquota ")[0]
         told = {line.split("  ")[0]: line.partition("  ")[2].strip() for line in known.splitlines()}
-        assert ("active", "mobile", "700 input, 150 output", "0.5 USD", "1 user, 1 assistant") == tuple(
+        assert ("active", "mobile", "700 input, 150 output", "0.50 USD", "1 user, 1 assistant") == tuple(
             told[name] for name in ("status", "platform", "tokens", "cost", "messages")
         )
+        assert "0.50 USD cost" in told["used"]
         assert "1, the last: ZeroDivisionError: division by zero" == told["errors"]
         assert told["trace"].startswith("http://localhost:16686/trace/")
         assert "{" not in told["trace"]

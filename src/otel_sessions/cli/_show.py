@@ -12,11 +12,11 @@ from rich.text import Text
 from .. import QuotaStatus
 from .. import _semconv as sc
 from ..reports import Entry, Timeline, history, timeline
-from ..reports._figures import duration, percent
+from ..reports._figures import duration, money, percent
 from ..security.redaction import redact
 from ._failure import Failure, Misuse
 from ._output import AsJson, cell, console, facts, heading, plain, print_parts, table, write_json
-from ._sessions import colored, moment, number
+from ._sessions import amounts, colored, moment, used
 from ._store import StoreUrl, opened
 
 _OURS: Final = "app_session."
@@ -159,18 +159,14 @@ def _counts(session: Mapping[str, Any]) -> Mapping[str, object]:
         "requests": session["requests"],
         "turns": session["turns"],
         "response time": duration(session["average_response_time"]),
-        "messages": _amounts(session["messages"]),
-        "tokens": _amounts(session["tokens"]),
-        "cost": _amounts(session["cost"]),
-        "used": _amounts(session["usage"]),
+        "messages": amounts(session["messages"]),
+        "tokens": amounts(session["tokens"]),
+        "cost": money(session["cost"]) if session["cost"] else None,
+        "used": amounts(session["usage"]),
         "events": session["events"],
         "errors": f"{session['errors']:,}" + (f", the last: {_value(error)}" if error else ""),
     }
     return {name: value for name, value in known.items() if value is not None}
-
-
-def _amounts(amounts: Mapping[str, float]) -> str | None:
-    return ", ".join(f"{number(amount) or '0'} {plain(name)}" for name, amount in amounts.items()) or None
 
 
 def _quotas(quotas: Sequence[QuotaStatus]) -> RenderableType:
@@ -180,8 +176,8 @@ def _quotas(quotas: Sequence[QuotaStatus]) -> RenderableType:
             quota.name,
             quota.window,
             quota.scope,
-            "unknown" if quota.used is None else number(quota.used) or "0",
-            "none" if quota.limit is None else number(quota.limit) or "0",
+            "unknown" if quota.used is None else used(quota.name, quota.used),
+            "none" if quota.limit is None else used(quota.name, quota.limit),
             percent(None if quota.percentage is None else quota.percentage / 100),
             duration(quota.forecast.seconds),
         )
@@ -213,7 +209,7 @@ def _what(entry: Entry) -> Text:
     found = Text(what, style=style)
     if entry.kind == "use":
         amount = cast("float", attributes.pop(sc.LIMIT_AMOUNT))
-        found.append(f" {number(amount) or '0'}")
+        found.append(f" {used(entry.name, amount)}")
     if (message := attributes.pop(sc.EVENT_MESSAGE, None)) is not None:
         found.append(f" {_value(message)}")
     for name, value in attributes.items():
