@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, cast
 
@@ -15,6 +16,7 @@ from ..reports import Entry, Timeline, history, timeline
 from ..reports._figures import duration, money, percent
 from ..security.redaction import redact
 from ._failure import Failure, Misuse
+from ._filters import meant
 from ._output import AsJson, cell, console, facts, heading, plain, print_parts, table, write_json
 from ._sessions import amounts, colored, moment, used
 from ._store import StoreUrl, opened
@@ -126,9 +128,8 @@ def _parts(found: Timeline, told: Mapping[str, Any], link: str | None, *, wants_
         heads = ["own limit", "kind", "at most"]
         yield table(heads, [(limit["name"], limit["kind"], limit["limit"]) for limit in own])
     if session["attributes"]:
-        yield table(
-            ["attribute", "value"], [(name, _value(value)) for name, value in session["attributes"].items()], prose=True
-        )
+        rows = [(name, _clipped(_typed(value))) for name, value in session["attributes"].items()]
+        yield table(["attribute", "value"], rows, prose=True)
     yield _timeline(found)
 
 
@@ -222,6 +223,17 @@ def _stack(text: str) -> str:
     return f"({len(text.splitlines())} lines, see --json)"
 
 
+def _typed(value: object) -> str:
+    """The value of an attribute as `--attribute` takes it: JSON, and text that reads as nothing else."""
+    if isinstance(value, str) and value == meant(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _value(value: object) -> str:
-    shown = plain(", ".join(map(str, value)) if isinstance(value, list | tuple) else value)
+    return _clipped(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _clipped(value: str) -> str:
+    shown = plain(value)
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}... ({len(shown):,} characters, see --json)"
