@@ -11,8 +11,10 @@ from ._live import Live
 from ._prices import PriceList
 from ._recorder import Recorder
 
-_CURRENCY: Final = "USD"
-"""That of the price list, and of the quota `cost`."""
+COST: Final = "cost"
+"""What was used of it is money."""
+CURRENCY: Final = "USD"
+"""That of the price list, and of what was used of `cost`."""
 
 
 class Meter:
@@ -66,9 +68,9 @@ class Meter:
     def cost(self, live: Live, amount: float, currency: str, model: str | None) -> None:
         """Count a cost; that in US dollars is what was used of `cost`, and counts for that quota."""
         self._recorder.cost(live, amount, currency, model)
-        if currency == _CURRENCY:
-            self._recorder.used(live, "cost", amount)
-            self._measured.add(live, "cost", amount)
+        if currency == CURRENCY:
+            self._recorder.used(live, COST, amount)
+            self._measured.add(live, COST, amount)
 
     def call(self, live: Live, consumption: Consumption) -> None:
         """Count what one call of a model consumed, and what it cost."""
@@ -84,5 +86,5 @@ class Meter:
         self._measured.add(live, "tokens", total(consumption.tokens))
         price = None if has_cost else self._prices.price(consumption)
         if price is not None:
-            self.cost(live, price, _CURRENCY, consumption.called)
+            self.cost(live, price, CURRENCY, consumption.called)
         return price is not None

@@ -33,7 +33,7 @@ class Wanted(NamedTuple):
     reason: EndReason | None = None
     tier: str | None = None
     attributes: Mapping[str, AttributeValue] | None = None
-    """Attributes that they have with these values, and perhaps others."""
+    """Attributes that they have with these values, and perhaps others. True is not 1; 1 is 1.0."""
     since_ns: int | None = None
     """They ended then or later."""
     until_ns: int | None = None
@@ -50,5 +50,16 @@ class Wanted(NamedTuple):
             and self.tier in {None, record.tier}
             and (self.since_ns is None or ended_ns >= self.since_ns)
             and (self.until_ns is None or ended_ns < self.until_ns)
-            and (not self.attributes or self.attributes.items() <= record.attributes.items())
+            and (not self.attributes or _have(record.attributes, self.attributes))
         )
+
+
+def _have(attributes: Mapping[str, AttributeValue], wanted: Mapping[str, AttributeValue]) -> bool:
+    return all(name in attributes and _same(attributes[name], value) for name, value in wanted.items())
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two values are: Python takes True to be 1, and JSON does not."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return one == other and isinstance(one, bool) == isinstance(other, bool)

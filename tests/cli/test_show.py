@@ -44,9 +44,10 @@ class TestActive:
         assert (0, "") == (done.returncode, done.stderr)
         known = done.stdout.partition("\nquota ")[0]
         told = {line.split("  ")[0]: line.partition("  ")[2].strip() for line in known.splitlines()}
-        assert ("active", "mobile", "700 input, 150 output", "0.5 USD", "1 user, 1 assistant") == tuple(
+        assert ("active", "mobile", "700 input, 150 output", "0.50 USD", "1 user, 1 assistant") == tuple(
             told[name] for name in ("status", "platform", "tokens", "cost", "messages")
         )
+        assert "0.50 USD cost" in told["used"]
         assert "1, the last: ZeroDivisionError: division by zero" == told["errors"]
         assert told["trace"].startswith("http://localhost:16686/trace/")
         assert "{" not in told["trace"]
@@ -110,6 +111,21 @@ class TestEnded:
         assert 50 == said.count("used tokens 0.5")
         assert "2 more of its uses are not in the store, but for their sums" in said
         assert f" {'y' * 300}... (400 characters, see --json)\n" in re.sub(" +\n", "\n", said)
+
+    def test_attributes_can_be_asked_for(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """They are shown as `--attribute` takes them, and each finds its session, and no other one."""
+        where = url("sqlite", tmp_path)
+        values: dict[str, Any] = {
+            "true": True, "1": 1, '"1"': "1", '"true"': "true", "[true, false]": [True, False], "[1, 0]": [1, 0],
+            '["ä", "b"]': ["ä", "b"], "north": "north", "2.5": 2.5,
+        }  # fmt: skip
+        with record_sessions(store=where):
+            for number, value in enumerate(values.values()):
+                sessions.start("job", attributes={"held": value}, id=f"job-{number}").end()
+        for number, text in enumerate(values):
+            assert f"held       {text}" in run(capsys, "show", f"job-{number}", "--store", where).stdout
+            found = run(capsys, "list", "--store", where, "--attribute", f"held={text}", "--json").stdout
+            assert [f"job-{number}"] == [each["id"] for each in checked("list", found)["sessions"]]
 
     def test_clock_behind(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """What happened where the clock was behind the start's is shown so."""

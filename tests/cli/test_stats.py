@@ -48,8 +48,22 @@ class TestStats:
         shown = otel_sessions("stats", "--by", "end_reason", OTEL_SESSIONS_STORE=store)
         assert (0, "") == (shown.returncode, shown.stderr)
         assert ["exception", "2", "0.0%"] in [line.split()[:3] for line in shown.stdout.splitlines()]
-        refused = otel_sessions("stats", "--by", "user", OTEL_SESSIONS_STORE=store)
-        assert "by: sessions are told apart by type, tier, status, end_reason, not by 'user'" in refused.stderr
+        # Those that are active are in no group.
+        assert shown.stdout.splitlines()[1].split()[:3] == ["end", "reason", "ended"]
+
+    def test_groups_as_the_filter_has_them(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """`list` has `--end-reason`: so it may be written here, too."""
+        lines, others = (
+            run(capsys, "stats", "--store", store, "--by", by).stdout.splitlines()
+            for by in ("end-reason", "end_reason")
+        )
+        assert lines == others
+        assert ["exception", "2"] in [line.split()[:2] for line in lines]
+
+    def test_no_such_groups(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """What they cannot be made by is refused, with the option and its value."""
+        done = run(capsys, "stats", "--store", store, "--by", "user")
+        assert done == (2, "", "otel-sessions: --by user: use one of type, tier, status, end-reason\n")
 
     @pytest.mark.parametrize("kind", ["sqlite", "redis"])
     def test_empty(self, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,6 +73,9 @@ class TestStats:
         assert (0, None, None) == (found["total"], found["success_rate"], found["longest"])
         done = run(capsys, "stats", "--store", store)
         assert (0, "") == (done.returncode, done.stderr)
+        done = run(capsys, "stats", "--store", store, "--by", "type")
+        assert (0, "") == (done.returncode, done.stderr)
+        assert done.stdout.splitlines()[1:] == ["No session ended in this time."]
 
     def test_width(self, tmp_path: Path) -> None:
         """It fits into 40 columns."""

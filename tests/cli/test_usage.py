@@ -29,12 +29,15 @@ class TestUsage:
         assert (0, "") == (done.returncode, done.stderr)
         lines = [line.split() for line in done.stdout.splitlines()]
         assert done.stdout.startswith("Usage of everybody\n")
+        assert 2 == lines.count(["cost", "0.50", "USD"])
         for line in (
             ["sessions", "8"],
             ["active", "3"],
             ["users", "3"],
             ["tokens", "880"],
             ["search", "1", "95", "api_calls"],
+            # What was used of `cost` is money, and so it is told.
+            ["cost", "0.50", "USD"],
         ):
             assert line in lines
         found = checked("usage", otel_sessions("usage", "--json", OTEL_SESSIONS_STORE=store).stdout)

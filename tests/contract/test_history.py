@@ -131,6 +131,29 @@ class TestHistory:
         run(store, "d", ended_ns=START + 4 * SECOND, type="import", tier="pro", user="1" * 32, attributes={"n": 1})
         assert ids(store.history(wanted, 10)) == expected
 
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            (1, ["number"]),
+            (1.0, ["number"]),
+            (True, ["truth"]),
+            ("1", ["text"]),
+            ("true", []),
+            ((True, False), ["truths"]),
+            ((1, 0), ["numbers"]),
+            ((1.0, 0.0), ["numbers"]),
+            ((1,), []),
+        ],
+    )
+    def test_attributes_have_types(self, store: HistoryStore, value: Any, expected: list[str]) -> None:
+        """True is not the number 1, alone or in a list, nor is a text; a whole number may be written as a float."""
+        values: dict[str, Any] = {
+            "number": 1, "truth": True, "text": "1", "truths": (True, False), "numbers": (1, 0), "other": "x",
+        }  # fmt: skip
+        for name, held in values.items():
+            run(store, name, attributes={"held": held})
+        assert ids(store.history(Wanted(attributes={"held": value}), 10)) == expected
+
     def test_records_are_whole(self, store: HistoryStore) -> None:
         """What is found is what `get` returns."""
         delta = Totals(START)

@@ -348,3 +348,10 @@ class TestFigures:
         """Very many are told in three digits; the largest sum comes first."""
         assert (count(9_999), count(1_234_567)) == ("9,999", "1.23M")
         assert (money({}), money({"EUR": 1, "USD": 1_234.5})) == ("-", "1,234.50 USD, 1.00 EUR")
+
+    def test_small_sums_of_money(self) -> None:
+        """What cost little did not cost nothing; two digits that say something are there, rounded as people do it."""
+        sums = (0, 0.004, 0.155, 0.5, 0.0996, 1.005, 0.00000123, 1e-9, -0.5, float("inf"))
+        assert [money({"EUR": each}).removesuffix(" EUR") for each in sums] == [
+            "0.00", "0.0040", "0.16", "0.50", "0.100", "1.01", "0.0000012", "< 0.000001", "-0.50", "inf",
+        ]  # fmt: skip

@@ -29,10 +29,18 @@ PLOTS = """[...document.querySelectorAll("svg.plot")].map(plot => {
     };
 })"""
 OUTSIDE = """[...document.querySelectorAll("body *")].filter(each => {
-    const moved = each.closest(".scroll") && !each.classList.contains("scroll");
+    // On a phone no rows of text have to be moved, only numbers.
+    const scroll = each.closest(innerWidth < 600 ? ".scroll:not(.records)" : ".scroll");
+    const moved = scroll && scroll !== each;
     const box = each.getBoundingClientRect();
     return !moved && box.width > 0 && (box.left < 0 || box.right > document.documentElement.clientWidth + 0.5);
 }).map(each => each.outerHTML.slice(0, 200))"""
+RECORDS = """[...document.querySelectorAll(".records")].map(each => ({
+    name: each.getAttribute("aria-label"), hidden: each.scrollWidth - each.clientWidth,
+    heads: getComputedStyle(each.querySelector("thead")).display,
+    named: [...each.querySelectorAll("tbody tr:first-child td")].map(
+        cell => getComputedStyle(cell, "::before").content),
+}))"""
 OVERLAPPING = """[...document.querySelectorAll("svg.plot")].flatMap(plot => {
     const texts = [...plot.querySelectorAll("text")].map(text => [text.textContent, text.getBoundingClientRect()]);
     return texts.flatMap(([one, a], at) => texts.slice(at + 1).filter(([_, b]) =>
@@ -89,6 +97,11 @@ def made() -> str:
             if number % 5 == 0:
                 chat.error(ValueError(HOSTILE * 5))
             chat.end("error" if number % 5 == 0 else "cancelled" if number % 7 == 0 else "success")
+        # So many at once that something is to be said of the health.
+        for _ in range(40):
+            chat = otel_sessions.start("type-0", user=HOSTILE, tier="pro")
+            chat.error(ValueError(HOSTILE * 5))
+            chat.end("error")
         return page(title=HOSTILE, days=None)
 
 
@@ -129,6 +142,30 @@ class TestPageInBrowser:
             "[...document.querySelectorAll('body *')].map(each => parseFloat(getComputedStyle(each).fontSize))"
         )
         assert min(sizes) >= 11
+
+
+class TestPhone:
+    @pytest.mark.parametrize("scheme", SCHEMES)
+    def test_rows_are_blocks(self, seen: Seen, scheme: str) -> None:
+        """All of a row is in the window, each cell beside its own heading."""
+        tables = opened(seen, width=400, scheme=scheme).evaluate(RECORDS)
+        assert [table["name"] for table in tables] == [
+            "Health",
+            "Longest session of each type",
+            "Latest sessions that failed",
+        ]
+        assert {(table["hidden"], table["heads"]) for table in tables} == {(0, "none")}
+        assert [table["named"] for table in tables] == [
+            ['"severity"', '"check"', '"value"', '"threshold"', '"what to do"'],
+            ['"type"', '"duration"', '"session"'],
+            ['"ended"', '"type"', '"end reason"', '"duration"', '"user"', '"error"', '"session"'],
+        ]
+
+    def test_rows_are_rows_where_there_is_room(self, seen: Seen) -> None:
+        """The headings are above the columns, once."""
+        tables = opened(seen, width=1200, scheme="light").evaluate(RECORDS)
+        assert {table["heads"] for table in tables} == {"table-header-group"}
+        assert {name for table in tables for name in table["named"]} == {"none"}
 
 
 class TestPaper:

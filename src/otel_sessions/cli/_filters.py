@@ -103,11 +103,11 @@ def _one_of(option: str, value: str | None, values: Sequence[str]) -> None:
 
 
 def _attribute(given: str) -> tuple[str, Any]:
-    """The name and the value: what is JSON is that, anything else is text."""
+    """The name and the value."""
     name, equals, text = given.partition("=")
     if not name or not equals:
         raise Misuse(f"--attribute {plain(given)}: write NAME=VALUE")
-    value = _value(text)
+    value = meant(text)
     with quiet():
         if not _values.attributes({name: value}, str):
             raise Misuse(
@@ -117,7 +117,8 @@ def _attribute(given: str) -> tuple[str, Any]:
     return name, value
 
 
-def _value(text: str) -> str | bool | int | float | list[Any]:
+def meant(text: str) -> str | bool | int | float | list[Any]:
+    """The value of an attribute that was typed: what is JSON is that, anything else is text."""
     try:
         found = json.loads(text, parse_constant=str)
     except (ValueError, RecursionError):

@@ -8,8 +8,9 @@ from typing import Any, Final
 from rich.console import RenderableType
 from rich.text import Text
 
-from ..reports._figures import duration
-from ._output import cell, table
+from .._meter import COST, CURRENCY
+from ..reports._figures import duration, money
+from ._output import cell, plain, table
 
 _STYLES: Final[Mapping[str, str]] = {
     "active": "cyan",
@@ -38,6 +39,16 @@ def number(value: float) -> str | None:
     if not value:
         return None
     return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"
+
+
+def used(name: str, amount: float) -> str:
+    """How much was used of something."""
+    return money({CURRENCY: amount}) if name == COST else number(amount) or "0"
+
+
+def amounts(sums: Mapping[str, float]) -> str | None:
+    """How much of each thing, in the order given; None if there is none."""
+    return ", ".join(f"{used(name, amount)} {plain(name)}" for name, amount in sums.items()) or None
 
 
 def rows(described: Iterable[Mapping[str, Any]]) -> RenderableType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, cast
 
@@ -12,11 +13,12 @@ from rich.text import Text
 from .. import QuotaStatus
 from .. import _semconv as sc
 from ..reports import Entry, Timeline, history, timeline
-from ..reports._figures import duration, percent
+from ..reports._figures import duration, money, percent
 from ..security.redaction import redact
 from ._failure import Failure, Misuse
+from ._filters import meant
 from ._output import AsJson, cell, console, facts, heading, plain, print_parts, table, write_json
-from ._sessions import colored, moment, number
+from ._sessions import amounts, colored, moment, used
 from ._store import StoreUrl, opened
 
 _OURS: Final = "app_session."
@@ -126,9 +128,8 @@ def _parts(found: Timeline, told: Mapping[str, Any], link: str | None, *, wants_
         heads = ["own limit", "kind", "at most"]
         yield table(heads, [(limit["name"], limit["kind"], limit["limit"]) for limit in own])
     if session["attributes"]:
-        yield table(
-            ["attribute", "value"], [(name, _value(value)) for name, value in session["attributes"].items()], prose=True
-        )
+        rows = [(name, _clipped(_typed(value))) for name, value in session["attributes"].items()]
+        yield table(["attribute", "value"], rows, prose=True)
     yield _timeline(found)
 
 
@@ -159,18 +160,14 @@ def _counts(session: Mapping[str, Any]) -> Mapping[str, object]:
         "requests": session["requests"],
         "turns": session["turns"],
         "response time": duration(session["average_response_time"]),
-        "messages": _amounts(session["messages"]),
-        "tokens": _amounts(session["tokens"]),
-        "cost": _amounts(session["cost"]),
-        "used": _amounts(session["usage"]),
+        "messages": amounts(session["messages"]),
+        "tokens": amounts(session["tokens"]),
+        "cost": money(session["cost"]) if session["cost"] else None,
+        "used": amounts(session["usage"]),
         "events": session["events"],
         "errors": f"{session['errors']:,}" + (f", the last: {_value(error)}" if error else ""),
     }
     return {name: value for name, value in known.items() if value is not None}
-
-
-def _amounts(amounts: Mapping[str, float]) -> str | None:
-    return ", ".join(f"{number(amount) or '0'} {plain(name)}" for name, amount in amounts.items()) or None
 
 
 def _quotas(quotas: Sequence[QuotaStatus]) -> RenderableType:
@@ -180,8 +177,8 @@ def _quotas(quotas: Sequence[QuotaStatus]) -> RenderableType:
             quota.name,
             quota.window,
             quota.scope,
-            "unknown" if quota.used is None else number(quota.used) or "0",
-            "none" if quota.limit is None else number(quota.limit) or "0",
+            "unknown" if quota.used is None else used(quota.name, quota.used),
+            "none" if quota.limit is None else used(quota.name, quota.limit),
             percent(None if quota.percentage is None else quota.percentage / 100),
             duration(quota.forecast.seconds),
         )
@@ -213,7 +210,7 @@ def _what(entry: Entry) -> Text:
     found = Text(what, style=style)
     if entry.kind == "use":
         amount = cast("float", attributes.pop(sc.LIMIT_AMOUNT))
-        found.append(f" {number(amount) or '0'}")
+        found.append(f" {used(entry.name, amount)}")
     if (message := attributes.pop(sc.EVENT_MESSAGE, None)) is not None:
         found.append(f" {_value(message)}")
     for name, value in attributes.items():
@@ -226,6 +223,17 @@ def _stack(text: str) -> str:
     return f"({len(text.splitlines())} lines, see --json)"
 
 
+def _typed(value: object) -> str:
+    """The value of an attribute as `--attribute` takes it: JSON, and text that reads as nothing else."""
+    if isinstance(value, str) and value == meant(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _value(value: object) -> str:
-    shown = plain(", ".join(map(str, value)) if isinstance(value, list | tuple) else value)
+    return _clipped(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _clipped(value: str) -> str:
+    shown = plain(value)
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}... ({len(shown):,} characters, see --json)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, cast
+from typing import Annotated, Final, cast, get_args
 
 import typer
 
@@ -11,14 +11,18 @@ import otel_sessions as sessions
 
 from ..reports import Breakdown, Dimension, breakdown
 from ..reports._figures import duration, money, percent, time
-from ._output import AsJson, console, facts, heading, table, write_json
+from ._failure import Misuse
+from ._output import AsJson, console, facts, heading, plain, table, write_json
 from ._store import StoreUrl, opened
 from ._time import USUAL_DAYS, Days, Since, Until, times
+
+_BY: Final = {dimension.replace("_", "-"): dimension for dimension in get_args(Dimension)}
+"""What groups are made by, as options are written."""
 
 By = Annotated[
     str | None,
     typer.Option(
-        metavar="type|tier|status|end_reason",
+        metavar="type|tier|status|end-reason",
         help="Figures of each type, tier, status or end reason, of the sessions that ended.",
         show_default=False,
     ),
@@ -39,9 +43,10 @@ def show(
     For example: otel-sessions stats --store sqlite:///sessions.db --days 7 --by type
     """
     found: sessions.Statistics | Breakdown
+    dimension = None if by is None else _dimension(by)
     asked = times(days, since, until, usual=USUAL_DAYS)
     with opened(store):
-        found = sessions.statistics(**asked) if by is None else breakdown(cast("Dimension", by), **asked)
+        found = sessions.statistics(**asked) if dimension is None else breakdown(dimension, **asked)
     if as_json:
         write_json(found.to_dict())
     elif isinstance(found, Breakdown):
@@ -50,8 +55,20 @@ def show(
         _print(found)
 
 
+def _dimension(by: str) -> Dimension:
+    """What groups are made by; as Python and JSON have it, it is understood too.
+
+    Raises:
+        Misuse: they are not made by that.
+    """
+    found = _BY.get(by.replace("_", "-"))
+    if found is None:
+        raise Misuse(f"--by {plain(by)}: use one of {', '.join(_BY)}")
+    return cast("Dimension", found)
+
+
 def _print_groups(found: Breakdown) -> None:
-    columns = ("sessions", "success", "half", "95 %", "altogether", "errors", "turns", "tokens", "cost")
+    columns = ("ended", "success", "half", "95 %", "altogether", "errors", "turns", "tokens", "cost")
     rows = (
         (
             group.name,
@@ -69,6 +86,9 @@ def _print_groups(found: Breakdown) -> None:
     )
     out = console()
     out.print(heading(_period(found)))
+    if not found.groups:
+        out.print("No session ended in this time.")
+        return
     out.print(table([found.by.replace("_", " "), *columns], rows))
 
 

@@ -9,11 +9,12 @@ import typer
 from rich.console import Group, RenderableType
 
 from ..reports import Analytics, UsageEntry, system_analytics, usage_history, user_analytics
+from ..reports._figures import money
 from . import _typed
 from ._failure import Misuse
 from ._filters import named
 from ._output import AsJson, console, facts, heading, plain, print_parts, table, write_json
-from ._sessions import number
+from ._sessions import amounts, number, used
 from ._store import StoreUrl, opened
 
 _LATEST: Final = 20
@@ -54,19 +55,20 @@ def _parts(found: Analytics, latest: Sequence[UsageEntry]) -> Iterator[Renderabl
             "No session of this user is known. Pseudonyms are made with the application's key: set "
             "OTEL_SESSIONS_PSEUDONYM_KEY to it, or give the pseudonym."
         )
-    for head, sums in (("type", found.by_type), ("used", found.usage), ("tokens", found.tokens), ("cost", found.cost)):
+    for head, sums in (("type", found.by_type), ("used", found.usage), ("tokens", found.tokens)):
         if sums:
             yield _counts(head, sums)
     if found.operation_counts:
-        yield table(
-            ["operation", "times", "used"],
-            [(name, number(times), _amounts(found, name)) for name, times in _most_first(found.operation_counts)],
-        )
+        operations = [
+            (name, number(times), amounts(found.operation_usage.get(name, {})))
+            for name, times in _most_first(found.operation_counts)
+        ]
+        yield table(["operation", "times", "used"], operations)
     if latest:
         yield table(
             ["time (UTC)", "used", "amount", "operation", "session"],
             [
-                (f"{use.time:%Y-%m-%d %H:%M:%S}", use.name, number(use.amount) or "0", use.operation, use.session_id)
+                (f"{use.time:%Y-%m-%d %H:%M:%S}", use.name, used(use.name, use.amount), use.operation, use.session_id)
                 for use in latest
             ],
         )
@@ -81,21 +83,16 @@ def _figures(found: Analytics) -> Mapping[str, object]:
         "turns": number(found.turns) or "0",
         "messages": number(found.messages) or "0",
         "errors": number(found.errors) or "0",
+        "cost": money(found.cost),
         "operations": number(found.operations) or "0",
         "most used": found.most_used_operation,
     }
 
 
 def _counts(head: str, sums: Mapping[str, float]) -> RenderableType:
-    return table(
-        [head, "sessions" if head == "type" else "amount"], [(name, number(sum_)) for name, sum_ in _most_first(sums)]
-    )
+    rows = [(name, used(name, sum_) if head == "used" else number(sum_)) for name, sum_ in _most_first(sums)]
+    return table([head, "sessions" if head == "type" else "amount"], rows)
 
 
 def _most_first(sums: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(sums.items(), key=lambda each: -each[1])
-
-
-def _amounts(found: Analytics, operation: str) -> str:
-    used = found.operation_usage.get(operation, {})
-    return ", ".join(f"{number(amount) or '0'} {name}" for name, amount in used.items())

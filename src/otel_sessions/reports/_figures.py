@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Final
 
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
 _TEN_THOUSAND: Final = 10_000
+_LEAST_MONEY: Final = 1e-6
+_DECIMALS: Final = -7
+_DIGITS: Final = 400
+"""As many as the largest float has, with some decimals."""
 
 
 def duration(seconds: float | None) -> str:
@@ -61,9 +66,23 @@ def short(number: float) -> str:
 
 
 def money(cost: Mapping[str, float]) -> str:
-    """Sums of money, the largest first."""
+    """Sums of money, the largest first: `1,234.50 USD, 0.0040 EUR`."""
     largest = sorted(cost.items(), key=lambda each: (-each[1], each[0]))
-    return ", ".join(f"{amount:,.2f} {currency}" for currency, amount in largest) or "-"
+    return ", ".join(f"{_amount(amount)} {currency}" for currency, amount in largest) or "-"
+
+
+def _amount(amount: float) -> str:
+    """With two decimals, and as many more as two digits that say something need."""
+    if 0 < amount < _LEAST_MONEY:
+        return f"< {_LEAST_MONEY:f}"
+    exact = Decimal(repr(float(amount)))
+    if not exact.is_finite():
+        return f"{amount}"
+    # Rounded as people do it, who read 0.155 and expect 0.16.
+    smallest = Decimal(1).scaleb(max(_DECIMALS, min(-2, exact.adjusted() - 1)))
+    with localcontext() as context:
+        context.prec = _DIGITS
+        return f"{exact.quantize(smallest, ROUND_HALF_UP):,f}"
 
 
 def counted(sessions: int) -> str:

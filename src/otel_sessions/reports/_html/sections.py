@@ -68,7 +68,7 @@ def _headline(contents: Contents) -> Markup:
         "success rate": percent(found.success_rate),
         "crash-free rate": percent(found.crash_free_rate),
         "users": f"{found.users:,}",
-        "errors": f"{found.errors:,}",
+        "errors noted": f"{found.errors:,}",
         "half lasted at most": duration(found.p50_duration),
         "95 % lasted at most": duration(found.p95_duration),
         "turns": f"{found.turns:,}",
@@ -159,9 +159,11 @@ def _rows(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Ma
     if not rows:
         return None
     head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in heads)))
-    body = tag("tbody", *(tag("tr", *(tag("td", cell) for cell in row)) for row in rows))
+    # Where it is narrow the heads are not shown, and each cell says its own.
+    named = (zip(heads, row, strict=True) for row in rows)
+    body = tag("tbody", *(tag("tr", *(tag("td", cell, data_name=head) for head, cell in row)) for row in named))
     # A wide one is moved by itself, and not the page; it can be reached by keyboard.
-    return tag("div", tag("table", head, body), class_="scroll", tabindex=0, role="region", aria_label=title)
+    return tag("div", tag("table", head, body), class_="scroll records", tabindex=0, role="region", aria_label=title)
 
 
 SECTIONS: Final[tuple[Callable[[Contents], Markup | None], ...]] = (_headline, _health, _plots, _failed)
