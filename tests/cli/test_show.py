@@ -219,17 +219,19 @@ class TestTerminal:
 
 
 class TestRefused:
-    def test_unknown(self, store: str) -> None:
-        """Of an id that nobody knows it is said what to do."""
-        done = otel_sessions("show", "nobody", OTEL_SESSIONS_STORE=store)
+    @pytest.mark.parametrize(("session_id", "shown"), [("nobody", "nobody"), ("\x1b[31m", r"\x1b[31m"), ("", "")])
+    def test_unknown(self, session_id: str, shown: str, store: str) -> None:
+        """Of an id that nobody knows, or can have, it is said what to do."""
+        done = otel_sessions("show", session_id, OTEL_SESSIONS_STORE=store)
         assert (1, "") == (done.returncode, done.stdout)
-        assert done.stderr.startswith("otel-sessions: nothing is known of a session nobody: `otel-sessions list` says")
+        assert done.stderr.startswith(
+            f"otel-sessions: nothing is known of a session {shown}: `otel-sessions list` says"
+        )
         assert 1 == done.stderr.count("\n")
 
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            (["\x1b[31m"], "otel-sessions: '\\x1b[31m' cannot be a session id"),
             (["x", "--trace-url", "javascript:{trace_id}"], "otel-sessions: --trace-url javascript:{trace_id}: use an"),
             (
                 ["x", "--trace-url", "file:///{trace_id}"],
