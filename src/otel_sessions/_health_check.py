@@ -135,8 +135,10 @@ class HealthAlert(NamedTuple):
 
 
 def told(value: float, unit: str) -> str:
-    """A value as people say it: `12.5 %`, `3 sessions`."""
+    """A value as people say it: `12.5 %`, `3 sessions`, `1 session`."""
     if unit == "ratio":
         return f"{100 * value:.4g} %"
     number = f"{value:.4g}" if abs(value) < _LARGE else f"{value:,.0f}"
-    return f"{number} {'s' if unit == 'seconds' else unit}"
+    said = "s" if unit == "seconds" else unit
+    # Units are plurals.
+    return f"{number} {said.removesuffix('s') if number == '1' and len(said) > 1 else said}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -183,6 +185,16 @@ class TestCommand:
         done = otel_sessions("demo", "traffic", "--speed", "0")
         assert done.returncode == 2
         assert "0 is not between 0.1 and 60" in done.stderr
+        assert done.stderr.startswith("usage: otel-sessions demo traffic ")
+
+    @pytest.mark.parametrize("verb", [(), ("traffic",), ("alerts",)])
+    def test_the_demo_names_the_command_that_was_used(self, verb: tuple[str, ...]) -> None:
+        """Its help can be followed as it stands, however it was called."""
+        command = " ".join(["demo", *verb])
+        assert otel_sessions("demo", *verb, "--help").stdout.startswith(f"usage: otel-sessions {command} [")
+        module = [sys.executable, "-m", "otel_sessions.demo", *verb, "--help"]
+        shown = subprocess.run(module, check=True, capture_output=True, text=True).stdout
+        assert shown.startswith(f"usage: python -m otel_sessions.{command} [")
 
     def test_without_the_extra_it_says_what_to_install(self, tmp_path: Path) -> None:
         """A missing extra is a line with the command that installs it, not a traceback."""

@@ -364,7 +364,7 @@ class TestStore:
         made.shutdown()
         with looked_at(url) as (found, _):
             assert {each.verdict for each in found.values()} == {"ok"}
-            assert "1 active sessions, 1 ended ones" in found["store"].found
+            assert "1 active session, 1 ended" in found["store"].found
             assert " MiB, " in found["store"].found
             assert found["store"].found.startswith(f"{name} at ")
 
@@ -424,9 +424,9 @@ class TestConsistency:
         killed(url)
         with looked_at(url) as (found, _):
             assert found["crashed processes"].verdict == "warning"
-            assert found["crashed processes"].found.startswith("1 active sessions")
+            assert found["crashed processes"].found.startswith("1 active session of processes that are gone")
             assert "otel-sessions recover" in str(found["crashed processes"].advice)
-            assert "1 ended sessions wait to be exported" in found["owed exports"].found
+            assert "1 ended session waiting to be exported" in found["owed exports"].found
 
     def test_long_silent(self, tmp_path: Path) -> None:
         """A process of another machine is gone when its heartbeat is old; one that shows them is not."""
@@ -436,13 +436,16 @@ class TestConsistency:
                 held.store.create(Beginning(owner, "job", "scoped", now, owner=owner))
                 held.store.beat(owner, beat_ns)
             found = only(consistency(held.store, None), "crashed processes")
-            assert found.found.startswith("1 active sessions")
+            assert found.found.startswith("1 active session of processes that are gone")
 
     def test_owed_for_long(self) -> None:
         """Ends that nobody exports are said."""
         facts = Facts(1, None, None, None, evicts=False, owed=2, oldest_owed_ns=time.time_ns() - 700 * SECOND)
         found = only(consistency(MemoryStore(), facts), "owed exports")
-        assert (found.verdict, found.found) == ("warning", "2 ended sessions wait to be exported, the first for 700 s")
+        assert (found.verdict, found.found) == (
+            "warning",
+            "2 ended sessions waiting to be exported, the first for 700 s",
+        )
 
     def test_sums(self, tmp_path: Path) -> None:
         """Sums that are not those of the records are said, as long as the records are there."""

@@ -103,7 +103,7 @@ class TestRecovered:
         with answering(lambda body, _: (400, b"full") if body else (200, b"")) as endpoint:
             failed = otel_sessions("recover", "--store", url, **{**only_spans, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
         assert (failed.returncode, failed.stdout, len(failed.stderr.splitlines())) == (1, "", 1)
-        assert "2 sessions were finished, but not all could be sent: otlp: " in failed.stderr
+        assert "2 sessions finished, but not all could be sent: otlp: " in failed.stderr
         assert [record.status for record in stored(url)] == ["abandoned", "success"]
 
         done = otel_sessions("recover", "--store", url, **only_spans)

@@ -123,6 +123,20 @@ class TestNobodyReads:
         said = "otel-sessions: what was found cannot be written: No space left on device\n"
         assert (1, said) == (done.returncode, done.stderr)
 
+    @pytest.mark.parametrize("verb", ["health", "health --json"])
+    def test_a_verdict_on_a_full_disk(self, verb: str, store: str) -> None:
+        """What nobody could be told is no mere warning, which 1 would be."""
+        with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+            done = subprocess.run(
+                [sys.executable, "-c", MAIN, *verb.split(), "--store", store],
+                check=False,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        assert (2, 1) == (done.returncode, done.stderr.count("\n"))
+        assert "No space left on device" in done.stderr
+
 
 class TestInterrupted:
     def test_while_it_works(self) -> None:

@@ -13,8 +13,9 @@ import pytest
 
 import otel_sessions
 from otel_sessions import InvalidValueError
+from otel_sessions._health_check import told
 from otel_sessions.reports import page
-from otel_sessions.reports._figures import brief, count, duration, money, percent, short
+from otel_sessions.reports._figures import brief, count, counted, duration, money, percent, short
 from otel_sessions.reports._html.markup import Markup, joined, tag, text
 from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import RecordedSessions, record_sessions
@@ -348,6 +349,13 @@ class TestFigures:
         """Very many are told in three digits; the largest sum comes first."""
         assert (count(9_999), count(1_234_567)) == ("9,999", "1.23M")
         assert (money({}), money({"EUR": 1, "USD": 1_234.5})) == ("-", "1,234.50 USD, 1.00 EUR")
+
+    def test_numbers_of_sessions(self) -> None:
+        """One session is no sessions."""
+        assert [counted(0), counted(1), counted(2_000, "active"), counted(1, "ended")] == [
+            "0 sessions", "1 session", "2,000 active sessions", "1 ended session",
+        ]  # fmt: skip
+        assert [told(1, "sessions"), told(2, "sessions"), told(1, "seconds")] == ["1 session", "2 sessions", "1 s"]
 
     def test_small_sums_of_money(self) -> None:
         """What cost little did not cost nothing; two digits that say something are there, rounded as people do it."""

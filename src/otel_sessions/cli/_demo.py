@@ -14,4 +14,4 @@ def run(context: typer.Context) -> None:
     """Run sessions in real applications and show what they send; `demo traffic` goes on until it is stopped."""
     from ..demo import run as run_demo  # noqa: PLC0415 - the SDK comes with it, for which no other verb waits
 
-    raise typer.Exit(run_demo(context.args))
+    raise typer.Exit(run_demo(context.args, program=context.command_path))

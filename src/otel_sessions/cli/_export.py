@@ -11,6 +11,7 @@ import typer
 import otel_sessions as sessions
 
 from ..reports._export import SUFFIXES, Format
+from ..reports._figures import counted
 from ._failure import Misuse
 from ._file import Overwrite, writing
 from ._filters import Ending, HasStatus, Tier, Type, User, With, conditions
@@ -72,7 +73,7 @@ def write(
     if as_json:
         write_json({"sessions": written, "file": str(Path(file).absolute())})
     else:
-        typer.echo(f"{written:,} sessions written to {plain(file)}", err=True)
+        typer.echo(f"{counted(written)} written to {plain(file)}", err=True)
 
 
 def _format(file: str, given: str | None) -> Format:
@@ -95,4 +96,4 @@ def _is_watched(file: str) -> bool:
 
 
 def _progress(written: int) -> None:
-    typer.echo(f"\r{written:,} sessions \r", nl=False, err=True)
+    typer.echo(f"\r{counted(written)} \r", nl=False, err=True)

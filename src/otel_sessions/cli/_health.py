@@ -39,8 +39,8 @@ def show(*, store: StoreUrl = None, threshold: Thresholds = None, as_json: AsJso
         with opened(store):
             report = sessions.health(thresholds=thresholds, in_process=False)
     code = _CODES[report.verdict]
-    # It is known, whether or not somebody reads why.
-    with reader(code):
+    # It is known, whether or not somebody reads why; what cannot be written is told to nobody.
+    with explained(_UNKNOWN), reader(code):
         if as_json:
             write_json(report.to_dict())
         else:

@@ -12,6 +12,7 @@ import typer
 import otel_sessions as sessions
 
 from .. import _runtime
+from ..reports._figures import counted
 from ._failure import Failure
 from ._output import AsJson, write_json
 from ._store import StoreUrl, check_writing, opened
@@ -36,13 +37,13 @@ def finish(*, store: StoreUrl = None, as_json: AsJson = False) -> None:
         runtime.upkeep.export()
     if delivery.failure is not None:
         raise Failure(
-            f"{finished:,} sessions were finished, but not all could be sent: {delivery.failure}. What was not is "
+            f"{counted(finished)} finished, but not all could be sent: {delivery.failure}. What was not is "
             "kept: run this again"
         )
     if as_json:
         write_json({"sessions": finished})
     else:
-        typer.echo(f"{finished:,} sessions finished and sent" if finished else "nothing was left by anybody")
+        typer.echo(f"{counted(finished)} finished and sent" if finished else "nothing was left by anybody")
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def check_writing(url: str | None) -> str:
 
 
 def looking(url: str) -> str:
-    """The same store, to look and change nothing; Redis is asked nothing that would."""
+    """The same store, to look and change nothing; Redis is asked nothing that would change a session, or a sum."""
     if not url.startswith(_SQLITE):
         return url
     location, _, query = url.partition("?")

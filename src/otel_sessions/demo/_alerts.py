@@ -19,10 +19,10 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 _MOST_DIGITS: Final = len(str(_MOST_BYTES))
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], *, program: str) -> int:
     """Print alerts until this process is told to end; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m otel_sessions.demo alerts",
+        prog=program,
         description="Take what Alertmanager sends to a webhook, at any path, and print it.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="where to listen; default: %(default)s, this machine alone")

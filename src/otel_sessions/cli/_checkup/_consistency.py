@@ -9,6 +9,7 @@ from typing import Final
 from ... import _process
 from ..._tally import hour_of
 from ...exceptions import SessionsError
+from ...reports._figures import counted
 from ...reports._verify import discrepancies
 from ...security.redaction import redact
 from ...stores._facts import Facts
@@ -41,7 +42,7 @@ def consistency(store: Store, facts: Facts | None, *, most: int = _MOST) -> Iter
 def _orphans(store: SharedStore, most: int) -> Iterator[Finding]:
     """Active sessions whose process is gone."""
     if sum(store.counts().values()) > most:
-        yield ok("crashed processes", f"not looked for among more than {most:,} active sessions")
+        yield ok("crashed processes", f"not looked for among more than {counted(most, 'active')}")
         return
     now_ns = time.time_ns()
     beats = store.owners()
@@ -49,7 +50,7 @@ def _orphans(store: SharedStore, most: int) -> Iterator[Finding]:
     if left:
         yield warning(
             "crashed processes",
-            f"{len(left):,} active sessions are of processes that are gone",
+            f"{counted(len(left), 'active')} of processes that are gone",
             "a running application finishes them within a minute; if none runs: otel-sessions recover",
         )
     else:
@@ -70,7 +71,7 @@ def _owed(facts: Facts) -> Finding:
     if facts.oldest_owed_ns is None:
         return ok("owed exports", "none")
     age_ns = time.time_ns() - facts.oldest_owed_ns
-    told = f"{facts.owed:,} ended sessions wait to be exported, the first for {max(0, age_ns) / _NS:,.0f} s"
+    told = f"{counted(facts.owed, 'ended')} waiting to be exported, the first for {max(0, age_ns) / _NS:,.0f} s"
     if age_ns <= _OWED_NS:
         return ok("owed exports", told)
     return warning(
@@ -85,7 +86,7 @@ def _sums(store: RecountStore, most: int) -> Finding:
     period = f"the last {_HOURS} full hours"
     ended = sum(each.tally.sessions for each in store.tallies(since, until))
     if ended > most:
-        return ok("sums", f"not compared: more than {most:,} sessions ended in {period}")
+        return ok("sums", f"not compared: more than {counted(most)} ended in {period}")
     recounts = {hour: store.recount_hour(hour) for hour in range(since, until)}
     apart = [
         each
@@ -94,7 +95,7 @@ def _sums(store: RecountStore, most: int) -> Finding:
         for each in discrepancies("hour", hour, recount)
     ]
     if not apart:
-        return ok("sums", f"those of {period} are right: {ended:,} sessions")
+        return ok("sums", f"those of {period} are right: {counted(ended)}")
     return warning(
         "sums", f"in {period} the sums and the sessions differ; {apart[0]}", "see all of it with: otel-sessions verify"
     )

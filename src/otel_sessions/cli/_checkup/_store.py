@@ -9,6 +9,7 @@ from typing import Final, Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from ...exceptions import SessionsError
+from ...reports._figures import counted
 from ...security.redaction import redact
 from ...stores import from_url
 from ...stores._facts import Facts
@@ -70,9 +71,9 @@ def _looked_at(found: Store, url: str, reached: Reached) -> Iterator[Finding]:
     if facts is not None:
         told.append(f"version {facts.version} of what is stored")
         told += [] if facts.bytes is None else [f"{facts.bytes / _MIB:,.1f} MiB"]
-    told.append(f"{active:,} active sessions")
+    told.append(counted(active, "active"))
     if isinstance(found, RetentionStore):
-        told.append(f"{found.purgeable(_LARGEST):,} ended ones")
+        told.append(f"{found.purgeable(_LARGEST):,} ended")
     yield ok(_CHECK, ", ".join(told))
     if facts is not None and facts.obstacle is not None:
         yield warning(

@@ -33,9 +33,9 @@ _VISITORS: Final = 20
 _CROWD: Final = 120
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str], *, program: str) -> int:
     """Have traffic until this process is told to end; returns the exit code."""
-    options = parser()
+    options = parser(program)
     told = options.parse_args(arguments)
     pace = pace_of(told)
     if pace.has(LOGS) and told.log_file is None:

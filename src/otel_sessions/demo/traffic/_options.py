@@ -12,10 +12,10 @@ from ._pace import FASTEST, SLOWEST, Pace
 _FAULTS = "\n".join(f"  {fault.name:<12}{fault.about}" for fault in FAULTS.values())
 
 
-def parser() -> argparse.ArgumentParser:
-    """The options of `python -m otel_sessions.demo traffic`."""
+def parser(program: str) -> argparse.ArgumentParser:
+    """The options of the traffic, which was called like that."""
     made = _pace_parser(
-        prog="python -m otel_sessions.demo traffic",
+        prog=program,
         description=(
             "An application with users, conversations, jobs and limits, until it is stopped. It exports over OTLP; "
             "where to, and under which name, the OTEL_* variables say."
