@@ -163,12 +163,18 @@ class TestActive:
 
 
 class TestRefused:
+    def test_nobody(self) -> None:
+        """A user's name that is empty, as out of a form, is the name of nobody."""
+        with record_sessions():
+            with session("chat", user="ada"):
+                pass
+            assert len(history(user="")) == 0
+
     @pytest.mark.parametrize(
         "arguments",
         [
             {"type": "no type"},
             {"tier": ""},
-            {"user": ""},
             {"status": "failed"},
             {"end_reason": "why"},
             {"attributes": ["a"]},
