@@ -227,8 +227,12 @@ class _Recounting:
 
         The two are asked one after the other, and sessions go on beginning and ending: what is wrong stays as it is.
         """
-        looks = [self._counts() for _ in range(_LOOKS)]
-        counted, kept = looks[-1]
+        looks: list[tuple[Counter[_ActiveKind], Counter[_ActiveKind]]] = []
+        while len(looks) < _LOOKS:
+            counted, kept = self._counts()
+            if counted == kept:
+                return counted.total(), []
+            looks.append((counted, kept))
         apart = [
             kind
             for kind in sorted(kept.keys() | counted.keys(), key=str)
