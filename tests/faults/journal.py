@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -40,11 +41,11 @@ class Pen:
 
     def ending(self, session_id: str, status: str) -> None:
         """It is about to be ended."""
-        self._write("ending", session_id, status)
+        self._write("ending", session_id, status, threading.get_ident())
 
     def ended(self, session_id: str, status: str) -> None:
-        """That has been done, by this worker."""
-        self._write("ended", session_id, status)
+        """That has been done, by this thread of this worker."""
+        self._write("ended", session_id, status, threading.get_ident())
 
     def died(self) -> None:
         """The worker is no more."""
@@ -59,11 +60,12 @@ class Count(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """An end that a worker was about to make, or made."""
+    """An end that a thread of a worker was about to make, or made."""
 
     life: int
     time_ns: int
     status: str
+    thread: int
 
 
 class Told:
@@ -105,4 +107,4 @@ class Journal:
         elif kind == "counted":
             told.counted.append(Count(life, time_ns))
         else:
-            {"ending": told.ending, "ended": told.ended}[kind].append(Ending(life, time_ns, words[1]))
+            {"ending": told.ending, "ended": told.ended}[kind].append(Ending(life, time_ns, words[1], int(words[2])))

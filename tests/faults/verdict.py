@@ -152,5 +152,10 @@ class _Case:
         return due_ns < self.journal.answered[count.life] and (was_abandoned or due_ns < span.end_ns)
 
     def _ending_ns(self) -> int:
+        """When the one that ended it was about to: others may have tried meanwhile, and found it ended."""
         winner = self.told.ended[0]
-        return max(e.time_ns for e in self.told.ending if e.life == winner.life and e.time_ns <= winner.time_ns)
+        return max(
+            each.time_ns
+            for each in self.told.ending
+            if (each.life, each.thread) == (winner.life, winner.thread) and each.time_ns <= winner.time_ns
+        )
