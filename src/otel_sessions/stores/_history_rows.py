@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import re
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from .._models import SessionRecord
@@ -15,13 +14,20 @@ from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, day_of, hour_of
 from ..typing import DayTally, HourTally, Place, UserCounts, Wanted
 from . import _rows as rows
 from . import _tally_rows as sums
-from ._codec import encode
+from ._conditions import Condition, indexed, unindexed
 from ._frequency import user_counts
-from ._sql_values import sql_text, whole
+from ._sql_values import from_sql, sql_text
 
 _PAGE: Final = 500
 
+_NEAR: Final = 20_000
+"""How many are gone through in the order of the index before it is seen that few of them are wanted."""
+_FAR: Final = 20_000
+"""How many places are remembered at once of those that are gone through as they lie."""
+
 _EXPORTED: Final = f"{rows.SELECT} INDEXED BY session_ended WHERE ended_ns IS NOT NULL AND owner IS NULL"
+_ENDS: Final = "SELECT ended_ns FROM session INDEXED BY session_ended WHERE ended_ns IS NOT NULL AND owner IS NULL"
+_LYING: Final = "SELECT number, ended_ns, id FROM session NOT INDEXED WHERE ended_ns IS NOT NULL AND owner IS NULL"
 _OWED: Final = f"{rows.SELECT} INDEXED BY session_owed WHERE ended_ns IS NOT NULL AND owner IS NOT NULL"
 
 
@@ -29,8 +35,8 @@ def select(cursor: sqlite3.Cursor, wanted: Wanted, limit: int, before: Place | N
     """The ended sessions that are wanted and stand behind `before`: at most `limit`, the latest end first."""
     both = heapq.merge(
         # Whose they are stands in the column only when they are owed no longer.
-        _pages(cursor, _OWED, wanted._replace(user=None), before),
-        _pages(cursor, _EXPORTED, wanted, before),
+        _ordered(cursor, _OWED, wanted._replace(user=None), before),
+        _attributed(cursor, wanted, before) if wanted.attributes else _ordered(cursor, _EXPORTED, wanted, before),
         key=Place.of,
         reverse=True,
     )
@@ -41,42 +47,62 @@ def _session(wanted: Wanted) -> Callable[[SessionRecord], bool]:
     return lambda record: record.beginning.part is None and wanted.fits(record)
 
 
-def _pages(cursor: sqlite3.Cursor, rows_of: str, wanted: Wanted, before: Place | None) -> Iterator[SessionRecord]:
-    """Those of them, as far as columns tell whether they are wanted; the latest first."""
-    conditions = list(_conditions(wanted))
-    place: tuple[int, str | bytes | None] | None = None if before is None else (before.ended_ns, sql_text(before[1]))
+def _ordered(cursor: sqlite3.Cursor, rows_of: str, wanted: Wanted, before: Place | None) -> Iterator[SessionRecord]:
+    """Those of them that may be wanted, in the order of the index: the latest first."""
     while True:
-        behind = [] if place is None else [("(ended_ns, id) < (?, ?)", place)]
-        texts = "".join(f" AND {condition}" for condition, _ in (*behind, *conditions))
-        values = [value for _, some in (*behind, *conditions) for value in some]
+        texts, values = _all_of(_behind(before), indexed(wanted), unindexed(wanted))
         page = cursor.execute(f"{rows_of}{texts} ORDER BY ended_ns DESC, id DESC LIMIT {_PAGE}", values).fetchall()
         yield from map(rows.record_of, page)
         if len(page) < _PAGE:
             return
-        place = page[-1][6], page[-1][0]
+        before = Place(page[-1][6], from_sql(page[-1][0]))
 
 
-def _conditions(wanted: Wanted) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """What columns tell: conditions, and the values in them."""
-    if wanted.since_ns is not None:
-        yield "ended_ns >= ?", (whole(wanted.since_ns),)
-    if wanted.until_ns is not None:
-        yield "ended_ns < ?", (whole(wanted.until_ns),)
-    for column, value in (("status", wanted.status), ("reason", wanted.reason), ("user", sql_text(wanted.user))):
-        if value is not None:
-            yield f"{column} = ?", (value,)
-    # The kind is the type and the tier, as JSON.
-    if wanted.type is not None:
-        began = encode((wanted.type,))[:-1]
-        yield "kind >= ? AND kind < ?", (began + ",", began + "-")
-    if wanted.tier is not None:
-        ending = re.sub("([%_^])", r"^\1", encode(wanted.tier))
-        yield "kind LIKE ? ESCAPE '^'", (f"%,{ending}]",)
-    for name, held in (wanted.attributes or {}).items():
-        if isinstance(held, str):
-            # What is not in the text is not in the record, which is looked at only if it is.
-            text = encode({name: held})[1:-1]
-            yield "(instr(beginning, ?) OR instr(totals, ?))", (text, text)
+def _attributed(cursor: sqlite3.Cursor, wanted: Wanted, before: Place | None) -> Iterator[SessionRecord]:
+    """Those that are exported and may be wanted, where the rows have to be read to know it; the latest first.
+
+    In the order of the index rows are read from all over the file. That takes five times as long as reading them as
+    they lie, and far longer if they have to come from the disk. So it is done for the latest; if few of those may be
+    wanted, the others are gone through as they lie.
+    """
+    while True:
+        texts, values = _all_of(_behind(before), indexed(wanted))
+        edge = cursor.execute(f"{_ENDS}{texts} ORDER BY ended_ns DESC LIMIT 1 OFFSET {_NEAR}", values).fetchone()
+        near = wanted if edge is None else wanted._replace(since_ns=max(edge[0], wanted.since_ns or 0))
+        found = 0
+        for record in _ordered(cursor, _EXPORTED, near, before):
+            found += 1
+            yield record
+        if edge is None:
+            return
+        before = Place(edge[0], "")
+        if found < _PAGE:
+            before = yield from _lying(cursor, wanted, before)
+        if before is None:
+            return
+
+
+def _lying(cursor: sqlite3.Cursor, wanted: Wanted, before: Place) -> Generator[SessionRecord, None, Place | None]:
+    """As many of those as are remembered at once; returns where they end, None if there are no more."""
+    texts, values = _all_of(_behind(before), indexed(wanted), unindexed(wanted))
+    found = cursor.execute(f"{_LYING}{texts} ORDER BY ended_ns DESC, id DESC LIMIT {_FAR}", values).fetchall()
+    for start in range(0, len(found), _PAGE):
+        numbers = [number for number, *_ in found[start : start + _PAGE]]
+        marks = ",".join("?" * len(numbers))
+        page = cursor.execute(f"{rows.SELECT} WHERE number IN ({marks}) ORDER BY ended_ns DESC, id DESC", numbers)
+        yield from map(rows.record_of, page.fetchall())
+    return None if len(found) < _FAR else Place(found[-1][1], from_sql(found[-1][2]))
+
+
+def _behind(before: Place | None) -> Iterator[Condition]:
+    if before is not None:
+        yield "(ended_ns, id) < (?, ?)", (before.ended_ns, sql_text(before.session_id))
+
+
+def _all_of(*conditions: Iterable[Condition]) -> tuple[str, list[Any]]:
+    """What follows other conditions in a statement, and its values."""
+    all_of = list(itertools.chain(*conditions))
+    return "".join(f" AND {text}" for text, _ in all_of), [value for _, values in all_of for value in values]
 
 
 def tallies(cursor: sqlite3.Cursor, since_hour: int, until_hour: int) -> list[HourTally]:
@@ -110,7 +136,7 @@ def users(
 def _owed(cursor: sqlite3.Cursor, since_hour: int, until_hour: int) -> Iterator[tuple[SessionRecord, int]]:
     """The sessions whose export is owed, of those that ended in these hours; with the hour of each."""
     wanted = Wanted(since_ns=since_hour * HOUR_NS, until_ns=until_hour * HOUR_NS)
-    for record in _pages(cursor, _OWED, wanted, None):
+    for record in _ordered(cursor, _OWED, wanted, None):
         if record.beginning.part is None:
             yield record, hour_of(record.ended_ns or 0)
 
