@@ -103,6 +103,15 @@ class TestWritten:
         assert b"'=cmd\\x1b[31m[red]" in row
         assert b"\x1b" not in row
 
+    def test_of_a_user_who_is_not_known(self, here: str, tmp_path: Path) -> None:
+        """Who reads the sessions gets none; who has typed it is told why that may be."""
+        hint = "otel-sessions: no session of this user was found. Pseudonyms are made with the application's key: "
+        done = run("--store", here, "--user", "nobody")
+        assert (done.exit_code, done.stdout, done.stderr.startswith(hint)) == (0, "", True)
+        done = run(str(tmp_path / "a.jsonl"), "--store", here, "--user", "nobody")
+        assert (done.exit_code, done.stdout, hint in done.stderr) == (0, "", True)
+        assert run("--store", here, "--user", "0" * 32).stderr == ""
+
     def test_whoever_reads_has_enough(self, here: str) -> None:
         """`| head -1` ends it quietly, also if there is much more."""
         script = f'"{sys.executable}" -c "{MAIN}" export --store "{here}" | head -1; echo "${{PIPESTATUS[0]}}"'

@@ -99,6 +99,15 @@ class TestList:
         [chat] = checked("list", run(capsys, "list", "--store", store, "--type", "chat", "--json").stdout)["sessions"]
         assert types(capsys, store, "--user", chat["user"]) == types(capsys, store, "--user", "grace")
 
+    def test_of_a_user_who_is_not_known(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """It may be that pseudonyms are made with another key here: that is said, but not of a pseudonym."""
+        done = run(capsys, "list", "--store", store, "--user", "nobody")
+        assert done.stdout == (
+            "There is no such session. Pseudonyms are made with the application's key: set "
+            "OTEL_SESSIONS_PSEUDONYM_KEY to it if it has one, or give the pseudonym.\n"
+        )
+        assert run(capsys, "list", "--store", store, "--user", "0" * 32).stdout == "There is no such session.\n"
+
 
 class TestTerminal:
     @pytest.mark.parametrize("columns", [40, 80, 140])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import otel_sessions as sessions
+from otel_sessions.limits import Quota, Tier
 from otel_sessions.testing import record_sessions
 
 from .command import otel_sessions
@@ -78,6 +79,21 @@ class TestActive:
         assert "[red]x[/red] \\x1b[31m \\x07 \\u202e <script>" in done.stdout
         assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout)
         assert {HOSTILE: HOSTILE} == shown(capsys, store, HOSTILE_ID)["session"]["attributes"]
+
+    @pytest.mark.parametrize("kind", ["sqlite", "redis"])
+    def test_of_a_tier_that_is_not_known_here(
+        self, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """It is said where its quotas are, and what to do to see them."""
+        where = url(kind, tmp_path)
+        with record_sessions(store=where, tiers=[Tier("gold", Quota("tokens", 100, per="day"))]):
+            sessions.start("chat", id="c1", tier="gold", user="grace")
+        assert shown(capsys, where, "c1")["quotas"] is None
+        done = run(capsys, "show", "c1", "--store", where)
+        assert (
+            "How its quotas stand is not known here: no tier gold is configured. Set OTEL_SESSIONS_TIERS to the "
+            "application's tiers.\n"
+        ) in done.stdout
 
 
 class TestEnded:

@@ -16,6 +16,7 @@ import pytest
 
 import otel_sessions as sessions
 from otel_sessions.cli._store import opened
+from otel_sessions.stores import from_url
 
 from .. import redis_server
 from .command import otel_sessions
@@ -82,7 +83,15 @@ def in_memory(_directory: Path) -> Iterator[tuple[str, str]]:
 @contextmanager
 def nothing_known(_directory: Path) -> Iterator[tuple[str, str]]:
     """A kind of store that there is not."""
-    yield "mysql://root:secret@localhost/", "mysql"
+    yield "mysql://root:secret@localhost/", "--store: no store answers to a URL mysql://...; there are "
+
+
+@contextmanager
+def an_unknown_option(directory: Path) -> Iterator[tuple[str, str]]:
+    """A file that is one, with a word behind it that means nothing."""
+    url = f"sqlite:///{directory}/s.db"
+    from_url(url).shutdown()
+    yield f"{url}?colour=red", "--store: sqlite: the URL has an unknown option 'colour'; there are "
 
 
 @contextmanager
@@ -114,7 +123,8 @@ def answering(said: bytes) -> Iterator[int]:
 
 
 STORES = [
-    no_file, no_database, of_others, of_tomorrow, locked, a_directory, in_memory, nothing_known, dead_redis,
+    no_file, no_database, of_others, of_tomorrow, locked, a_directory, in_memory, nothing_known, an_unknown_option,
+    dead_redis,
 ]  # fmt: skip
 
 
@@ -131,7 +141,7 @@ class TestFailure:
         """What is wrong is said in one line, without a secret; the exit code says whether it is in what was typed."""
         with bad(tmp_path) as (url, said):
             done = run(capsys, *verb.split(), "--store", url)
-        code = 2 if bad is in_memory else 1
+        code = 2 if bad in {in_memory, nothing_known, an_unknown_option} else 1
         assert (code, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert done.stderr.startswith("otel-sessions: ")
         assert said in done.stderr

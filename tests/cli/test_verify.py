@@ -65,6 +65,13 @@ class TestVerify:
         again = checked("stats", otel_sessions("stats", "--store", url, "--json").stdout)
         assert again | {"until": ""} == checked("stats", right) | {"until": ""}
 
+    def test_one_is_wrong(self, tmp_path: Path) -> None:
+        """Of one it is said as of one."""
+        url, path = filled(tmp_path)
+        spoil(path, "UPDATE user_hour SET sessions = 9 WHERE hour = (SELECT max(hour) FROM user_hour)")
+        refused = otel_sessions("verify", "--store", url, "--repair")
+        assert "1 sum differs from the sessions: say --yes" in refused.stderr
+
     def test_on_redis(self, tmp_path: Path) -> None:
         """The same there."""
         url = stocked("redis", tmp_path)

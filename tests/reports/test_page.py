@@ -352,8 +352,8 @@ class TestFigures:
 
     def test_numbers_of_sessions(self) -> None:
         """One session is no sessions."""
-        assert [counted(0), counted(1), counted(2_000, "active"), counted(1, "ended")] == [
-            "0 sessions", "1 session", "2,000 active sessions", "1 ended session",
+        assert [counted(0), counted(1), counted(2_000, "active session"), counted(1, "hour")] == [
+            "0 sessions", "1 session", "2,000 active sessions", "1 hour",
         ]  # fmt: skip
         assert [told(1, "sessions"), told(2, "sessions"), told(1, "seconds")] == ["1 session", "2 sessions", "1 s"]
 

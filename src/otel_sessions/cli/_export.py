@@ -14,7 +14,7 @@ from ..reports._export import SUFFIXES, Format
 from ..reports._figures import counted
 from ._failure import Misuse
 from ._file import Overwrite, writing
-from ._filters import Ending, HasStatus, Tier, Type, User, With, conditions
+from ._filters import Ending, HasStatus, Tier, Type, User, With, about_key, conditions
 from ._output import AsJson, is_terminal, plain, write_json
 from ._store import StoreUrl, opened
 from ._time import Days, Since, Until
@@ -66,7 +66,8 @@ def write(
         with opened(store):
             # As the formats have it, whatever the locale; lines of CSV end in a way of their own.
             cast("Any", sys.stdout).reconfigure(encoding="utf-8", newline="")
-            sessions.export(sys.stdout, active=active, **told)
+            written = sessions.export(sys.stdout, active=active, **told)
+        _explain(written, user)
         return
     with writing(Path(file), overwrite=overwrite), opened(store):
         written = sessions.export(file, active=active, overwrite=overwrite, **told)
@@ -74,6 +75,13 @@ def write(
         write_json({"sessions": written, "file": str(Path(file).absolute())})
     else:
         typer.echo(f"{counted(written)} written to {plain(file)}", err=True)
+        _explain(written, user)
+
+
+def _explain(written: int, user: str | None) -> None:
+    """Say why there may be nothing, where only sessions are read."""
+    if not written and (hint := about_key(user)) is not None:
+        typer.echo(f"otel-sessions: no session of this user was found. {hint}", err=True)
 
 
 def _format(file: str, given: str | None) -> Format:

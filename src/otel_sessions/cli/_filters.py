@@ -10,6 +10,7 @@ import typer
 
 from .. import _values
 from ..exceptions import InvalidValueError
+from ..security.pseudonyms import is_pseudonym
 from ..typing import EndReason, Status
 from ._failure import Misuse
 from ._output import plain
@@ -87,6 +88,16 @@ def named(what: str, user: str | None) -> None:
         Misuse: that one has none.
     """
     _checked(what, user, _values.user_name)
+
+
+def about_key(user: str | None) -> str | None:
+    """Why nothing may be known of a user who was asked for by the clear name; None if it was not by that."""
+    if user is None or is_pseudonym(user):
+        return None
+    return (
+        "Pseudonyms are made with the application's key: set OTEL_SESSIONS_PSEUDONYM_KEY to it if it has one, or give "
+        "the pseudonym."
+    )
 
 
 def _checked(option: str, value: str | None, check: Callable[[str], object]) -> None:

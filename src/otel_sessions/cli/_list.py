@@ -12,7 +12,7 @@ from ..reports import History, history
 from ..reports._history import _Standing
 from . import _typed
 from ._failure import Misuse
-from ._filters import Ending, HasStatus, Tier, Type, User, With, conditions
+from ._filters import Ending, HasStatus, Tier, Type, User, With, about_key, conditions
 from ._output import AsJson, console, plain, write_json
 from ._sessions import rows
 from ._store import StoreUrl, opened
@@ -64,7 +64,7 @@ def show(
     if as_json:
         write_json(found.to_dict())
     else:
-        _print(found, is_first=after is None)
+        _print(found, about_key(user), is_first=after is None)
 
 
 def _check_after(after: str | None) -> None:
@@ -77,11 +77,12 @@ def _check_after(after: str | None) -> None:
             ) from None
 
 
-def _print(found: History, *, is_first: bool) -> None:
+def _print(found: History, hint: str | None, *, is_first: bool) -> None:
     out = console()
     described = found.to_dict()["sessions"]
     if not described:
-        out.print("There is no such session." if is_first else "There are no more sessions.")
+        none = " ".join(filter(None, ("There is no such session.", hint)))
+        out.print(none if is_first else "There are no more sessions.")
         return
     out.print(rows(described))
     if found.next is not None:

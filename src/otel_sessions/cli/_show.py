@@ -122,6 +122,11 @@ def _parts(found: Timeline, told: Mapping[str, Any], link: str | None, *, wants_
     yield facts(_counts(session))
     if found.quotas:
         yield _quotas(found.quotas)
+    elif found.record.is_active and found.quotas is None:
+        yield (
+            f"How its quotas stand is not known here: no tier {plain(session['tier'])} is configured. Set "
+            "OTEL_SESSIONS_TIERS to the application's tiers."
+        )
     # Its own quotas are among the others, if it is known how those stand.
     own = [limit for limit in told["limits"] if limit["kind"] != "quota" or not found.quotas]
     if own:

@@ -14,6 +14,7 @@ import typer
 
 import otel_sessions as sessions
 
+from ..exceptions import ConfigurationError, StoreError
 from ..stores import from_url
 from ._failure import Failure, Misuse
 from ._output import plain
@@ -44,12 +45,14 @@ def opened(url: str | None, *, read_only: bool = True, **settings: Any) -> Itera
         settings: as for `otel_sessions.configure`; nothing is exported otherwise.
 
     Raises:
-        Failure: no other process can have put anything there.
+        Misuse: it is no URL of a store, or no other process can have put anything there.
+        Failure: nobody has put anything there.
         SessionsError: it cannot be opened, or is a file of an older version.
     """
     where = check(url) if read_only else check_writing(url)
     with quiet():
         store = looking(where) if read_only else where
+        _check_url(looking(where))
         sessions.configure(**{"store": store, "enabled": True, "background": False, "detect_user": False, **settings})
         try:
             yield
@@ -73,7 +76,7 @@ def check_writing(url: str | None) -> str:
             )
         # A file of an older version is refused so: to migrate it is for the application, which may be running.
         with quiet():
-            from_url(looking(where)).shutdown()
+            _check_url(looking(where))
     return where
 
 
@@ -103,6 +106,17 @@ def check(url: str | None) -> str:
     if url.startswith(_SQLITE):
         _check_file(url, Path(unquote(url.removeprefix(_SQLITE).partition("?")[0])))
     return url
+
+
+def _check_url(url: str) -> None:
+    # Before anything else is configured: what is wrong then is not in what was typed.
+    try:
+        from_url(url).shutdown()
+    except ConfigurationError as error:
+        if isinstance(error.__cause__, StoreError):
+            # It is a URL, but what is there is no store.
+            raise
+        raise Misuse(f"--store: {str(error).removeprefix('store: ')}") from None
 
 
 def _check_file(url: str, path: Path) -> None:

@@ -12,7 +12,7 @@ from ..reports import Analytics, UsageEntry, system_analytics, usage_history, us
 from ..reports._figures import money
 from . import _typed
 from ._failure import Misuse
-from ._filters import named
+from ._filters import about_key, named
 from ._output import AsJson, console, facts, heading, plain, print_parts, table, write_json
 from ._sessions import amounts, number, used
 from ._store import StoreUrl, opened
@@ -44,17 +44,14 @@ def show(user: User = None, *, store: StoreUrl = None, limit: Limit = None, as_j
     if as_json:
         write_json(found.to_dict() | {"history": [use.to_dict() for use in latest]})
         return
-    print_parts(console(), _parts(found, latest))
+    print_parts(console(), _parts(found, latest, user))
 
 
-def _parts(found: Analytics, latest: Sequence[UsageEntry]) -> Iterator[RenderableType]:
+def _parts(found: Analytics, latest: Sequence[UsageEntry], user: str | None) -> Iterator[RenderableType]:
     whose = "Usage of everybody" if found.user is None else f"Usage of {found.user}"
     yield Group(heading(whose), facts(_figures(found)))
     if found.user is not None and not found.sessions:
-        yield (
-            "No session of this user is known. Pseudonyms are made with the application's key: set "
-            "OTEL_SESSIONS_PSEUDONYM_KEY to it, or give the pseudonym."
-        )
+        yield " ".join(filter(None, ("No session of this user is known.", about_key(user))))
     for head, sums in (("type", found.by_type), ("used", found.usage), ("tokens", found.tokens)):
         if sums:
             yield _counts(head, sums)

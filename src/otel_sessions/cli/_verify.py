@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from ..reports import Verification, verify
+from ..reports._figures import counted
 from ._failure import FAILED, Failure
 from ._output import AsJson, plain, write_json
 from ._store import StoreUrl, opened
@@ -60,16 +61,22 @@ def _ask(found: Verification) -> None:
 
 
 def _told(found: Verification) -> str:
-    parts = [f"{len(found.discrepancies):,} sums differ from the sessions"] if found.discrepancies else []
-    parts += [f"{len(found.unreadable):,} sessions cannot be read and would be removed"] if found.unreadable else []
+    differing, unreadable = len(found.discrepancies), len(found.unreadable)
+    parts = []
+    if differing:
+        parts.append(f"{counted(differing, 'sum')} {'differs' if differing == 1 else 'differ'} from the sessions")
+    if unreadable:
+        parts.append(f"{counted(unreadable)} cannot be read and would be removed")
     return ", ".join(parts)
 
 
 def _show(found: Verification) -> None:
     since = "" if found.since is None else f" from {found.since:%Y-%m-%d %H:%M} UTC on"
-    typer.echo(f"compared: {found.sessions:,} ended sessions{since}, {found.active:,} active ones")
+    typer.echo(f"compared: {counted(found.sessions, 'ended session')}{since}, and {found.active:,} active")
     if found.unsettled:
-        typer.echo(f"left alone, because sessions went on ending in them: {found.unsettled:,} hours; verify them later")
+        typer.echo(
+            f"left alone, because sessions went on ending then: {counted(found.unsettled, 'hour')}; verify again later"
+        )
     for session_id in found.unreadable[:_SHOWN]:
         typer.echo(f"cannot be read: session {plain(session_id)}")
     for each in found.discrepancies[:_SHOWN]:
@@ -99,4 +106,4 @@ def _verdict(found: Verification) -> str:
 
 
 def _progress(done: int, hours: int) -> None:
-    typer.echo(f"\r{done:,} of {hours:,} hours \r", nl=False, err=True)
+    typer.echo(f"\r{done:,} of {counted(hours, 'hour')} \r", nl=False, err=True)

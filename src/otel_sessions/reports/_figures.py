@@ -85,9 +85,9 @@ def _amount(amount: float) -> str:
         return f"{exact.quantize(smallest, ROUND_HALF_UP):,f}"
 
 
-def counted(sessions: int, which: str = "") -> str:
-    """A number of sessions: `1 session`, `2,000 active sessions`."""
-    return f"{sessions:,} {which}{' ' if which else ''}session{'' if sessions == 1 else 's'}"
+def counted(number: int, what: str = "session") -> str:
+    """A number of things: `1 session`, `2,000 active sessions`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def time(moment: dt.datetime) -> str:

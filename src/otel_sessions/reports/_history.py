@@ -139,7 +139,7 @@ class _Standing(NamedTuple):
         text = str(token)
         time, _, session_id = text.removeprefix(_ACTIVE).partition(":")
         if not _TIME.fullmatch(time) or int(time) >= _NEVER or not session_id:
-            raise InvalidValueError(f"after={_values.shown(token)}: use what `History.next` of the page before says")
+            raise InvalidValueError(f"after={_values.shown(token)}: use what `next` of the page before says")
         return cls(text.startswith(_ACTIVE), int(time), session_id)
 
 

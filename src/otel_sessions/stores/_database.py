@@ -69,7 +69,7 @@ class Database:
         except _BusyError:
             return
         except StoreError as error:
-            raise ConfigurationError(str(error)) from error.__cause__
+            raise ConfigurationError(str(error)) from error
         self.close()
 
     def read(self, work: Callable[Concatenate[sqlite3.Cursor, P], T], *args: P.args, **kwargs: P.kwargs) -> T:

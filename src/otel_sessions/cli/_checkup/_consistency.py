@@ -42,7 +42,7 @@ def consistency(store: Store, facts: Facts | None, *, most: int = _MOST) -> Iter
 def _orphans(store: SharedStore, most: int) -> Iterator[Finding]:
     """Active sessions whose process is gone."""
     if sum(store.counts().values()) > most:
-        yield ok("crashed processes", f"not looked for among more than {counted(most, 'active')}")
+        yield ok("crashed processes", f"not looked for among more than {counted(most, 'active session')}")
         return
     now_ns = time.time_ns()
     beats = store.owners()
@@ -50,7 +50,7 @@ def _orphans(store: SharedStore, most: int) -> Iterator[Finding]:
     if left:
         yield warning(
             "crashed processes",
-            f"{counted(len(left), 'active')} of processes that are gone",
+            f"{counted(len(left), 'active session')} of processes that are gone",
             "a running application finishes them within a minute; if none runs: otel-sessions recover",
         )
     else:
@@ -71,7 +71,7 @@ def _owed(facts: Facts) -> Finding:
     if facts.oldest_owed_ns is None:
         return ok("owed exports", "none")
     age_ns = time.time_ns() - facts.oldest_owed_ns
-    told = f"{counted(facts.owed, 'ended')} waiting to be exported, the first for {max(0, age_ns) / _NS:,.0f} s"
+    told = f"{counted(facts.owed, 'ended session')} waiting to be exported, the first for {max(0, age_ns) / _NS:,.0f} s"
     if age_ns <= _OWED_NS:
         return ok("owed exports", told)
     return warning(

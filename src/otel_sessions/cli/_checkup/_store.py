@@ -71,7 +71,7 @@ def _looked_at(found: Store, url: str, reached: Reached) -> Iterator[Finding]:
     if facts is not None:
         told.append(f"version {facts.version} of what is stored")
         told += [] if facts.bytes is None else [f"{facts.bytes / _MIB:,.1f} MiB"]
-    told.append(counted(active, "active"))
+    told.append(counted(active, "active session"))
     if isinstance(found, RetentionStore):
         told.append(f"{found.purgeable(_LARGEST):,} ended")
     yield ok(_CHECK, ", ".join(told))
