@@ -868,6 +868,29 @@ class TestBadFile:
         }
         assert "ok" == integrity(path)
 
+    def test_full_disk_at_the_start(self, path: Path) -> None:
+        """A process that starts while nothing can be written works without the file, and with it when there is room."""
+        code = """
+            import os, resource, signal
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            os.environ["OTEL_SESSIONS_STORE"] = f"sqlite:///{path}"
+            import otel_sessions as sessions
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+            chat = sessions.start("chat", id="c1")
+            chat.event("step")
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            chat.event("step")
+            sessions.shutdown()
+            store = SQLiteStore(path)
+            print(json.dumps([(record.id, record.totals.events) for record in store.active()]))
+            store.shutdown()
+        """
+        output, errors = launch(code, path).communicate(timeout=60)
+        assert json.loads(output) == [["c1", 2]]
+        assert "see that there is space on its disk" in errors
+        assert "memory" not in errors
+        assert "ok" == integrity(path)
+
     def test_page_limit(self, path: Path) -> None:
         """A write that finds no room is undone as a whole."""
         store = SQLiteStore(str(path))

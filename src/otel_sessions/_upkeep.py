@@ -109,6 +109,8 @@ class Upkeep:
     def shutdown(self) -> None:
         """End what cannot outlive this process, and everything else."""
         self._limiter.measured.settle_all()
+        # The store may be back: then those that it takes go on elsewhere.
+        self._store_late()
         self.end_here(functools.partial(self._outflow.keeps_up, at_exit=True))
         self._endings.give_up()
         self._limiter.shutdown()

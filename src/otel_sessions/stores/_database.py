@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import sys
@@ -35,8 +36,8 @@ _OWNER_ONLY: Final = 0o600
 _inherited: list[sqlite3.Connection] = []
 
 
-class _BusyError(StoreError):
-    """Somebody else had the file for too long: nothing is wrong with it."""
+class _PassingError(StoreError):
+    """Nothing is wrong with the file: somebody else had it for too long, or its disk has no room."""
 
 
 class Database:
@@ -61,12 +62,14 @@ class Database:
     def _try(self) -> None:
         """Open it once, so that what is wrong with it is known now; then close it, in case this process forks.
 
+        What may be over soon is no reason to do without it: it is opened when it is needed, and again.
+
         Raises:
             ConfigurationError: it cannot be used.
         """
         try:
             self.read(lambda _cursor: None)
-        except _BusyError:
+        except _PassingError:
             return
         except StoreError as error:
             raise ConfigurationError(str(error)) from error
@@ -138,7 +141,8 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             # What was wrong with the file may be over when it is opened again.
             self._disconnect()
-            raise StoreError(f"sqlite: {self._explain(error)}") from error
+            kind = _PassingError if _is_full(error) else StoreError
+            raise kind(f"sqlite: {self._explain(error)}") from error
         except (OverflowError, TypeError, ValueError) as error:
             self._undo()
             raise StoreError(
@@ -152,7 +156,7 @@ class Database:
             self._lock.release()
 
     def _late(self, whom: str) -> StoreError:
-        return _BusyError(f"sqlite: {self.path} was in use by {whom} for more than {self._timeout:g} s")
+        return _PassingError(f"sqlite: {self.path} was in use by {whom} for more than {self._timeout:g} s")
 
     def _undo(self) -> None:
         if self._cursor is not None and self._cursor.connection.in_transaction:
@@ -263,7 +267,7 @@ class Database:
 
     def _explain(self, error: Exception) -> str:
         """What failed, with what can be done."""
-        return self._obstacle() or f"{self.path}: {error}{_remedy(str(error))}"
+        return self._obstacle() or f"{self.path}: {error}{_remedy(error)}"
 
     def _obstacle(self) -> str | None:
         """What stands in the way of any store there."""
@@ -280,16 +284,24 @@ class Database:
         return None
 
 
-def _remedy(reason: str) -> str:
+def _remedy(error: Exception) -> str:
+    reason = str(error)
     if "not a database" in reason:
         return "; choose another file"
     if "malformed" in reason:
         return (
             "; it is damaged: move it away, and a new one is made (the sqlite3 command's .recover reads what is left)"
         )
-    if "full" in reason or "disk I/O" in reason:
+    if _is_full(error):
         return "; see that there is space on its disk"
     return ""
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether its disk has no room, as far as SQLite says: the log and its index are written by other means."""
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return isinstance(error, sqlite3.OperationalError) and ("full" in str(error) or "disk I/O" in str(error))
 
 
 def _is_busy(error: sqlite3.OperationalError) -> bool:
