@@ -22,6 +22,7 @@ from otel_sessions.stores import _schema
 from otel_sessions.stores._looking import ReadOnlyDatabase
 from otel_sessions.stores.sqlite import SQLiteStore
 from otel_sessions.testing import record_sessions
+from otel_sessions.typing import Beginning
 
 from .command import MAIN, otel_sessions
 from .stock import stocked
@@ -320,6 +321,24 @@ class TestMeanwhile:
             sessions.start("web", id="two")
         assert {"one", "two"} == {record.id for record in reading.active()}
         reading.shutdown()
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="there a file that is open stays")
+    def test_a_file_that_is_replaced_while_it_is_used(self, tmp_path: Path) -> None:
+        """One that was removed answers no more, though it is still open; one in its place does."""
+        path = tmp_path / "sessions.db"
+        writing = SQLiteStore(str(path))
+        writing.create(Beginning("one", "web", "durable", 1))
+        reading = SQLiteStore(str(path), read_only=True)
+        assert ["one"] == [record.id for record in reading.active()]
+        for each in tmp_path.iterdir():
+            each.unlink()
+        with pytest.raises(StoreError, match=r"there is no file .*sessions\.db"):
+            reading.active()
+        other = SQLiteStore(str(path))
+        other.create(Beginning("two", "web", "durable", 1))
+        assert ["two"] == [record.id for record in reading.active()]
+        for store in (reading, other, writing):
+            store.shutdown()
 
     def test_a_file_that_changes_all_the_time(self, tmp_path: Path) -> None:
         """Nobody is told what may never have been so; nor where the file is gone meanwhile."""

@@ -10,7 +10,7 @@ from typing import Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
 from ..exceptions import StoreError
 from . import _schema
-from ._database import Database, _process
+from ._database import Database, _identity, _process
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,6 +49,8 @@ class ReadOnlyDatabase(Database):
 
     def _do(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         for _ in range(_TRIES):
+            # One that somebody has removed would go on answering, as long as it is open.
+            self.notice_replacement()
             try:
                 found = super()._do(work)
             except StoreError:
@@ -80,6 +82,7 @@ class ReadOnlyDatabase(Database):
         except BaseException:
             connection.close()
             raise
+        self._file = _identity(self.path)
         return self._cursor
 
     def _uri(self) -> str:
