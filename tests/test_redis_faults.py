@@ -521,12 +521,34 @@ class TestServer:
         assert beginning("a") == found.beginning
         store.shutdown()
 
-    def test_foreign_key(self) -> None:
-        """A key of another type in our place is an error of the store."""
+    def test_foreign_keys(self) -> None:
+        """Sessions over whose keys somebody else has written are lost, and no others; a new one is refused there."""
         store = redis_server.store(prefix=(prefix := secrets.token_hex(4)))
+        for name in ("a", "b", "c"):
+            store.create(beginning(name, key=name, owner="o", topology="scoped", idle_timeout_ns=SECOND))
+        for name in ("exported", "owed", "left"):
+            store.create(beginning(name))
+            close(store, name, owner="o")
+        store.exported(["exported"])
         with redis_server.shared().client() as client:
-            client.set(f"{{{prefix}}}:s:a", "mine")
-        assert "WRONGTYPE" in failure(store)
+            for name in ("a", "exported", "owed"):
+                client.set(f"{{{prefix}}}:s:{name}", "mine")
+
+        assert {"a"} == store.merge({name: delta(requests=1) for name in ("a", "b")})
+        assert (1, None, None) == (totals(store, "b").requests, store.get("a"), store.find("a"))
+        assert (None, "b") == (close(store, "a"), getattr(close(store, "b"), "id", None))
+        assert ["c"] == ids(store.active())
+        assert ["c"] == ids(store.due(START + 2 * SECOND))
+        assert {("chat", None): 1} == dict(store.counts())
+        assert ["b", "left"] == ids(store.ended(9))
+        store.exported(["owed", "left"])
+        assert ["b", "left"] == ids(store.ended(9))
+        assert (2, 0) == (store.purgeable(START + 2 * SECOND), store.facts().owed)
+        assert store.purge(START + 2 * SECOND) >= 2
+        with pytest.raises(StoreError, match=r"WRONGTYPE.*; somebody else writes to keys of this store: give it a pre"):
+            store.create(beginning("a"))
+        with redis_server.shared().client() as client:
+            assert [b"mine"] * 3 == [client.get(f"{{{prefix}}}:s:{name}") for name in ("a", "exported", "owed")]
         store.shutdown()
 
     def test_few_rights(self, start: Callable[..., RedisServer]) -> None:

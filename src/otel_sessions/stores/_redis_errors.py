@@ -65,6 +65,7 @@ _TO_DO: Final = {
     "Connection reset by peer": _ENCRYPTED,
     "Connection refused": "; start it, or correct host and port in the URL",
     " connecting to ": "; correct the host in the URL, or see whether the network leads there",
+    "WRONGTYPE": "; somebody else writes to keys of this store: give it a prefix of its own in the URL",
     "DB index": "; correct the number at the end of the URL, the first one is 0",
 }
 """What comes after the client's own words, which name the address."""

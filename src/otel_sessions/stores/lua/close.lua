@@ -7,7 +7,7 @@ local retention, longest = tonumber(ARGV[10]), tonumber(ARGV[11])
 
 if not is_active(session) then
   -- The answer to whoever ended it may have been lost.
-  return redis.call('HGET', session, 'k') == token and redis.call('HGETALL', session) or nil
+  return ask(session, 'HGET', 'k') == token and redis.call('HGETALL', session) or nil
 end
 if idle_since and redis.call('HGET', session, 'l') > idle_since then
   return nil

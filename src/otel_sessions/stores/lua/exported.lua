@@ -6,13 +6,13 @@ local at, number = 2, SHARED
 while at <= #ARGV do
   local session, hourly, daily, users = unpack(KEYS, number + 1, number + 4)
   local id = ARGV[at]
-  if redis.call('HEXISTS', session, 'e') == 1 then
+  if ask(session, 'HEXISTS', 'e') == 1 then
     if redis.call('HEXISTS', DEBTS, id) == 1 then
       settle_export(id)
       remember(session, id, retention)
     end
     redis.call('ZREM', UNEXPORTED, id) -- who has settled it may not have known of those
-  elseif redis.call('EXISTS', session) == 0 then
+  elseif is_lost(session) then
     settle_export(id)
   end
   at = count_in(session, hourly, daily, users, at + 1, retention)

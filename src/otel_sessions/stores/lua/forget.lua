@@ -2,11 +2,13 @@
 local forgotten, kept = 0, 0
 for number = 2, #ARGV do
   local session, id = KEYS[SHARED + number - 1], ARGV[number]
-  local ended, key = unpack(redis.call('HMGET', session, 'z', 'y'))
+  local ended, key = unpack(ask(session, 'HMGET', 'z', 'y') or {})
   if ended and ended >= ARGV[1] then
     kept = kept + 1
   else
-    forgotten = forgotten + redis.call('DEL', session)
+    if not is_lost(session) then
+      forgotten = forgotten + redis.call('DEL', session)
+    end
     note_forgotten(id)
     redis.call('ZREM', ENDED, id)
     if key and redis.call('HGET', PREVIOUS, key) == id then

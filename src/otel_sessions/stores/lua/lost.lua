@@ -3,7 +3,7 @@ for number, id in ipairs(ARGV) do
   local session = KEYS[SHARED + number]
   if not is_active(session) then
     leave(id)
-    if redis.call('EXISTS', session) == 0 then
+    if is_lost(session) then
       settle_export(id)
     end
   end

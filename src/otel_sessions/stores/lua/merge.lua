@@ -27,7 +27,7 @@ end
 
 -- Whether the session is active; then `delta` is part of it.
 local function add(session, id, replaced, last, user, delta)
-  local stored = redis.call('HMGET', session, 'l', 'e', 'p', 'w:' .. writer)
+  local stored = ask(session, 'HMGET', 'l', 'e', 'p', 'w:' .. writer) or {}
   local before, ended, timing, written = unpack(stored)
   if not before or ended then
     return false

@@ -42,8 +42,25 @@ local function refresh()
   end
 end
 
+-- Asks the hash of a session. A key that somebody has made something else is a session that is lost, and the others that are
+-- asked with it are not: nil.
+local function ask(session, command, ...)
+  local found = redis.pcall(command, session, ...)
+  if type(found) ~= 'table' or not found.err then
+    return found
+  elseif string.find(found.err, 'WRONGTYPE', 1, true) then
+    return nil
+  end
+  return redis.call(command, session, ...) -- raises it
+end
+
 local function is_active(session)
-  return redis.call('HEXISTS', session, 'b') == 1 and redis.call('HEXISTS', session, 'e') == 0
+  return ask(session, 'HEXISTS', 'b') == 1 and redis.call('HEXISTS', session, 'e') == 0
+end
+
+-- Whether nothing is left of a session.
+local function is_lost(session)
+  return redis.call('TYPE', session).ok ~= 'hash'
 end
 
 -- Members of a sorted set of pairs: all of one `first` stand together, whatever characters there are.
@@ -246,7 +263,7 @@ local function count_in(session, hourly, daily, users, at, life)
   local second = first + tonumber(whole)
   local third = second + tonumber(part)
   local next = third + tonumber(greatest)
-  if next == first or redis.call('HEXISTS', session, 'e') == 0 or redis.call('HSETNX', session, 'n', '1') == 0 then
+  if next == first or ask(session, 'HEXISTS', 'e') ~= 1 or redis.call('HSETNX', session, 'n', '1') == 0 then
     return next
   end
   for _, tally in ipairs({ hourly, daily }) do
