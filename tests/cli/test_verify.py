@@ -97,6 +97,13 @@ class TestVerify:
                 assert (terminal.finish(), said in terminal.shown) == (code, True)
         assert otel_sessions("list", "--store", url).returncode == 0
 
+    def test_an_active_one_that_cannot_be_read(self, tmp_path: Path) -> None:
+        """Then those that are active cannot be counted; it is not said that there are none."""
+        url, path = filled(tmp_path)
+        spoil(path, "UPDATE session SET beginning = '{' WHERE id = 'chat-1'")
+        assert ", and none of the active ones\n" in otel_sessions("verify", "--store", url).stdout
+        assert checked("verify", otel_sessions("verify", "--store", url, "--json").stdout)["active"] is None
+
     def test_a_store_that_is_none(self, tmp_path: Path) -> None:
         """It is said in a line."""
         for url, code in ((f"sqlite:///{tmp_path}/none.db", 1), ("memory://", 2)):

@@ -169,9 +169,9 @@ class TestVerify:
         started = otel_sessions.start("chat")
         execute(store, "UPDATE session SET beginning = '{' WHERE ended_ns IS NULL")
         found = verify()
-        assert (found.unreadable, found.sessions, found.repaired) == ((started.id,), 1, False)
+        assert (found.unreadable, found.sessions, found.active, found.repaired) == ((started.id,), 1, None, False)
         assert verify(repair=True).is_mended
-        assert verify() == found._replace(unreadable=())
+        assert verify() == found._replace(unreadable=(), active=0)
 
     def test_while_sessions_begin_and_end(self, recorded: RecordedSessions) -> None:
         """What differs only because time passes between two questions is not told."""
@@ -209,6 +209,7 @@ class TestVerify:
             connection.execute("PRAGMA schema_version = 1000")
         found = verify()
         assert ("NULL value in session.user" in found.damage[0], found.is_sound) == (True, False)
+        assert (found.sessions, found.active) == (0, None)
 
     def test_what_is_mended(self) -> None:
         """A repair mends sums and records: not a file, nor what is counted of active sessions, nor what goes on."""

@@ -72,7 +72,8 @@ def _told(found: Verification) -> str:
 
 def _show(found: Verification) -> None:
     since = "" if found.since is None else f" from {found.since:%Y-%m-%d %H:%M} UTC on"
-    typer.echo(f"compared: {counted(found.sessions, 'ended session')}{since}, and {found.active:,} active")
+    active = "none of the active ones" if found.active is None else f"{found.active:,} active"
+    typer.echo(f"compared: {counted(found.sessions, 'ended session')}{since}, and {active}")
     if found.unsettled:
         typer.echo(
             f"left alone, because sessions went on ending then: {counted(found.unsettled, 'hour')}; verify again later"

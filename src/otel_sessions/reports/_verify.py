@@ -72,8 +72,10 @@ class Verification(NamedTuple):
     """In how many of them sessions went on ending, so that nothing could be said of them, or done."""
     sessions: int
     """How many ended sessions were read for it."""
-    active: int
-    """How many active ones."""
+    active: int | None
+    """How many active ones were counted; None if that could not be, because one that is active or owed, or all of it,
+    cannot be read.
+    """
     discrepancies: tuple[Discrepancy, ...]
     unreadable: tuple[str, ...]
     """The ids of the sessions whose record cannot be read."""
@@ -145,7 +147,7 @@ class _Recounting:
         damage = self._ask(self._store.damage)
         if damage:
             # Whatever else it says may be wrong as well, and writing may make it worse.
-            return Verification(None, 0, 0, 0, 0, (), (), damage, repaired=False)
+            return Verification(None, 0, 0, 0, None, (), (), damage, repaired=False)
         self._unreadable += self._ask(self._store.unreadable)
         can_ask = not self._unreadable or self._repair
         if self._repair:
@@ -156,7 +158,7 @@ class _Recounting:
         for day in dict.fromkeys(map(day_of, self._seen)):
             found += self._day(day)
         # An active one that cannot be read would keep all of them from being asked for.
-        active, differing = self._active() if can_ask else (0, [])
+        active, differing = self._active() if can_ask else (None, [])
         return Verification(
             since=moment(self._hours[0] * HOUR_NS) if self._hours else None,
             hours=len(self._hours),
