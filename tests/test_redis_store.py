@@ -272,6 +272,24 @@ class TestUsers:
         [told, counts, owed] = step("user_counts", 4, 0, "+inf", keys=hours[2:])
         assert (1, 1, [b"owed"]) == (told, len(counts), owed)
 
+    def test_very_many_are_recounted_in_steps(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """All that are kept of an hour are told, and it is seen when one is counted between two looks at it."""
+        store.create(beginning("s", user="u"))
+        close(store, "s", ended_ns=START)
+        hour, users = START // HOUR_NS, f"{{{prefix}}}:u:{START // HOUR_NS}"
+        more = {f"{number:032x}": 1 for number in range(12_000)}
+        server.zadd(users, more)
+        found = store.recount_hour(hour)
+        assert found is not None
+        assert (found.kept_users, found.counted_users) == ({"u": 1, **more}, {"u": 1})
+        store.create(beginning("later", user="u"))
+        close(store, "later", ended_ns=START)
+        assert not store.replace_hour(hour, found)
+        again = store.recount_hour(hour)
+        assert again is not None
+        assert store.replace_hour(hour, again)
+        assert store.users(hour, hour + 1, 9, {}) == ([("u", 2)], 1)
+
 
 class TestLife:
     """Nothing lives for ever."""

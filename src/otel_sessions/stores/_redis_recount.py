@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -15,6 +16,7 @@ from ._redis_deployment import AT_ONCE, Deployment, chunks
 from ._redis_history import HOUR_MS, within
 
 _ATTEMPTS: Final = 10
+_USERS_AT_ONCE: Final = 5_000
 _UNREADABLE: Final = (StoreError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What comes of something that is none of ours, or of which something is missing."""
 
@@ -40,18 +42,28 @@ class RedisRecount:
         """The sums of an hour, and what the sessions add up to that ended in it; None if they went on ending in it."""
         for _ in range(_ATTEMPTS):
             found = self._looked_at(hour)
-            if self._look(hour)[2] == found.stamp:
+            if self._look(hour)[1] == found.stamp:
                 return found
         return None
 
-    def _look(self, hour: int) -> tuple[list[bytes], list[bytes], bytes, bytes]:
-        kept, users, state, forgotten = self._deployment.run(
-            "recount", *within(hour, hour + 1), keys=self._of_hour(hour)
-        )
-        return kept, users, state, forgotten
+    def _look(self, hour: int) -> tuple[list[bytes], bytes, bytes]:
+        kept, state, forgotten = self._deployment.run("recount", *within(hour, hour + 1), keys=self._of_hour(hour))
+        return kept, state, forgotten
+
+    def _users(self, hour: int) -> dict[str, int]:
+        """What its users had; if that changes meanwhile, so does the state."""
+        found: dict[str, int] = {}
+        for first in itertools.count(0, _USERS_AT_ONCE):
+            last, keys = first + _USERS_AT_ONCE - 1, [self._deployment.user_counts(hour)]
+            page = self._deployment.run("recount_users", first, last, keys=keys)
+            found |= {form.decode(user): int(had) for user, had in zip(page[::2], page[1::2], strict=True)}
+            if len(page) < 2 * _USERS_AT_ONCE:
+                break
+        return found
 
     def _looked_at(self, hour: int) -> Recount:
-        kept, users, state, forgotten = self._look(hour)
+        kept, state, forgotten = self._look(hour)
+        kept_users = self._users(hour)
         counted: dict[Kind, Tally] = {}
         counted_users: Counter[str] = Counter()
         unreadable: list[str] = []
@@ -66,7 +78,7 @@ class RedisRecount:
         return Recount(
             _sums(kept),
             counted,
-            {form.decode(user): int(sessions) for user, sessions in zip(users[::2], users[1::2], strict=True)},
+            kept_users,
             dict(counted_users),
             unreadable,
             # Redis forgets by itself, too; then the id stays for some time.
