@@ -341,6 +341,19 @@ class TestLife:
         assert store.create(beginning("a", key="k")) is None
         store.shutdown()
 
+    def test_ended_by_who_remembers_for_less(self, prefix: str) -> None:
+        """What others want to be remembered for longer stays, with its key, whoever ends another one."""
+        store, short = (redis_server.store(prefix=prefix, retention=seconds) for seconds in (3600, 0.05))
+        store.create(beginning("a", key="k"))
+        close(store, "a")
+        for number in range(3):
+            short.create(beginning(f"s{number}"))
+            close(short, f"s{number}")
+            redis_server.until(lambda number=number: short.get(f"s{number}") is None)  # type: ignore[misc]
+        assert (["a"], "a") == (ids(store.ended(9)), store.previous("k"))
+        store.shutdown()
+        short.shutdown()
+
     def test_owed(self, prefix: str, server: Any) -> None:
         """One whose export is owed stays for a month; when it was exported, for the retention."""
         store = redis_server.store(prefix=prefix, retention=3600)

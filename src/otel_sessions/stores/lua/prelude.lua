@@ -157,16 +157,17 @@ local function note_forgotten(id)
   end
 end
 
--- Lets go of what is known of sessions that have expired since; a few at a time, so that no call is slow.
-local function trim(retention)
-  local before = now_ms() - retention
+-- Lets go of what is known of sessions that have expired since; a few at a time, so that no call is slow. Who wants them to be
+-- remembered for less time than those who ended them does not take them away from these.
+local function trim()
+  local now = now_ms()
   for _ = 1, 10 do
     local oldest = redis.call('LINDEX', CLOSED, 0)
     if not oldest then
       return
     end
-    local at, id, key = unpack(cmsgpack.unpack(oldest))
-    if at > before then
+    local expires, id, key = unpack(cmsgpack.unpack(oldest))
+    if expires > now then
       return
     end
     redis.call('LPOP', CLOSED)
@@ -183,8 +184,8 @@ local function remember(session, id, retention)
   local ended, key = unpack(redis.call('HMGET', session, 'z', 'y'))
   redis.call('PEXPIRE', session, retention)
   redis.call('ZADD', ENDED, ms_of(ended), id)
-  redis.call('RPUSH', CLOSED, cmsgpack.pack({ now_ms(), id, key }))
-  trim(retention)
+  redis.call('RPUSH', CLOSED, cmsgpack.pack({ now_ms() + retention, id, key }))
+  trim()
 end
 
 -- The ids of the ended sessions whose export is owed, of those that ended between two times in milliseconds; the latest first.
