@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from otel_sessions.stores import _history_rows
 from otel_sessions.stores._codec import encode_beginning
 from otel_sessions.stores._conditions import unindexed
 from otel_sessions.stores.sqlite import SQLiteStore
@@ -85,6 +87,44 @@ def test_it_is_as_gone_through_by_hand(
         assert [record.id for record in behind] == [record.id for record in expected[limit : 2 * limit]]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "limit", "times"),
+    [
+        (Wanted(attributes={"rare": -1}), 1, 1),
+        (Wanted(attributes={"rare": 3}), 500, 1),
+        # There are enough in the order of the index, soon or a little later.
+        (Wanted(attributes={"rare": 3}), 10, 0),
+        (Wanted(attributes={"tenth": 3}), 3_000, 0),
+        # Few are left of those to be gone through.
+        (Wanted(attributes={"rare": -1}, since_ns=START + (NUMBER - 25_000) // 7 * SECOND), 1, 0),
+        (Wanted(type="import", attributes={"rare": 3}), 1, 0),
+    ],
+)
+def test_the_whole_file_is_read_only_where_that_is_sooner(
+    store: SQLiteStore, wanted: Wanted, limit: int, times: int
+) -> None:
+    statements: list[str] = []
+    connection = sqlite3.connect(store.path)
+    connection.set_trace_callback(statements.append)
+    _history_rows.select(connection.cursor(), wanted, limit, None)
+    assert times == sum("NOT INDEXED" in each for each in statements)
+    connection.close()
+
+
+def test_records_of_before_the_epoch(tmp_path: Path) -> None:
+    """A clock that was wrong takes nothing away."""
+    store = SQLiteStore(str(tmp_path / "sessions.db"))
+    store.create(Beginning("first", "chat", "durable", START, attributes={"attribute": 0}))
+    store.close("first", status="success", reason="completed", ended_ns=START)
+    connection = sqlite3.connect(store.path)
+    with connection:
+        connection.execute(_MULTIPLY.replace(f"{START} + ", "-1000 * 1000000000 * "))
+    connection.close()
+    found = store.history(Wanted(attributes={"tenth": 3}), NUMBER)
+    assert NUMBER // 10 == len(found)
+    store.shutdown()
+
+
 NUMBERS = st.one_of(
     st.integers(-3, 3),
     st.sampled_from([10**15 - 1, 10**15, 10**16, 10**22, 2**62]),
@@ -110,8 +150,27 @@ def same(value: AttributeValue) -> list[AttributeValue]:
 def test_no_row_is_passed_over(value: AttributeValue, name: str) -> None:
     """What SQL is told of an attribute is in the text of all records that have it, however their number is written."""
     wanted = Wanted(attributes={name: value})
+    ((condition, values),) = unindexed(wanted)
+    connection = sqlite3.connect(":memory:")
     for held in same(value):
         beginning = Beginning("a", "chat", "durable", 0, attributes={name: held, name + "2": 1})
         assert wanted.fits(SessionRecord(beginning, Totals(0)))
-        ((_, texts),) = unindexed(wanted)
-        assert all(text in encode_beginning(beginning) for text in texts)
+        row = "SELECT ? AS beginning, '{}' AS totals"
+        (found,) = connection.execute(
+            f"SELECT {condition} FROM ({row})", (*values, encode_beginning(beginning))
+        ).fetchone()
+        assert found
+    connection.close()
+
+
+@pytest.mark.parametrize("value", [3, 3.0, 0.5, True, "3", "x*"])
+def test_what_only_begins_alike_is_passed_over(value: AttributeValue) -> None:
+    """Numbers that begin with the same digits are others: their records are not read."""
+    ((condition, values),) = unindexed(Wanted(attributes={"n": value}))
+    connection = sqlite3.connect(":memory:")
+    for held in (30, 13, -3, 0.55, 10.5, False, "30", "xy", (3,)):
+        beginning = encode_beginning(Beginning("a", "chat", "durable", 0, attributes={"n": held, "o": 1}))
+        row = "SELECT ? AS beginning, '{}' AS totals"
+        (found,) = connection.execute(f"SELECT {condition} FROM ({row})", (*values, beginning)).fetchone()
+        assert not found
+    connection.close()

@@ -39,18 +39,21 @@ def indexed(wanted: Wanted) -> Iterator[Condition]:
 def unindexed(wanted: Wanted) -> Iterator[Condition]:
     """What the rows themselves tell. Theirs may be the attributes; what is not in the text is not in the record."""
     for name, value in (wanted.attributes or {}).items():
-        text = _beginning_of(name, value)
-        yield "(instr(beginning, ?) OR instr(totals, ?))", (text, text)
+        named = encode({name: ""})[1:-3]
+        if isinstance(value, (str, bool)):
+            text = named + encode(value)
+            yield "(instr(beginning, ?) OR instr(totals, ?))", (text, text)
+        else:
+            literally = re.sub(r"([*?[])", r"[\1]", named)
+            pattern = f"*{literally}{_beginning_of(value)}*"
+            yield "(beginning GLOB ? OR totals GLOB ?)", (pattern, pattern)
 
 
-def _beginning_of(name: str, value: AttributeValue) -> str:
-    """What the JSON of all attributes has that are the same as this one, and perhaps some that are not."""
-    named = encode({name: ""})[1:-3]
-    if isinstance(value, (str, bool)):
-        return named + encode(value)
-    if isinstance(value, (int, float)):
-        if 0 < abs(value) < _EXACT and value == int(value):
-            return f"{named}{int(value)}"
+def _beginning_of(value: AttributeValue) -> str:
+    """A pattern of how the JSON begins of all values that are the same as this number, or list, and of few others."""
+    if not isinstance(value, (int, float)):
+        return "[[]"
+    if not value or abs(value) >= _EXACT:
         # Zero may have a sign, and what is large may be written with an exponent or without.
-        return named if abs(value) >= _EXACT or not value else named + encode(value)
-    return f"{named}["
+        return ""
+    return f"{int(value)}[.,}}]" if value == int(value) else f"{encode(value)}[,}}]"
