@@ -341,16 +341,19 @@ class TestLife:
         assert store.create(beginning("a", key="k")) is None
         store.shutdown()
 
-    def test_ended_by_who_remembers_for_less(self, prefix: str) -> None:
+    def test_ended_by_who_remembers_for_less(self, prefix: str, server: Any) -> None:
         """What others want to be remembered for longer stays, with its key, whoever ends another one."""
         store, short = (redis_server.store(prefix=prefix, retention=seconds) for seconds in (3600, 0.05))
         store.create(beginning("a", key="k"))
         close(store, "a")
         for number in range(3):
-            short.create(beginning(f"s{number}"))
+            short.create(beginning(f"s{number}", key=f"k{number}"))
             close(short, f"s{number}")
             redis_server.until(lambda number=number: short.get(f"s{number}") is None)  # type: ignore[misc]
         assert (["a"], "a") == (ids(store.ended(9)), store.previous("k"))
+        # Nor does it keep the others: but for the last, which nobody has come after, they are gone with all that they had.
+        assert [b"a", b"s2"] == sorted(server.zrange(f"{{{prefix}}}:ended", 0, -1))
+        assert [None, None, "s2"] == [store.previous(f"k{number}") for number in range(3)]
         store.shutdown()
         short.shutdown()
 
@@ -426,7 +429,7 @@ class TestLife:
         assert 0 == store.purge(START + 300 + 86_400 * SECOND)
         store.retire("o")
         names = {key.decode().partition(":")[2] for key in server.scan_iter(count=10_000) if prefix.encode() in key}
-        assert {"meta", "closed"} == names
+        assert {"meta", "expiring"} == names
 
 
 class TestShared:

@@ -12,7 +12,7 @@
 -- A stamp is a time in nanoseconds as 20 digits: it is compared as text, for a Lua number would round it.
 local FORMAT = '1'
 local META, ACTIVE, COUNTS, DUE, HELD, USERS, PREVIOUS = unpack(KEYS, 1, 7)
-local ENDED, CLOSED, OWNERS, DEBTS, OWED, TAKEN, USER_COUNTS, HOURS, UNEXPORTED = unpack(KEYS, 8, 16)
+local ENDED, EXPIRING, OWNERS, DEBTS, OWED, TAKEN, USER_COUNTS, HOURS, UNEXPORTED = unpack(KEYS, 8, 16)
 local SHARED = 16 -- the keys of single sessions come after those
 local BACKSTOP = 366 * 86400 * 1000
 
@@ -160,17 +160,9 @@ end
 -- Lets go of what is known of sessions that have expired since; a few at a time, so that no call is slow. Who wants them to be
 -- remembered for less time than those who ended them does not take them away from these.
 local function trim()
-  local now = now_ms()
-  for _ = 1, 10 do
-    local oldest = redis.call('LINDEX', CLOSED, 0)
-    if not oldest then
-      return
-    end
-    local expires, id, key = unpack(cmsgpack.unpack(oldest))
-    if expires > now then
-      return
-    end
-    redis.call('LPOP', CLOSED)
+  for _, expired in ipairs(redis.call('ZRANGEBYSCORE', EXPIRING, '-inf', now_ms(), 'LIMIT', 0, 10)) do
+    local id, key = unpack(cmsgpack.unpack(expired))
+    redis.call('ZREM', EXPIRING, expired)
     note_forgotten(id)
     redis.call('ZREM', ENDED, id)
     if key and redis.call('HGET', PREVIOUS, key) == id then
@@ -184,7 +176,7 @@ local function remember(session, id, retention)
   local ended, key = unpack(redis.call('HMGET', session, 'z', 'y'))
   redis.call('PEXPIRE', session, retention)
   redis.call('ZADD', ENDED, ms_of(ended), id)
-  redis.call('RPUSH', CLOSED, cmsgpack.pack({ now_ms() + retention, id, key }))
+  redis.call('ZADD', EXPIRING, now_ms() + retention, cmsgpack.pack({ id, key }))
   trim()
 end
 
