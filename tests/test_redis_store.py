@@ -351,7 +351,7 @@ class TestLife:
             close(short, f"s{number}")
             redis_server.until(lambda number=number: short.get(f"s{number}") is None)  # type: ignore[misc]
         assert (["a"], "a") == (ids(store.ended(9)), store.previous("k"))
-        # Nor does it keep the others: but for the last, which nobody has come after, they are gone with all that they had.
+        # Nor does it keep the others: but for the last, after which nobody came, they are gone with all they had.
         assert [b"a", b"s2"] == sorted(server.zrange(f"{{{prefix}}}:ended", 0, -1))
         assert [None, None, "s2"] == [store.previous(f"k{number}") for number in range(3)]
         store.shutdown()

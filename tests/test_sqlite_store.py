@@ -299,6 +299,24 @@ class TestReports:
         assert ["a"] == [record.id for record in found]
         store.shutdown()
 
+    def test_who_only_looks_waits_no_longer_than_allowed(self, path: Path) -> None:
+        """Nor does a second report of the same process wait for the first one but for the timeout."""
+        store = SQLiteStore(str(path))
+        start(store, "a", attributes={"n": "x"})
+        end(store, "a")
+        reading = SQLiteStore(str(path), read_only=True, timeout=0.1)
+        slow = Slow("x")
+        report = threading.Thread(target=lambda: reading.history(Wanted(attributes={"n": slow}), 9))
+        report.start()
+        assert slow.asked.wait(30)
+        with pytest.raises(StoreError, match=r"was in use by other threads for more than 0\.1 s"):
+            reading.history(Wanted(), 9)
+        slow.answered.set()
+        report.join()
+        assert ["a"] == [record.id for record in reading.history(Wanted(), 9)]
+        reading.shutdown()
+        store.shutdown()
+
 
 class TestProcesses:
     def test_one_ends(self, path: Path) -> None:

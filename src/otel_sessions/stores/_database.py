@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sqlite3
 import sys
@@ -17,6 +16,7 @@ from urllib.parse import quote
 
 from ..exceptions import ConfigurationError, StoreError
 from . import _schema
+from ._sqlite_errors import has_no_room, is_busy, remedy
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -127,10 +127,10 @@ class Database:
         try:
             while True:
                 try:
-                    return work(self._cursor or self._connect())
+                    return work(self._opened())
                 except sqlite3.OperationalError as error:  # noqa: PERF203 - to be tried again
                     self._undo()
-                    if not _is_busy(error):
+                    if not is_busy(error):
                         raise
                     if time.monotonic() >= deadline:
                         raise self._late("other processes") from error
@@ -141,7 +141,7 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             # What was wrong with the file may be over when it is opened again.
             self._disconnect()
-            kind = _PassingError if _is_full(error) else StoreError
+            kind = _PassingError if has_no_room(error, self.path) else StoreError
             raise kind(f"sqlite: {self._explain(error)}") from error
         except (OverflowError, TypeError, ValueError) as error:
             self._undo()
@@ -165,6 +165,10 @@ class Database:
 
     # -- opening and closing ------------------------------------------------------------------------------------------
 
+    def _opened(self) -> sqlite3.Cursor:
+        """The connection, of whoever has the lock."""
+        return self._cursor or self._connect()
+
     def _connect(self) -> sqlite3.Cursor:
         if self._unusable is not None:
             raise StoreError(self._unusable)
@@ -173,6 +177,8 @@ class Database:
             raise StoreError(f"sqlite: {obstacle}")
         with _process.opening:
             _create_private(self.path)
+            # Before it is opened: if it is replaced in between, it is opened once more.
+            self._file = _identity(self.path)
             connection = sqlite3.connect(
                 self._uri(), uri=True, timeout=0, isolation_level=None, check_same_thread=False
             )
@@ -181,7 +187,6 @@ class Database:
         except BaseException:
             connection.close()
             raise
-        self._file = _identity(self.path)
         return self._cursor
 
     def checkpoint(self) -> None:
@@ -195,8 +200,11 @@ class Database:
     def notice_replacement(self) -> None:
         """Open another file if the one that is open is no longer the one at its path."""
         with self._lock:
-            if self._cursor is not None and self._file != _identity(self.path):
-                self._disconnect()
+            self._close_replaced()
+
+    def _close_replaced(self) -> None:
+        if self._cursor is not None and self._file != _identity(self.path):
+            self._disconnect()
 
     def _uri(self) -> str:
         return f"file:{quote(str(self.path))}?mode=rw"
@@ -267,7 +275,7 @@ class Database:
 
     def _explain(self, error: Exception) -> str:
         """What failed, with what can be done."""
-        return self._obstacle() or f"{self.path}: {error}{_remedy(error)}"
+        return self._obstacle() or f"{self.path}: {error}{remedy(error, self.path)}"
 
     def _obstacle(self) -> str | None:
         """What stands in the way of any store there."""
@@ -282,31 +290,6 @@ class Database:
         if not os.access(directory, os.W_OK | os.X_OK):
             return f"{path}: this user cannot create files in {directory}, which SQLite has to; change its permissions"
         return None
-
-
-def _remedy(error: Exception) -> str:
-    reason = str(error)
-    if "not a database" in reason:
-        return "; choose another file"
-    if "malformed" in reason:
-        return (
-            "; it is damaged: move it away, and a new one is made (the sqlite3 command's .recover reads what is left)"
-        )
-    if _is_full(error):
-        return "; see that there is space on its disk"
-    return ""
-
-
-def _is_full(error: Exception) -> bool:
-    """Whether its disk has no room, as far as SQLite says: the log and its index are written by other means."""
-    if isinstance(error, OSError):
-        return error.errno in {errno.ENOSPC, errno.EDQUOT}
-    return isinstance(error, sqlite3.OperationalError) and ("full" in str(error) or "disk I/O" in str(error))
-
-
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    # By its text: its code is known from Python 3.11 on.
-    return str(error).startswith(("database is locked", "database table is locked"))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -49,8 +49,6 @@ class ReadOnlyDatabase(Database):
 
     def _do(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         for _ in range(_TRIES):
-            # One that somebody has removed would go on answering, as long as it is open.
-            self.notice_replacement()
             try:
                 found = super()._do(work)
             except StoreError:
@@ -66,6 +64,11 @@ class ReadOnlyDatabase(Database):
     def _is_as_it_was(self) -> bool:
         return self._stand is None or self._stand == _stand(self.path)
 
+    def _opened(self) -> sqlite3.Cursor:
+        # One that somebody has removed would go on answering, as long as it is open.
+        self._close_replaced()
+        return super()._opened()
+
     def _connect(self) -> sqlite3.Cursor:
         self._stand = None
         if self._unusable is not None:
@@ -74,6 +77,7 @@ class ReadOnlyDatabase(Database):
             raise StoreError(f"sqlite: {obstacle}")
         # Before it is opened: what is written from now on is noticed.
         self._stand = _stand(self.path) if self._is_at_rest() else None
+        self._file = _identity(self.path)
         uri = f"{self._uri()}&immutable=1" if self._stand else self._uri()
         with _process.opening:
             connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
@@ -82,7 +86,6 @@ class ReadOnlyDatabase(Database):
         except BaseException:
             connection.close()
             raise
-        self._file = _identity(self.path)
         return self._cursor
 
     def _uri(self) -> str:
