@@ -103,10 +103,25 @@ class TestList:
         """It may be that pseudonyms are made with another key here: that is said, but not of a pseudonym."""
         done = run(capsys, "list", "--store", store, "--user", "nobody")
         assert done.stdout == (
+            "There is no such session. Pseudonyms are made with the application's key: is it the one in "
+            "OTEL_SESSIONS_PSEUDONYM_KEY? Or give the pseudonym.\n"
+        )
+        assert run(capsys, "list", "--store", store, "--user", "0" * 32).stdout == "There is no such session.\n"
+
+    def test_of_a_user_by_no_key(self, store: str) -> None:
+        """Whoever has set none is told what to set."""
+        done = otel_sessions("list", "--user", "nobody", OTEL_SESSIONS_STORE=store, OTEL_SESSIONS_PSEUDONYM_KEY="")
+        assert done.stdout == (
             "There is no such session. Pseudonyms are made with the application's key: set "
             "OTEL_SESSIONS_PSEUDONYM_KEY to it if it has one, or give the pseudonym.\n"
         )
-        assert run(capsys, "list", "--store", store, "--user", "0" * 32).stdout == "There is no such session.\n"
+
+    @pytest.mark.parametrize("more", [["--status", "expired"], ["--days", "0.001", "--type", "none"]])
+    def test_of_a_user_with_other_conditions(
+        self, store: str, more: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """They may be the reason as well."""
+        assert run(capsys, "list", "--store", store, "--user", "grace", *more).stdout == "There is no such session.\n"
 
 
 class TestTerminal:

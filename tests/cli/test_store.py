@@ -191,6 +191,26 @@ class TestFailure:
         assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert rf"{tmp_path}/\x1b]0;owned\n.db: file is not a database" in done.stderr
 
+    @pytest.mark.parametrize("verb", ["list", "recover", "cleanup --yes --days 1"])
+    @pytest.mark.parametrize(
+        ("typed", "code", "said"),
+        [
+            ("SQLite:///{}/new.db", 1, "there is no file {}/new.db"),
+            ("MEMORY://", 2, "memory is the application's own"),
+            ("sqlite:///{}/a%00.db", 2, "no file can have such a name"),
+            ("mysql://root:secret@localhost/", 2, "--store: no store answers to a URL mysql://..."),
+            ("redis://host:99999", 2, "--store: the Redis URL has a host or a port that cannot be one"),
+        ],
+    )
+    def test_however_it_is_written(
+        self, verb: str, typed: str, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A scheme has no case, a verb that writes says the same, and no file is made."""
+        done = run(capsys, *verb.split(), "--store", typed.format(tmp_path))
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1)
+        assert said.format(tmp_path) in done.stderr
+        assert not list(tmp_path.iterdir())
+
 
 class TestOpened:
     @pytest.mark.parametrize("verb", ["list", "stats", "doctor --offline"])

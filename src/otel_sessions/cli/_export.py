@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, cast, get_args
 
@@ -67,7 +68,7 @@ def write(
             # As the formats have it, whatever the locale; lines of CSV end in a way of their own.
             cast("Any", sys.stdout).reconfigure(encoding="utf-8", newline="")
             written = sessions.export(sys.stdout, active=active, **told)
-        _explain(written, user)
+        _explain(written, wanted)
         return
     with writing(Path(file), overwrite=overwrite), opened(store):
         written = sessions.export(file, active=active, overwrite=overwrite, **told)
@@ -75,12 +76,12 @@ def write(
         write_json({"sessions": written, "file": str(Path(file).absolute())})
     else:
         typer.echo(f"{counted(written)} written to {plain(file)}", err=True)
-        _explain(written, user)
+        _explain(written, wanted)
 
 
-def _explain(written: int, user: str | None) -> None:
+def _explain(written: int, wanted: Mapping[str, Any]) -> None:
     """Say why there may be nothing, where only sessions are read."""
-    if not written and (hint := about_key(user)) is not None:
+    if not written and (hint := about_key(wanted)) is not None:
         typer.echo(f"otel-sessions: no session of this user was found. {hint}", err=True)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, get_args
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Final, get_args
 
 import typer
 
@@ -16,6 +17,8 @@ from ._failure import Misuse
 from ._output import plain
 from ._store import quiet
 from ._time import times
+
+_KEY: Final = "OTEL_SESSIONS_PSEUDONYM_KEY"
 
 Type = Annotated[str | None, typer.Option("--type", metavar="NAME", help="Those of this type.", show_default=False)]
 User = Annotated[
@@ -90,14 +93,14 @@ def named(what: str, user: str | None) -> None:
     _checked(what, user, _values.user_name)
 
 
-def about_key(user: str | None) -> str | None:
-    """Why nothing may be known of a user who was asked for by the clear name; None if it was not by that."""
-    if user is None or is_pseudonym(user):
+def about_key(wanted: Mapping[str, Any]) -> str | None:
+    """Why nothing may be known of a user who was asked for by the clear name; None if more than that was asked."""
+    user, others = wanted["user"], (value for name, value in wanted.items() if name != "user")
+    if user is None or is_pseudonym(user) or any(value is not None for value in others):
         return None
-    return (
-        "Pseudonyms are made with the application's key: set OTEL_SESSIONS_PSEUDONYM_KEY to it if it has one, or give "
-        "the pseudonym."
-    )
+    if os.environ.get(_KEY):
+        return f"Pseudonyms are made with the application's key: is it the one in {_KEY}? Or give the pseudonym."
+    return f"Pseudonyms are made with the application's key: set {_KEY} to it if it has one, or give the pseudonym."
 
 
 def _checked(option: str, value: str | None, check: Callable[[str], object]) -> None:

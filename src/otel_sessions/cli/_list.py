@@ -64,7 +64,7 @@ def show(
     if as_json:
         write_json(found.to_dict())
     else:
-        _print(found, about_key(user), is_first=after is None)
+        _print(found, about_key(wanted), is_first=after is None)
 
 
 def _check_after(after: str | None) -> None:

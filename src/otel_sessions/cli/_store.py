@@ -14,7 +14,7 @@ import typer
 
 import otel_sessions as sessions
 
-from ..exceptions import ConfigurationError, StoreError
+from ..exceptions import ConfigurationError
 from ..stores import from_url
 from ._failure import Failure, Misuse
 from ._output import plain
@@ -52,7 +52,8 @@ def opened(url: str | None, *, read_only: bool = True, **settings: Any) -> Itera
     where = check(url) if read_only else check_writing(url)
     with quiet():
         store = looking(where) if read_only else where
-        _check_url(looking(where))
+        if read_only:
+            _check_url(store)
         sessions.configure(**{"store": store, "enabled": True, "background": False, "detect_user": False, **settings})
         try:
             yield
@@ -69,14 +70,13 @@ def check_writing(url: str | None) -> str:
         SessionsError: it cannot be opened, or is a file of an older version.
     """
     where = check(url)
-    if where.startswith(_SQLITE):
-        if _LOOKING in parse_qsl(where.partition("?")[2]):
-            raise Misuse(
-                f"--store {plain(where)}: with mode=ro it can only be looked into, and this writes: leave that out"
-            )
-        # A file of an older version is refused so: to migrate it is for the application, which may be running.
-        with quiet():
-            _check_url(looking(where))
+    if where.startswith(_SQLITE) and _LOOKING in parse_qsl(where.partition("?")[2]):
+        raise Misuse(
+            f"--store {plain(where)}: with mode=ro it can only be looked into, and this writes: leave that out"
+        )
+    # A file of an older version is refused so: to migrate it is for the application, which may be running.
+    with quiet():
+        _check_url(looking(where))
     return where
 
 
@@ -99,6 +99,9 @@ def check(url: str | None) -> str:
     """
     if url is None:
         raise Misuse("say where the sessions are: --store sqlite:///file.db, or OTEL_SESSIONS_STORE in the environment")
+    # As a store reads it: whatever follows would take it for another one.
+    scheme, separator, rest = url.partition("://")
+    url = f"{scheme.lower()}{separator}{rest}"
     if url.startswith("memory:"):
         raise Misuse(
             f"--store {plain(url)}: memory is the application's own; have it use sqlite:///file.db or redis://host"
@@ -113,8 +116,8 @@ def _check_url(url: str) -> None:
     try:
         from_url(url).shutdown()
     except ConfigurationError as error:
-        if isinstance(error.__cause__, StoreError):
-            # It is a URL, but what is there is no store.
+        if error.__cause__ is not None:
+            # It is a URL, but what is there is no store, or cannot be used.
             raise
         raise Misuse(f"--store: {str(error).removeprefix('store: ')}") from None
 
@@ -123,6 +126,8 @@ def _check_file(url: str, path: Path) -> None:
     # It would be made, which nobody wants who asks what is in it; or be made out of nothing.
     try:
         found = path.stat()
+    except ValueError:
+        raise Misuse(f"--store {plain(url)}: no file can have such a name") from None
     except FileNotFoundError:
         raise Failure(
             f"--store {plain(url)}: there is no file {plain(path.absolute())}; is the working directory another one?"

@@ -51,7 +51,7 @@ def _parts(found: Analytics, latest: Sequence[UsageEntry], user: str | None) -> 
     whose = "Usage of everybody" if found.user is None else f"Usage of {found.user}"
     yield Group(heading(whose), facts(_figures(found)))
     if found.user is not None and not found.sessions:
-        yield " ".join(filter(None, ("No session of this user is known.", about_key(user))))
+        yield " ".join(filter(None, ("No session of this user is known.", about_key({"user": user}))))
     for head, sums in (("type", found.by_type), ("used", found.usage), ("tokens", found.tokens)):
         if sums:
             yield _counts(head, sums)
