@@ -272,6 +272,21 @@ class TestUsers:
         [told, counts, owed] = step("user_counts", 4, 0, "+inf", keys=hours[2:])
         assert (1, 1, [b"owed"]) == (told, len(counts), owed)
 
+    def test_very_many_of_an_hour(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """They are told as well, in steps of their own; and what is owed, whichever hour is the last."""
+        for number in range(4):
+            store.create(beginning(f"s{number}", user="u"))
+            close(store, f"s{number}", ended_ns=START + number * HOUR_NS)
+        store.create(beginning("owed", user="u"))
+        close(store, "owed", owner="p")
+        hour = START // HOUR_NS
+        for number in (1, 3):
+            server.zadd(f"{{{prefix}}}:u:{hour + number}", {f"{user:032x}": number for user in range(12_000)})
+        users = store.users(hour, hour + 4, 20_000, {"v": 2})
+        found = dict(users.most_frequent)
+        assert (users.total, found.pop("u"), found.pop("v")) == (12_002, 5, 2)
+        assert found == {f"{user:032x}": 4 for user in range(12_000)}
+
     def test_very_many_are_recounted_in_steps(self, store: RedisStore, server: Any, prefix: str) -> None:
         """All that are kept of an hour are told, and it is seen when one is counted between two looks at it."""
         store.create(beginning("s", user="u"))
