@@ -198,9 +198,12 @@ class Database:
         self._do(lambda cursor: cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())
 
     def notice_replacement(self) -> None:
-        """Open another file if the one that is open is no longer the one at its path."""
-        with self._lock:
-            self._close_replaced()
+        """Open another file if the one that is open is not the one at its path now; later, if it is in use."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._close_replaced()
+            finally:
+                self._lock.release()
 
     def _close_replaced(self) -> None:
         if self._cursor is not None and self._file != _identity(self.path):
