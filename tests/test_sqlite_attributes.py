@@ -92,6 +92,7 @@ def test_it_is_as_gone_through_by_hand(
     [
         (Wanted(attributes={"rare": -1}), 1, 1),
         (Wanted(attributes={"rare": 3}), 500, 1),
+        (Wanted(attributes={"rare": 3}), 2**62, 1),
         # There are enough in the order of the index, soon or a little later.
         (Wanted(attributes={"rare": 3}), 10, 0),
         (Wanted(attributes={"tenth": 3}), 3_000, 0),

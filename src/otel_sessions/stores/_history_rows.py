@@ -26,9 +26,16 @@ _FASTER: Final = 5
 """How many rows are read as they lie while one is read in the order of the index."""
 _FAR: Final = 20_000
 """How many places are remembered at once of those that are gone through as they lie."""
+_ANY: Final = 2**62
+"""More rows than there are in any file."""
 
 _EXPORTED: Final = f"{rows.SELECT} INDEXED BY session_ended WHERE ended_ns IS NOT NULL AND owner IS NULL"
 _ENDS: Final = "SELECT ended_ns FROM session INDEXED BY session_ended WHERE ended_ns IS NOT NULL AND owner IS NULL"
+_COUNT: Final = """
+    SELECT count(*) FROM (
+        SELECT 1 FROM session INDEXED BY session_ended WHERE ended_ns IS NOT NULL AND owner IS NULL LIMIT ?
+    )
+"""
 _LYING: Final = "SELECT number, ended_ns, id FROM session NOT INDEXED WHERE ended_ns IS NOT NULL AND owner IS NULL"
 _OWED: Final = f"{rows.SELECT} INDEXED BY session_owed WHERE ended_ns IS NOT NULL AND owner IS NOT NULL"
 
@@ -90,12 +97,12 @@ def _attributed(cursor: sqlite3.Cursor, wanted: Wanted, before: Place | None, li
 
 def _is_nearer_lying(cursor: sqlite3.Cursor, wanted: Wanted, before: Place, ahead: int) -> bool:
     """Whether all rows as they lie are read sooner than so many in the order of the index."""
-    (rows_at_most,) = cursor.execute("SELECT max(number) FROM session").fetchone()
-    as_many = rows_at_most // _FASTER
-    if ahead < as_many:
+    enough = min(ahead * _FASTER, _ANY)
+    (lying,) = cursor.execute(_COUNT, (enough,)).fetchone()
+    if lying == enough:
         return False
     texts, values = _all_of(_behind(before), indexed(wanted))
-    return cursor.execute(f"{_ENDS}{texts} LIMIT 1 OFFSET {as_many}", values).fetchone() is not None
+    return cursor.execute(f"{_ENDS}{texts} LIMIT 1 OFFSET {lying // _FASTER}", values).fetchone() is not None
 
 
 def _lying(cursor: sqlite3.Cursor, wanted: Wanted, before: Place) -> Generator[SessionRecord, None, Place | None]:
