@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from otel_sessions.cli._app import app
 from otel_sessions.stores import from_url
 from otel_sessions.typing import Wanted
 
 from ..e2e.store_urls import store_url
-from .command import otel_sessions
+from .command import invoke, otel_sessions
 from .stock import checked
 from .terminal import Terminal
 from .test_export import fill
@@ -59,7 +57,7 @@ class TestForgotten:
 
     def test_nobody_to_ask(self, url: str) -> None:
         """Who is no person has to say yes beforehand: a script does not hang, nor does it forget by accident."""
-        done = CliRunner().invoke(app, ["cleanup", "--store", url])
+        done = invoke("cleanup", "--store", url)
         assert (done.exit_code, left(url)) == (1, 3)
         assert done.stderr == (
             "otel-sessions: 3 sessions that ended more than 90 days ago would be forgotten for good: say --yes, "
@@ -68,22 +66,20 @@ class TestForgotten:
 
     def test_nothing(self, url: str) -> None:
         """If there is nothing to forget nobody is asked; looking says so as well."""
-        done = CliRunner().invoke(app, ["cleanup", "--store", url, "--days", "50000"])
+        done = invoke("cleanup", "--store", url, "--days", "50000")
         assert (done.exit_code, done.stdout) == (0, "no session ended more than 50000 days ago\n")
         assert done.stderr == (
             "otel-sessions: --days 50000 is more than the store keeps: as it is configured here, it forgets by itself "
             "after 30 days\n"
         )
-        within = CliRunner().invoke(
-            app, ["cleanup", "--store", f"{url.partition('?')[0]}?retention=9e8", "--days", "9999"]
-        )
+        within = invoke("cleanup", "--store", f"{url.partition('?')[0]}?retention=9e8", "--days", "9999")
         assert (within.exit_code, within.stderr) == (0, "")
-        looked = CliRunner().invoke(app, ["cleanup", "--store", url, "--days", "50000", "--dry-run"])
+        looked = invoke("cleanup", "--store", url, "--days", "50000", "--dry-run")
         assert looked.stdout == "0 sessions that ended more than 50000 days ago would be forgotten\n"
 
     @pytest.mark.parametrize("days", ["0", "-1", "nan"])
     def test_bad_days(self, url: str, days: str) -> None:
         """Only a positive number says what is old."""
-        done = CliRunner().invoke(app, ["cleanup", "--store", url, "--days", days, "--yes"])
+        done = invoke("cleanup", "--store", url, "--days", days, "--yes")
         assert (done.exit_code, len(done.stderr.splitlines()), left(url)) == (2, 1, 3)
         assert f"--days {days}: use a number of days above 0" in done.stderr

@@ -14,9 +14,7 @@ from typing import Any, cast
 
 import pytest
 from packaging.requirements import Requirement
-from typer.testing import CliRunner
 
-from otel_sessions.cli._app import app
 from otel_sessions.cli._checkup import (
     Finding,
     Reached,
@@ -39,7 +37,7 @@ from otel_sessions.typing import Beginning, Store, Totals
 from .. import redis_server
 from ..contract.test_history import run
 from ..e2e.store_urls import store_url
-from .command import otel_sessions
+from .command import invoke, otel_sessions
 from .endpoints import Traces, answering, taking_grpc
 from .stock import checked
 from .test_recover import killed
@@ -116,7 +114,7 @@ class TestProcess:
 
     def test_offline(self, tmp_path: Path) -> None:
         """Nothing is sent, so nothing that does not answer is a problem; warnings are none either."""
-        done = CliRunner().invoke(app, ["doctor", "--offline", "--json"], env={"OTEL_SESSIONS_STORE": ""})
+        done = invoke("doctor", "--offline", "--json", env={"OTEL_SESSIONS_STORE": ""})
         found = checked("doctor", done.stdout)
         assert (done.exit_code, found["verdict"]) == (0, "warning")
         assert not {"endpoint", "test span"} & {each["check"] for each in found["findings"]}
@@ -336,7 +334,7 @@ class TestStore:
         server.pause()
         try:
             began = time.monotonic()
-            done = CliRunner().invoke(app, ["doctor", "--offline", "--json", "--store", f"{server.url}?timeout=0.2"])
+            done = invoke("doctor", "--offline", "--json", "--store", f"{server.url}?timeout=0.2")
             found = checked("doctor", done.stdout)["findings"]
             assert (done.exit_code, found[-1]["check"], found[-1]["verdict"]) == (1, "store", "problem")
             assert time.monotonic() - began < 10

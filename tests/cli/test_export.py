@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 import otel_sessions as sessions
-from otel_sessions.cli._app import app
 from otel_sessions.reports._rows import COLUMNS
 from otel_sessions.testing import record_sessions
 
 from ..e2e.store_urls import store_url
-from .command import MAIN, otel_sessions
+from .command import MAIN, invoke, otel_sessions
 from .stock import checked
 from .terminal import Terminal
 
@@ -57,7 +56,7 @@ def _here(tmp_path: Path) -> str:
 
 def run(*arguments: str) -> Result:
     """The command in this process."""
-    return CliRunner().invoke(app, ["export", *arguments])
+    return invoke("export", *arguments)
 
 
 class TestWritten:

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 import otel_sessions as sessions
 from otel_sessions.cli import _health
-from otel_sessions.cli._app import app
 
 from ..e2e.store_urls import store_url
 from ..redis_server import free_port
-from .command import otel_sessions
+from .command import invoke, otel_sessions
 from .stock import checked
 
 CALM = "--threshold=storage_ratio=1"
@@ -127,7 +125,7 @@ class TestNoReport:
     )
     def test_nothing_to_report(self, arguments: list[str], said: str) -> None:
         """It says in a line on standard error what it cannot begin with, and leaves with 2: not known is not well."""
-        done = CliRunner().invoke(app, ["health", *arguments])
+        done = invoke("health", *arguments)
         assert (2, "") == (done.exit_code, done.stdout)
         assert said in done.stderr
         assert 1 == len(done.stderr.splitlines())

@@ -10,16 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from otel_sessions import _runtime
-from otel_sessions.cli._app import app
 from otel_sessions.stores import from_url
 from otel_sessions.testing import OTLPReceiver
 from otel_sessions.typing import SessionRecord, Wanted
 
 from ..e2e.store_urls import store_url
-from .command import otel_sessions
+from .command import invoke, otel_sessions
 from .endpoints import answering
 from .stock import checked, empty
 
@@ -64,7 +63,7 @@ def run(url: str, monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str])
         monkeypatch.delenv(name)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    done = CliRunner().invoke(app, ["recover", "--store", url])
+    done = invoke("recover", "--store", url)
     assert _runtime.current is None
     return done
 

@@ -6,13 +6,12 @@ import shlex
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from otel_sessions.cli._app import app
 from otel_sessions.testing import OTLPReceiver
 
 from .. import redis_server
 from ..docs_snippets import snippets
+from .command import invoke
 from .test_export import fill
 
 PAGES = {"export-and-retention.md", "operations.md"}
@@ -31,5 +30,5 @@ class TestPages:
         given = [word for word in words if word.startswith("OTEL_")]
         environment = {**otlp_receiver.environment, **dict(word.split("=", 1) for word in given)}
         command, *arguments = words[len(given) :]
-        done = CliRunner().invoke(app, arguments, env=environment)
+        done = invoke(*arguments, env=environment)
         assert (command, done.exit_code, done.exception) == ("otel-sessions", 0, None), done.output
