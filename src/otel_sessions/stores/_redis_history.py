@@ -117,20 +117,9 @@ class RedisHistory:
             if not hours:
                 break
             if not told:
-                found.update(self._scanned(hours.pop(0)))
+                found.update(users_of(self._deployment, hours.pop(0)))
         found.update(record.user for record in self._ended(owed) if record.user is not None)
         return user_counts(found.items(), limit)
-
-    def _scanned(self, hour: int) -> dict[str, int]:
-        """What its users had, who are too many for one step; those who had one more meanwhile may have either."""
-        found: dict[str, int] = {}
-        cursor = b"0"
-        while True:
-            keys = [self._deployment.user_counts(hour)]
-            cursor, raw = self._deployment.run("scan_users", cursor, _USERS_AT_ONCE, keys=keys)
-            found |= form.user_counts(raw)
-            if cursor == b"0":
-                return found
 
     def _hours(self, since: int, until: int) -> list[int]:
         """The hours that have sums, but for the last; the earliest first."""
@@ -199,6 +188,17 @@ class RedisHistory:
             *map(self._deployment.daily, days),
         ]
         self._deployment.run("forget_hours", before, len(anew), keys=[*anew, *over])
+
+
+def users_of(deployment: Deployment, hour: int) -> dict[str, int]:
+    """What the users of an hour had, however many they are; those who had one more meanwhile may have either."""
+    found: dict[str, int] = {}
+    cursor, keys = b"0", [deployment.user_counts(hour)]
+    while True:
+        cursor, raw = deployment.run("scan_users", cursor, _USERS_AT_ONCE, keys=keys)
+        found |= form.user_counts(raw)
+        if cursor == b"0":
+            return found
 
 
 def within(since_hour: int, until_hour: int) -> tuple[int, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -13,10 +12,9 @@ from ..exceptions import StoreError
 from ..typing import Recount
 from . import _redis_format as form
 from ._redis_deployment import AT_ONCE, Deployment, chunks
-from ._redis_history import HOUR_MS, within
+from ._redis_history import HOUR_MS, users_of, within
 
 _ATTEMPTS: Final = 10
-_USERS_AT_ONCE: Final = 5_000
 _UNREADABLE: Final = (StoreError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What comes of something that is none of ours, or of which something is missing."""
 
@@ -50,20 +48,10 @@ class RedisRecount:
         kept, state, forgotten = self._deployment.run("recount", *within(hour, hour + 1), keys=self._of_hour(hour))
         return kept, state, forgotten
 
-    def _users(self, hour: int) -> dict[str, int]:
-        """What its users had; if that changes meanwhile, so does the state."""
-        found: dict[str, int] = {}
-        for first in itertools.count(0, _USERS_AT_ONCE):
-            last, keys = first + _USERS_AT_ONCE - 1, [self._deployment.user_counts(hour)]
-            page = self._deployment.run("recount_users", first, last, keys=keys)
-            found |= {form.decode(user): int(had) for user, had in zip(page[::2], page[1::2], strict=True)}
-            if len(page) < 2 * _USERS_AT_ONCE:
-                break
-        return found
-
     def _looked_at(self, hour: int) -> Recount:
         kept, state, forgotten = self._look(hour)
-        kept_users = self._users(hour)
+        # If they change meanwhile, so does the state.
+        kept_users = users_of(self._deployment, hour)
         counted: dict[Kind, Tally] = {}
         counted_users: Counter[str] = Counter()
         unreadable: list[str] = []
