@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, get_args
 import typer
 
 from .. import _values
+from .._config import ENV_PREFIX
 from ..exceptions import InvalidValueError
 from ..security.pseudonyms import is_pseudonym
 from ..typing import EndReason, Status
@@ -18,7 +19,7 @@ from ._output import plain
 from ._store import quiet
 from ._time import times
 
-_KEY: Final = "OTEL_SESSIONS_PSEUDONYM_KEY"
+PSEUDONYM_KEY: Final = f"{ENV_PREFIX}PSEUDONYM_KEY"
 
 Type = Annotated[str | None, typer.Option("--type", metavar="NAME", help="Those of this type.", show_default=False)]
 User = Annotated[
@@ -98,9 +99,14 @@ def about_key(wanted: Mapping[str, Any]) -> str | None:
     user, others = wanted["user"], (value for name, value in wanted.items() if name != "user")
     if user is None or is_pseudonym(user) or any(value is not None for value in others):
         return None
-    if os.environ.get(_KEY):
-        return f"Pseudonyms are made with the application's key: is it the one in {_KEY}? Or give the pseudonym."
-    return f"Pseudonyms are made with the application's key: set {_KEY} to it if it has one, or give the pseudonym."
+    if os.environ.get(PSEUDONYM_KEY, "").strip():
+        return (
+            f"Pseudonyms are made with the application's key: is it the one in {PSEUDONYM_KEY}? Or give the pseudonym."
+        )
+    return (
+        f"Pseudonyms are made with the application's key: set {PSEUDONYM_KEY} to it if it has one, or give the "
+        "pseudonym."
+    )
 
 
 def _checked(option: str, value: str | None, check: Callable[[str], object]) -> None:

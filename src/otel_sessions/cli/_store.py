@@ -49,11 +49,8 @@ def opened(url: str | None, *, read_only: bool = True, **settings: Any) -> Itera
         Failure: nobody has put anything there.
         SessionsError: it cannot be opened, or is a file of an older version.
     """
-    where = check(url) if read_only else check_writing(url)
+    store = _check_looking(url) if read_only else check_writing(url)
     with quiet():
-        store = looking(where) if read_only else where
-        if read_only:
-            _check_url(store)
         sessions.configure(**{"store": store, "enabled": True, "background": False, "detect_user": False, **settings})
         try:
             yield
@@ -75,8 +72,14 @@ def check_writing(url: str | None) -> str:
             f"--store {plain(where)}: with mode=ro it can only be looked into, and this writes: leave that out"
         )
     # A file of an older version is refused so: to migrate it is for the application, which may be running.
-    with quiet():
-        _check_url(looking(where))
+    _check_url(looking(where))
+    return where
+
+
+def _check_looking(url: str | None) -> str:
+    """See that there is something at that URL that may be looked into, and return it so that nothing is changed."""
+    where = looking(check(url))
+    _check_url(where)
     return where
 
 
@@ -114,7 +117,8 @@ def check(url: str | None) -> str:
 def _check_url(url: str) -> None:
     # Before anything else is configured: what is wrong then is not in what was typed.
     try:
-        from_url(url).shutdown()
+        with quiet():
+            from_url(url).shutdown()
     except ConfigurationError as error:
         if error.__cause__ is not None:
             # It is a URL, but what is there is no store, or cannot be used.

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ..._config import ENV_PREFIX, FIELDS, tolerant_from_environment
+from .._filters import PSEUDONYM_KEY
 from .._output import plain
 from ._finding import Finding, ok, problem, warning
 
 _CHECK: Final = "variables"
-_KEY: Final = f"{ENV_PREFIX}PSEUDONYM_KEY"
 _OTHERS: Final = (f"{ENV_PREFIX}PACKAGE",)
 """Those that compose.yaml reads."""
 _BEGINNING: Final = "OTEL_SESSION"
@@ -38,11 +38,11 @@ def _suggestion(name: str) -> str:
 
 
 def _key(environ: Mapping[str, str]) -> Iterator[Finding]:
-    if environ.get(_KEY, "").strip():
-        yield ok("pseudonyms", f"{_KEY} is set")
+    if environ.get(PSEUDONYM_KEY, "").strip():
+        yield ok("pseudonyms", f"{PSEUDONYM_KEY} is set")
     else:
         yield warning(
             "pseudonyms",
-            f"{_KEY} is not set: users' pseudonyms are made with a key that the store keeps beside the data",
+            f"{PSEUDONYM_KEY} is not set: users' pseudonyms are made with a key that the store keeps beside the data",
             "set it to a secret of at least 16 characters, the same for all processes, unless it is set in code",
         )
