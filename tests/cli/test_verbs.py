@@ -57,6 +57,18 @@ def _store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return stocked("sqlite", tmp_path_factory.mktemp("store"))
 
 
+def on_a_full_disk(verb: str, store: str) -> subprocess.CompletedProcess[str]:
+    """What the command says where what it writes cannot be written."""
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        return subprocess.run(
+            [sys.executable, "-c", MAIN, *verb.split(), "--store", store],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
 class TestNobodyReads:
     @pytest.mark.parametrize("verb", [*LOOKING, *(f"{verb} --json" for verb in JSON), "list --help", "--help"])
     def test_from_the_beginning(self, verb: str, store: str) -> None:
@@ -112,28 +124,14 @@ class TestNobodyReads:
     @pytest.mark.parametrize("verb", ["list", "list --json", "report"])
     def test_a_full_disk(self, verb: str, store: str) -> None:
         """What cannot be written for another reason is a failure, and is said."""
-        with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
-            done = subprocess.run(
-                [sys.executable, "-c", MAIN, *verb.split(), "--store", store],
-                check=False,
-                stdout=full,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+        done = on_a_full_disk(verb, store)
         said = "otel-sessions: what was found cannot be written: No space left on device\n"
         assert (1, said) == (done.returncode, done.stderr)
 
     @pytest.mark.parametrize("verb", ["health", "health --json"])
     def test_a_verdict_on_a_full_disk(self, verb: str, store: str) -> None:
         """What nobody could be told is no mere warning, which 1 would be."""
-        with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
-            done = subprocess.run(
-                [sys.executable, "-c", MAIN, *verb.split(), "--store", store],
-                check=False,
-                stdout=full,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+        done = on_a_full_disk(verb, store)
         assert (2, 1) == (done.returncode, done.stderr.count("\n"))
         assert "No space left on device" in done.stderr
 
