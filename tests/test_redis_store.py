@@ -305,6 +305,42 @@ class TestUsers:
         assert store.replace_hour(hour, again)
         assert store.users(hour, hour + 1, 9, {}) == ([("u", 2)], 1)
 
+    def test_very_many_are_replaced_in_steps(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """Redis is never asked for long, whatever an hour had, and what was put aside is not left over."""
+        store.create(beginning("s", user="u"))
+        close(store, "s", ended_ns=START)
+        hour, users = START // HOUR_NS, f"{{{prefix}}}:u:{START // HOUR_NS}"
+        found = store.recount_hour(hour)
+        assert found is not None
+        more = {f"{number:032x}": 2 for number in range(300_000)}
+        server.config_set("slowlog-log-slower-than", 250_000)
+        server.slowlog_reset()
+        assert store.replace_hour(hour, found._replace(counted_users=more))
+        assert server.slowlog_get() == []
+        assert (server.zcard(users), server.zscore(users, f"{299_999:032x}")) == (300_000, 2)
+        assert server.pttl(users) > DAY_MS // 2
+        # Something has happened since.
+        assert not store.replace_hour(hour, found._replace(counted_users={"v": 1}))
+        assert server.zcard(users) == 300_000
+        assert server.keys(f"{users}*") == [users.encode()]
+
+    def test_put_aside_for_a_while(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """Nothing stays that is never put in its place; and an hour does not get some of its users."""
+        store.create(beginning("s", user="u"))
+        close(store, "s", ended_ns=START)
+        hour = START // HOUR_NS
+        found = store.recount_hour(hour)
+        assert found is not None
+        deployment = Deployment(store._line, prefix)
+        staged, of_hour = deployment.key("staged"), [deployment.hourly(hour), deployment.user_counts(hour)]
+        deployment.run("stage_users", 600_000, b"v", 1, keys=[staged])
+        assert 0 < server.pttl(staged) <= 600_000
+        within = (hour * 3_600_000, f"({(hour + 1) * 3_600_000}")
+        keys = [*of_hour, staged, deployment.daily(hour // 24)]
+        assert deployment.run("replace_sums", *within, found.stamp, DAY_MS, hour, 2, keys=keys) == 0
+        assert not server.exists(staged)
+        assert store.users(hour, hour + 1, 9, {}) == ([("u", 1)], 1)
+
 
 class TestLife:
     """Nothing lives for ever."""

@@ -19,8 +19,8 @@ HOUR_MS: Final = HOUR_NS // _MILLISECOND
 _PAGE: Final = 200
 _SUMS_AT_ONCE: Final = 200
 _HOURS_AT_ONCE: Final = 48
-_USERS_AT_ONCE: Final = 5_000
-"""How many users' counts are told in one step, or twice as many: it takes the server some milliseconds."""
+USERS_AT_ONCE: Final = 5_000
+"""How many users' counts are told, or taken, in one step, or twice as many: it takes the server some milliseconds."""
 
 
 class RedisHistory:
@@ -110,7 +110,7 @@ class RedisHistory:
             some, rest = hours[:_HOURS_AT_ONCE], hours[_HOURS_AT_ONCE:]
             times = () if rest else within(since_hour, until_hour)
             keys = map(self._deployment.user_counts, some)
-            told, counts, owed = self._deployment.run("user_counts", _USERS_AT_ONCE, *times, keys=keys)
+            told, counts, owed = self._deployment.run("user_counts", USERS_AT_ONCE, *times, keys=keys)
             for raw in counts:
                 found.update(form.user_counts(raw))
             hours = hours[told:]
@@ -195,7 +195,7 @@ def users_of(deployment: Deployment, hour: int) -> dict[str, int]:
     found: dict[str, int] = {}
     cursor, keys = b"0", [deployment.user_counts(hour)]
     while True:
-        cursor, raw = deployment.run("scan_users", cursor, _USERS_AT_ONCE, keys=keys)
+        cursor, raw = deployment.run("scan_users", cursor, USERS_AT_ONCE, keys=keys)
         found |= form.user_counts(raw)
         if cursor == b"0":
             return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from .._models import SessionRecord
@@ -12,9 +13,11 @@ from ..exceptions import StoreError
 from ..typing import Recount
 from . import _redis_format as form
 from ._redis_deployment import AT_ONCE, Deployment, chunks
-from ._redis_history import HOUR_MS, users_of, within
+from ._redis_history import HOUR_MS, USERS_AT_ONCE, users_of, within
 
 _ATTEMPTS: Final = 10
+_STAGED_MS: Final = 600_000
+"""For how long users stay put aside whose hour was not replaced after all, as whoever wanted it has been killed."""
 _UNREADABLE: Final = (StoreError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What comes of something that is none of ours, or of which something is missing."""
 
@@ -78,23 +81,29 @@ class RedisRecount:
         """Make the sums of an hour, and of its day, what was counted; False if something has happened since."""
         if not isinstance(found.stamp, bytes):
             raise StoreError(f"redis: {found.stamp!r} is no stamp of a recount")
-        sums = form.hash_of(found.counted)
-        users = [each for user, sessions in found.counted_users.items() for each in (form.encode(user), sessions)]
+        staged = self._staged(hour, found.counted_users)
         done = self._deployment.run(
             "replace_sums",
             *within(hour, hour + 1),
             found.stamp,
             self._retention_ms,
             hour,
-            len(sums),
-            len(users),
-            *sums,
-            *users,
-            keys=[*self._of_hour(hour), *self._of_day(day_of(hour))],
+            len(found.counted_users),
+            *form.hash_of(found.counted),
+            keys=[*self._of_hour(hour), staged, *self._of_day(day_of(hour))],
         )
         if done:
             self.remove(found.unreadable)
         return bool(done)
+
+    def _staged(self, hour: int, users: Mapping[str, int]) -> bytes:
+        """Put aside what users had in an hour, in steps that the server is quickly through with; the key of it."""
+        # One of its own: who repairs the same hour may be about it, too.
+        key = self._deployment.key(f"u:{hour}:{uuid.uuid4().hex}")
+        for some in chunks(list(users), USERS_AT_ONCE):
+            counts = [each for user in some for each in (form.encode(user), users[user])]
+            self._deployment.run("stage_users", _STAGED_MS, *counts, keys=[key])
+        return key
 
     def day(self, day: int) -> Recount:
         """The sums of a day, and what those of its hours add up to."""
