@@ -337,6 +337,7 @@ class TestUsers:
         assert 0 < server.pttl(staged) <= 600_000
         within = (hour * 3_600_000, f"({(hour + 1) * 3_600_000}")
         keys = [*of_hour, staged, deployment.daily(hour // 24)]
+        assert isinstance(found.stamp, bytes)
         assert deployment.run("replace_sums", *within, found.stamp, DAY_MS, hour, 2, keys=keys) == 0
         assert not server.exists(staged)
         assert store.users(hour, hour + 1, 9, {}) == ([("u", 1)], 1)
