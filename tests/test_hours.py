@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any, Final
 
 import pytest
 
-from otel_sessions._tally import HOUR_NS, hour_of
+from otel_sessions._tally import HOUR_NS, day_of, hour_of
 from otel_sessions.stores._hours import Hours
-from otel_sessions.typing import Beginning, SessionRecord, Totals
+from otel_sessions.typing import Beginning, DayTally, HourTally, SessionRecord, Totals
 
 START: Final = 1_767_225_600 * 1_000_000_000
 """2026-01-01, a full hour and a full day."""
 HOUR: Final = hour_of(START)
 
 
-def ended(hour: int = 0, *, user: str | None = None, **totals: Any) -> SessionRecord:
+def ended(hour: int = 0, *, of: str = "chat", user: str | None = None, **totals: Any) -> SessionRecord:
     """A session that ended in that hour."""
     held = Totals(START)
     for name, value in totals.items():
         setattr(held, name, value)
     ended_ns = START + hour * HOUR_NS
-    began = Beginning("s", "chat", "durable", ended_ns - 1, user=user)
+    began = Beginning("s", of, "durable", ended_ns - 1, user=user)
     return SessionRecord(began, held, "success", "completed", ended_ns)
 
 
@@ -71,6 +72,31 @@ class TestUsers:
         assert hours.users(HOUR, HOUR + 9, 1, {}) == ([], 0)
         hours.add(ended(2, user="w"))
         assert hours.users(HOUR, HOUR + 9, 1, {}) == ([("w", 1)], 1)
+
+
+def by_type(tallies: Iterable[HourTally | DayTally]) -> dict[str, int]:
+    return {each.kind.type: each.tally.sessions for each in tallies}
+
+
+class TestKinds:
+    def test_more_than_there_is_room_for(self) -> None:
+        """What is new in its hour is added up together; what is known stays apart, and no session is missing."""
+        hours, day = Hours(most_sums=4), day_of(HOUR)
+        for number in range(9):
+            hours.add(ended(of=f"t{number}", requests=1))
+            hours.settle(START)
+        for each in ("t1", "t9"):
+            hours.add(ended(1, of=each))
+        hours.add(ended(of="t1"))
+        known = {"t0": 1, "t1": 2, "t2": 1, "t3": 1}
+        assert by_type(hours.tallies(HOUR, HOUR + 1)) == {**known, "_OTHER": 5}
+        assert by_type(hours.tallies(HOUR + 1, HOUR + 2)) == {"_OTHER": 2}
+        assert by_type(hours.daily_tallies(day, day + 1)) == {**known, "_OTHER": 7}
+        assert [each.tally.requests for each in hours.tallies(HOUR, HOUR + 1) if each.kind.type == "_OTHER"] == [5]
+        hours.forget(START + HOUR_NS)
+        assert by_type(hours.daily_tallies(day, day + 1)) == {"_OTHER": 2}
+        hours.add(ended(2, of="t5"))
+        assert by_type(hours.tallies(HOUR + 2, HOUR + 3)) == {"t5": 1}
 
 
 class TestBad:

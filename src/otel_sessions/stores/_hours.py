@@ -9,6 +9,7 @@ from typing import Final
 
 from .._guard import guarded
 from .._models import SessionRecord
+from .._semconv import OTHER
 from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, day_of, hour_of
 from ..typing import DayTally, HourTally, UserCounts
 from ._frequency import user_counts
@@ -16,6 +17,8 @@ from ._frequency import user_counts
 KEPT_HOURS: Final = 30 * DAY_HOURS
 """How many hours are kept, that is, for 30 days."""
 _MOST_USERS: Final = 100_000
+_MOST_SUMS: Final = 50_000
+"""Of as many kinds and hours, which take a kilobyte each: 69 kinds in every hour of 30 days."""
 _MOST_PENDING: Final = 1_000
 """How many sessions wait: some milliseconds' work, where nobody asks and no background settles them in time."""
 
@@ -25,14 +28,16 @@ class Hours:
 
     Args:
         most_users: how many users are counted of all hours together, who had sessions in two of them twice.
+        most_sums: of how many kinds and hours there are sums; beyond them a type new in its hour is one of the others.
     """
 
-    def __init__(self, most_users: int = _MOST_USERS) -> None:
+    def __init__(self, most_users: int = _MOST_USERS, most_sums: int = _MOST_SUMS) -> None:
         self._lock = threading.Lock()
         self._pending: deque[SessionRecord] = deque()
         self._hours: dict[tuple[int, Kind], Tally] = {}
         self._days: dict[tuple[int, Kind], Tally] = {}
         self._users = _UserHours(most_users)
+        self._most_sums = most_sums
 
     def add(self, record: SessionRecord) -> None:
         """Count in a session that has ended; parts of sessions are none."""
@@ -91,9 +96,15 @@ class Hours:
                     self._count(record, added)
         finally:
             # Even if somebody interrupts it: these do not wait any more.
-            for (hour, kind), tally in added.items():
+            for (hour, each), tally in added.items():
+                kind = self._kept(hour, each)
                 self._hours.setdefault((hour, kind), Tally()).add(tally)
                 self._days.setdefault((day_of(hour), kind), Tally()).add(tally)
+
+    def _kept(self, hour: int, kind: Kind) -> Kind:
+        """As which kind one is kept: memory has an end, also for those who make a type of every id."""
+        is_new = len(self._hours) >= self._most_sums and (hour, kind) not in self._hours
+        return kind._replace(type=OTHER, tier=kind.tier and OTHER) if is_new else kind
 
     def _count(self, record: SessionRecord, added: dict[tuple[int, Kind], Tally]) -> None:
         hour = hour_of(record.ended_ns or 0)
