@@ -64,6 +64,8 @@ class FailingStore:
         self.silent = False
         """Whether `take_over` is done, and the answer lost; asked again, it is given."""
         self._unanswered: list[SessionRecord] = []
+        self.lost: Collection[str] = ()
+        """The verbs that are done, and whose answer does not arrive: `create`."""
         self.refused: Collection[str] = ()
         """The ids of sessions that it does not take."""
         self.before: dict[str, Callable[[], object]] = {}
@@ -77,7 +79,10 @@ class FailingStore:
         self._reach("create")
         if beginning.id in self.refused:
             raise StoreError(f"create: {beginning.id} is refused")
-        return self._inner.create(beginning)
+        created = self._inner.create(beginning)
+        if "create" in self.lost:
+            raise StoreError("create: no answer")
+        return created
 
     def find(self, key: str) -> SessionRecord | None:
         self._reach("find")

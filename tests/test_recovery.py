@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -334,6 +335,30 @@ class TestOutbox:
             other.advance(TIMEOUT)
             assert 1 == len(other.session_spans)
 
+    def test_ends_while_others_are_exported(self, store: SharedMemoryStore) -> None:
+        """However many end meanwhile, what is owed is what has not been exported, and not for ever."""
+
+        class Busy(SimpleSpanProcessor):
+            more = 7
+
+            def force_flush(self, timeout_millis: int = 30_000) -> bool:
+                more, self.more = self.more, 0
+                for _ in range(more):
+                    otel_sessions.start("chat").end()
+                return True
+
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(Busy(InMemorySpanExporter()))
+        with Process(store, tracer_provider=provider) as process:
+            assert _runtime.current is not None
+            _runtime.current.lifecycle.ledger.unexported = deque(maxlen=9)
+            for _ in range(5):
+                otel_sessions.start("chat").end()
+            process.advance(6)
+            assert 7 == len(store._owed)
+            process.advance(6)
+            assert {} == store._owed
+
     def test_orderly_end(self, store: SharedMemoryStore) -> None:
         """A process that ends in order owes nothing, and is forgotten."""
         with Process(store):
@@ -566,6 +591,63 @@ class TestStoreOutOfReach:
             assert [handle.id] == [record.id for record in store.active()]
             handle.end()
             assert [] == store.active()
+            assert 1 == len(recorded.session_spans)
+
+
+    @pytest.mark.parametrize("topology", ["scoped", "durable"])
+    def test_outage(self, topology: str) -> None:
+        """What begins and ends while the store is away is said at once, and in the history when the store is back."""
+        store = FailingStore(shared=True)
+        with Process(store) as recorded:
+            store.failing = EVERYTHING
+            handle = begin() if topology == "scoped" else otel_sessions.start("chat", id="a")
+            handle.event("step")
+            assert handle.end("error")
+            for _ in range(2):
+                recorded.advance(6)
+            assert (1, 0) == (len(recorded.session_spans), recorded.metric("app_session.dropped"))
+            store.failing = ()
+            for _ in range(2):
+                recorded.advance(6)
+            assert [(handle.id, "error", 1)] == [(each.id, each.status, each.totals.events) for each in store.ended(9)]
+            assert 1 == len(recorded.session_spans) == len(recorded.events("session.end"))
+            assert ({}, []) == (store._together._owed, store.active())
+        assert {} == store.owners()
+
+    def test_outage_that_began_with_a_lost_answer(self) -> None:
+        """The store knew of it: its end is told, and nobody takes the session for one that goes on."""
+        store = FailingStore(shared=True)
+        with Process(store) as recorded:
+            store.lost = {"create"}
+            handle = begin()
+            store.lost, store.failing = (), EVERYTHING
+            handle.end("error")
+            store.failing = ()
+            for _ in range(2):
+                recorded.advance(6)
+            assert [(handle.id, "error")] == [(each.id, each.status) for each in store.ended(9)]
+            assert (1, []) == (len(recorded.session_spans), store.active())
+        assert {} == store.owners()
+
+    def test_outage_without_end(self, caplog: pytest.LogCaptureFixture) -> None:
+        """If the store is not back when the process ends, it never hears of it: that is counted as dropped."""
+        store = FailingStore(shared=True)
+        with Process(store) as recorded:
+            store.failing = EVERYTHING
+            begin().end()
+            otel_sessions.shutdown()
+            assert 1 == recorded.metric("app_session.dropped", app_session__drop__reason="store_unavailable")
+            assert 1 == len(recorded.session_spans)
+
+    def test_alone_in_an_outage(self) -> None:
+        """A store that is of one process only is told of it in the same way."""
+        store = FailingStore()
+        with record_sessions(store=store) as recorded:
+            store.failing = EVERYTHING
+            otel_sessions.start("chat", id="a").end()
+            store.failing = ()
+            recorded.advance(1)
+            assert (["a"], []) == ([each.id for each in store.ended(9)], store.active())
             assert 1 == len(recorded.session_spans)
 
 

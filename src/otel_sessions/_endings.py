@@ -19,6 +19,7 @@ from ._live import Live
 from ._models import EndReason, SessionRecord, Status, Totals
 from ._store_calls import Failed
 from ._telemetry import Telemetry
+from ._unstored import give_way
 from .typing import Clock
 
 _MAX_OWED: Final = 10_000
@@ -34,6 +35,8 @@ class _Closing(NamedTuple):
     delta: Totals | None
     said: bool = False
     """Whether its end has been emitted already."""
+    unknown: bool = False
+    """Whether the store never took the session: then it is told of all of it, with its end."""
     idle_since_ns: int | None = None
     """Since when it has been idle: an end that does not count if it has been used elsewhere."""
 
@@ -99,11 +102,16 @@ class Endings:
         """Enter an end in the store; the result is the final record, None if somebody else was quicker."""
         live = closing.live
         if live.beginning.id in self._ledger.unstored and not self._ledger.unstored.store(live):
-            # The store never knew it; what is known here is all there is.
-            self._ledger.parts.finish(live, closing.ended_ns, closing.delta or Totals(live.last_ns))
-            self._ledger.unstored.drop(live)
+            self._end_unknown(closing)
             return closing.record()
         return self._close(closing)
+
+    def _end_unknown(self, closing: _Closing) -> None:
+        """End a session that the store never took: what is known here is all there is, and it is told of that later."""
+        live = closing.live
+        self._ledger.parts.finish(live, closing.ended_ns, closing.delta or Totals(live.last_ns))
+        self._ledger.unstored.drop(live)
+        self._owe(closing._replace(said=True, unknown=True))
 
     def _close(self, closing: _Closing) -> SessionRecord | Failed | None:
         return self._ledger.close(
@@ -120,17 +128,42 @@ class Endings:
         self._owed.append(closing)
 
     def settle(self) -> None:
-        """Close in the store what it could not be told of when it ended."""
-        with self._ledger.merging:
-            owed, self._owed = self._owed, deque()
-            for closing in owed:
-                record = self._close(closing)
-                if record is Failed.FAILED:
-                    self._owed.append(closing)
-                elif record is None:
-                    self._correct(closing.live)
-                elif not closing.said:
-                    self._say_ended(record, closing.live)
+        """Tell the store what it could not be told of when it ended.
+
+        One at a time: who ends a session meanwhile waits for one of them, not for all.
+        """
+        for _ in range(len(self._owed)):
+            with self._ledger.merging:
+                if not self._owed:
+                    return
+                self._settle(self._owed.popleft())
+            give_way()
+
+    def _settle(self, closing: _Closing) -> None:
+        record = self._store_unknown(closing) if closing.unknown else self._close(closing)
+        if record is Failed.FAILED:
+            self._owed.append(closing)
+        elif record is None:
+            self._correct(closing.live)
+        elif not closing.said:
+            self._say_ended(record, closing.live)
+        elif closing.unknown:
+            # Once more: before it was owed, nobody could say that it has been exported.
+            self._ledger.note_export(record)
+
+    def _store_unknown(self, closing: _Closing) -> SessionRecord | Failed | None:
+        """Store a session that is over; if the store knew it all the same, close it there."""
+        record = closing.record()
+        if self._ledger.shared is None:
+            # Nobody else sees it before it is closed.
+            if self._ledger.call("create", self._store.create, record.beginning, failed=Failed.FAILED) is Failed.FAILED:
+                return Failed.FAILED
+            return self._close(closing)
+        granted = self._ledger.owe(record)
+        if granted is None:
+            return Failed.FAILED
+        # If it has been stored when it began, that answer was lost.
+        return record if granted else self._close(closing)
 
     def _end_scoped(self, live: Live, status: Status, reason: EndReason) -> bool:
         # Whoever removes it from the open ones ends it: another thread, or the parent of a forked process, does not.
@@ -247,10 +280,8 @@ class Endings:
                 if live.ended is not None:
                     return
                 live.ended = "expired", reason
-            delta = self._ledger.take(live)
-            self._ledger.parts.finish(live, ended_ns, delta)
-            self._ledger.unstored.drop(live)
-            closing = _Closing(live, "expired", reason, ended_ns, delta)
+            closing = _Closing(live, "expired", reason, ended_ns, self._ledger.take(live))
+            self._end_unknown(closing)
             self._ledger.forget(live)
         self._say_ended(closing.record(), live)
 
@@ -292,9 +323,12 @@ class Endings:
         self._ledger.forget(live)
 
     def give_up(self) -> None:
-        """Say what is known of the sessions whose end the store could not be told of to the last."""
+        """Say what is known of the sessions whose end the store could not be told of to the last, and drop the rest."""
         self.settle()
         for closing in self._owed:
+            if closing.unknown:
+                # By this process's own telemetry: it may be nobody's current one any more.
+                self._telemetry.metrics.dropped.add(1, sc.Drop.STORE_UNAVAILABLE)
             if not closing.said:
                 self._say_ended(closing.record(), closing.live)
 

@@ -180,11 +180,15 @@ class Ledger:
         with live.lock:
             return live.delta.copy()
 
-    def owe(self, part: SessionRecord) -> bool | None:
-        """Owe the export of a part of a session; False if another process does, None if the store could not say."""
-        if self.shared is None or self.owner is None or part.beginning.of_session().id in self.unstored:
+    def owe(self, record: SessionRecord) -> bool | None:
+        """Owe the export of a part of a session, or of one that the store hears of only now that it is over.
+
+        Returns:
+            False if another process does, or the store has a record with its id; None if the store could not say.
+        """
+        if self.shared is None or self.owner is None or record.beginning.of_session().id in self.unstored:
             return True
-        return self.call("owe", self.shared.owe, part, self.owner, failed=None)
+        return self.call("owe", self.shared.owe, record, self.owner, failed=None)
 
     def note_export(self, record: SessionRecord) -> None:
         """Note that what is owed of a record has been emitted: once the exporter has sent it, nobody owes it."""

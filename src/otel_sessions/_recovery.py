@@ -204,12 +204,17 @@ class Recovery:
 
     def _export(self) -> None:
         store, unexported = self._ledger.shared, self._ledger.unexported
-        emitted = list(unexported)
-        if store is None or not emitted or not self._telemetry.flush():
+        if store is None:
             return
-        if self._ledger.call("exported", self._tell, store, emitted, failed=False):
-            for _ in emitted:
-                unexported.popleft()
+        # Taken out, not looked at: what is emitted meanwhile may push out the oldest of those that are in there.
+        emitted = [unexported.popleft() for _ in range(len(unexported))]
+        told = False
+        try:
+            if emitted and self._telemetry.flush():
+                told = self._ledger.call("exported", self._tell, store, emitted, failed=False)
+        finally:
+            if not told:
+                unexported.extendleft(reversed(emitted))
 
     def _tell(self, store: SharedStore, emitted: list[str]) -> bool:
         store.exported(emitted)

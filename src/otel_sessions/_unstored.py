@@ -65,8 +65,7 @@ class Unstored:
                     break
             if isinstance(stored, SessionRecord):
                 too_late.append((live, stored))
-            # Who has just released a lock gets it again before those who wait for it, unless it rests.
-            time.sleep(_REST_SECONDS)
+            give_way()
         return too_late
 
     def _create(self, live: Live) -> SessionRecord | Failed | None:
@@ -77,3 +76,8 @@ class Unstored:
             self.drop(live)
         # If its key was taken meanwhile, it remains one that only this process knows, as long as it lasts.
         return stored
+
+
+def give_way() -> None:
+    """Let others have a lock: who has just released one gets it again before those who wait for it, unless it rests."""
+    time.sleep(_REST_SECONDS)

@@ -178,6 +178,23 @@ class TestHistory:
             assert ids(store.history(Wanted(), 10)) == ["b", "c", "a"]
             assert total(store).sessions == 3
 
+    def test_what_was_stored_only_when_it_was_over(self, store: HistoryStore) -> None:
+        """It is as any other: found by its user, counted, and once in the sums when its export is owed no longer."""
+        if not isinstance(store, SharedStore):
+            return
+        began = Beginning("a", "chat", "durable", START, key="k", user="u" * 32)
+        over = SessionRecord(began, Totals(START + 1), "error", "exception", START + SECOND)
+        for _ in range(2):
+            assert cast("SharedStore", store).owe(over, "p")
+        for _ in range(2):
+            [found] = store.history(Wanted(user="u" * 32, status="error"), 9)
+            assert (found.id, found.end_reason, found.totals) == ("a", "exception", over.totals)
+            assert total(store).sessions == 1
+            assert store.users(*ALWAYS, 9, {}) == ([("u" * 32, 1)], 1)
+            store.exported(["a"])
+        assert not cast("SharedStore", store).owe(over, "p"), "it is known, and nobody owes it"
+        assert (store.find("k"), store.active()) == (None, [])
+
     def test_what_another_has_taken_over(self, store: HistoryStore) -> None:
         """Whoever owes it, it has ended."""
         if not isinstance(store, SharedStore):

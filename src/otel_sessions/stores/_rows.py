@@ -27,8 +27,8 @@ _INSERT: Final = """
 """
 
 _INSERT_OVER: Final = """
-    INSERT OR IGNORE INTO session (id, kind, owner, due_ns, ended_ns, status, reason, beginning, totals)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT OR IGNORE INTO session (id, kind, user, owner, due_ns, ended_ns, status, reason, beginning, totals)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 _END: Final = "UPDATE session SET status = ?, reason = ?, ended_ns = ?, owner = ?, totals = ? WHERE number = ?"
@@ -188,6 +188,7 @@ def owe(cursor: sqlite3.Cursor, record: SessionRecord, owner: str) -> bool:
         (
             sql_text(record.id),
             _kind(record.type, record.tier),
+            sql_text(record.user),
             name,
             NEVER,
             record.ended_ns,
