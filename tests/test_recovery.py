@@ -593,7 +593,6 @@ class TestStoreOutOfReach:
             assert [] == store.active()
             assert 1 == len(recorded.session_spans)
 
-
     @pytest.mark.parametrize("topology", ["scoped", "durable"])
     def test_outage(self, topology: str) -> None:
         """What begins and ends while the store is away is said at once, and in the history when the store is back."""
