@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import json
 import logging
@@ -17,6 +18,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler, SamplingResult
+from opentelemetry.trace import NoOpTracerProvider
 
 import otel_sessions
 from otel_sessions import ConfigurationError, Session, _process, _runtime
@@ -51,11 +53,17 @@ class Process:
     def __exit__(self, *exc: object) -> None:
         self._open.__exit__(None, None, None)
 
+    @contextlib.contextmanager
+    def current(self) -> Iterator[None]:
+        """What is done in this block is done here."""
+        before = _runtime.swap(self._runtime)
+        yield
+        _runtime.swap(before)
+
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass here, then do what the background thread of this process would have done."""
-        before = _runtime.swap(self._runtime)
-        self.recorded.advance(seconds)
-        _runtime.swap(before)
+        with self.current():
+            self.recorded.advance(seconds)
 
     @property
     def clock(self) -> ManualClock:
@@ -290,6 +298,51 @@ class TestOneOfAll:
         assert handle.is_active
         assert 0 == otel_sessions.recover()
         handle.end()
+
+
+class TestWithoutSdk:
+    """A script or a shell beside a service: it cannot emit what the service has promised."""
+
+    @staticmethod
+    def process(store: SharedStore) -> Process:
+        return Process(store, tracer_provider=NoOpTracerProvider())
+
+    def test_leaves_it_to_those_who_can(self, store: SharedMemoryStore, dead: Process) -> None:
+        """However old it is, it does not lead as long as there is one with an SDK."""
+        with self.process(store) as script:
+            otel_sessions.start("script").end()
+            with dead.current():
+                handle = begin()
+            with Process(store) as other:
+                otel_sessions.start("chat").end()
+                for process in (script, other, script, other):
+                    process.advance(TIMEOUT / 2)
+                script.advance(TIMEOUT)
+                assert [handle.id] == [record.id for record in store.active()]
+                other.advance(TIMEOUT)
+                assert ["job"] == [portrait.attributes(span)["app_session.type"] for span in other.session_spans[1:]]
+        assert {} == store.owners()
+
+    def test_finishes_and_keeps_what_it_owes(self, store: SharedMemoryStore, dead: Process) -> None:
+        """Alone it ends what a crash has left; who comes after it emits that, and what was its own needs nobody."""
+        handle = begin()
+        conversation = otel_sessions.start("chat", id="a")
+        with self.process(store) as script:
+            otel_sessions.start("script").end()
+            script.advance(0)
+            script.advance(TIMEOUT)
+            assert [("job", "abandoned")] == [
+                (each.type, each.status) for each in store.ended(9) if each.id == handle.id
+            ]
+            otel_sessions.resume("a").end()
+            script.advance(6)
+        assert {handle.id, conversation.id} == set(store._owed)
+        with Process(store) as other:
+            other.advance(0)
+            other.advance(TIMEOUT)
+            assert {"chat", "job"} == {portrait.attributes(span)["app_session.type"] for span in other.session_spans}
+            other.advance(6)
+            assert {} == store._owed
 
 
 class TestOutbox:

@@ -46,11 +46,12 @@ class Ledger:
         self._user_store = store if isinstance(store, UserStore) else None
         self._history = history
         self.gauges = StoreGauges(self)
+        self.owner: str | None = None
+        """What a shared store calls this process."""
+        self.name_owner()
         self._begin()
 
     def _begin(self) -> None:
-        self.owner = None if self.shared is None else _process.mint()
-        """What a shared store calls this process."""
         self.leads = self.shared is None
         """Whether it is this process that reports what the store holds."""
         self.unexported: deque[str] = deque(maxlen=_MAX_UNEXPORTED)
@@ -68,6 +69,10 @@ class Ledger:
         self._dirty: dict[str, Live] = {}
         self.merging = threading.RLock()
         """Held while deltas are on their way to the store: a session must not be closed before its last one arrives."""
+
+    def name_owner(self, *, emits: bool = True) -> None:
+        """Name this process, before a store knows it: of those that can emit what others leave the oldest leads."""
+        self.owner = None if self.shared is None else _process.mint(emits=emits)
 
     def bind(self, telemetry: Telemetry, clock: Clock, *, active_gap: float, observed: bool) -> None:
         """Say where metrics go and where time comes from; pauses of up to `active_gap` seconds count as active."""
@@ -191,8 +196,13 @@ class Ledger:
         return self.call("owe", self.shared.owe, record, self.owner, failed=None)
 
     def note_export(self, record: SessionRecord) -> None:
-        """Note that what is owed of a record has been emitted: once the exporter has sent it, nobody owes it."""
-        if self.owner is not None:
+        """Note that what is owed of a record has been emitted: once the exporter has sent it, nobody owes it.
+
+        If its span was promised by a process with an SDK, and this one has none, it stays owed: to whoever can emit it,
+        when this process has ended.
+        """
+        promised = record.beginning.reservation
+        if self.owner is not None and (self._telemetry.emits or promised is None or not promised.decision):
             self.unexported.append(record.id)
 
     def _take_back(self, dirty: dict[str, Live], deltas: dict[str, Totals]) -> None:
@@ -382,6 +392,7 @@ class Ledger:
             if self.shared is not None:
                 live.delta = Totals(live.last_ns)
         self._begin()
+        self.name_owner(emits=self._telemetry.emits)
         if self.shared is not None:
             self.recent.inherit(durable)
         self.store.after_fork()

@@ -13,13 +13,18 @@ _NUMBER: Final = re.compile(rb"\d+")
 _START_TIME: Final = 19  # of the fields after the command's name; field 22 of proc_pid_stat(5)
 
 
-def mint() -> str:
+_BEHIND: Final = "z"
+"""Sorts after all numbers."""
+
+
+def mint(*, emits: bool = True) -> str:
     """A new name for this process: the time, where it runs, its number, when it started, and something random.
 
-    Names sort by age, as far as the clocks of their machines agree.
+    Names sort by age, as far as the clocks of their machines agree; those of processes that cannot emit what others
+    leave stand behind those that can.
     """
     process = os.getpid()
-    return f"{time.time_ns():016x}.{_place()}.{process}.{_started(process)}.{secrets.token_hex(8)}"
+    return f"{'' if emits else _BEHIND}{time.time_ns():016x}.{_place()}.{process}.{_started(process)}.{secrets.token_hex(8)}"
 
 
 def is_gone(name: str) -> bool:

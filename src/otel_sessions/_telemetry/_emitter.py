@@ -11,7 +11,7 @@ from opentelemetry import _logs, metrics, trace
 from opentelemetry import context as otel_context
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
-from opentelemetry.trace import ProxyTracerProvider
+from opentelemetry.trace import NoOpTracer, ProxyTracerProvider
 
 from .. import _semconv as sc
 from .._guard import guarded, swallow
@@ -82,6 +82,11 @@ class Telemetry:
             self._bind_tracer()
         if not self._has_logger:
             self._bind_logger()
+
+    @property
+    def emits(self) -> bool:
+        """Whether there is an SDK that takes spans, as far as `bind` has seen."""
+        return self._has_tracer and not isinstance(self._tracer, NoOpTracer)
 
     def _bind_tracer(self) -> None:
         provider = self._tracer_provider or trace.get_tracer_provider()
