@@ -26,7 +26,7 @@ from otel_sessions.cli._checkup import (
     store,
     variables,
 )
-from otel_sessions.cli._checkup._instrumentations import framework
+from otel_sessions.cli._checkup._instrumentations import framework, restriction
 from otel_sessions.cli._checkup._store import _looked_at, clock, round_trip
 from otel_sessions.stores import MemoryStore, from_url
 from otel_sessions.stores._facts import Facts
@@ -194,6 +194,16 @@ class TestInstrumentations:
         """That it is switched off may be meant."""
         found = verdicts(instrumentations({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": names}))
         assert found["instrumentation"] == "warning"
+
+    @pytest.mark.parametrize(
+        ("here", "told"), [("0.60b1", True), ("0.62b1", True), ("0.63b0", False), ("0.66b2", False), (None, False)]
+    )
+    def test_workers_that_are_not_reached(self, here: str | None, told: bool) -> None:
+        """Which version reaches the workers of uvicorn is said where it is not there; that is nothing wrong."""
+        assert ("takes opentelemetry-instrumentation 0.63b0" in restriction(here)) is told
+        assert only(instrumentations({}), "instrumentation").found == (
+            "opentelemetry-instrument loads it" + restriction(version("opentelemetry-instrumentation"))
+        )
 
     def test_frameworks(self) -> None:
         """One that is not there is no fault, one of a wrong version is."""

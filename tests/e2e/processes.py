@@ -12,14 +12,19 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from otel_sessions.cli._checkup._instrumentations import restriction
 from otel_sessions.testing import OTLPReceiver
 from tests.redis_server import until
 
 APPLICATIONS = Path(__file__).parent / "applications"
 BINARIES = Path(sys.executable).parent
+INSTRUMENT = str(BINARIES / "opentelemetry-instrument")
+REACHES_WORKERS = not restriction(version("opentelemetry-instrumentation"))
+"""Whether `opentelemetry-instrument` reaches the workers of uvicorn; where it does not, see `by_itself`."""
 
 _PATIENCE_SECONDS = 60.0
 _LISTENING = re.compile(r"(?:[Rr]unning on|Listening at:) (http://127\.0\.0\.1:\d+)")
@@ -151,6 +156,16 @@ class Dialogue:
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 stream.close()
+
+
+def uvicorn(application: str, *options: str) -> list[str]:
+    """Run an application that is instrumented in each of its workers, in the way that the versions here allow."""
+    return [INSTRUMENT, "uvicorn", *options, application] if REACHES_WORKERS else by_itself(application, *options)
+
+
+def by_itself(application: str, *options: str) -> list[str]:
+    """Run an application that has itself instrumented, as documented for versions that do not reach workers."""
+    return ["uvicorn", *options, f"by_itself:{application.replace(':', '.')}"]
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from otel_sessions.testing import OTLPReceiver
 from tests.redis_server import RedisServer
 
 from .hosts import HERE, Host, host, need_hosts
-from .processes import APPLICATIONS, BINARIES, Dialogue
+from .processes import APPLICATIONS, INSTRUMENT, Dialogue
 
-COMMAND = [str(BINARIES / "opentelemetry-instrument"), sys.executable, str(APPLICATIONS / "conversation.py")]
+COMMAND = [INSTRUMENT, sys.executable, str(APPLICATIONS / "conversation.py")]
 
 
 class Site(NamedTuple):

@@ -12,14 +12,16 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+from otel_sessions.stores import from_url
 from otel_sessions.testing import OTLPReceiver, ReceivedSpan
+from tests.redis_server import until
 
-from .processes import BINARIES, running
+from .processes import INSTRUMENT, REACHES_WORKERS, by_itself, running, uvicorn
+from .store_urls import store_url
 
 SERVER_KIND = 2
 IDLE_SECONDS = 2.0
 
-INSTRUMENT = str(BINARIES / "opentelemetry-instrument")
 UVICORN = [INSTRUMENT, "uvicorn", "--port", "0"]
 COMMANDS = {
     "fastapi": [*UVICORN, "fastapi_site:app"],
@@ -88,7 +90,17 @@ CASES = {
 }
 
 
-@pytest.fixture(name="case", params=CASES.values(), ids=list(CASES))
+OWN_TELEMETRY = pytest.mark.skipif(
+    find_spec("fastapi.telemetry") is None, reason="FastAPI has telemetry of its own since 0.142"
+)
+
+
+@pytest.fixture(
+    name="case",
+    params=[
+        pytest.param(case, id=name, marks=OWN_TELEMETRY if "its own" in name else ()) for name, case in CASES.items()
+    ],
+)
 def _case(request: pytest.FixtureRequest) -> Case:
     found: Case = request.param
     return found
@@ -235,6 +247,44 @@ class TestSessions:
         assert [] == [value for value in wrong.values() if value not in process.output]
         assert "Traceback" not in process.output
         assert 1 == len(sessions(receiver))
+
+
+SITE = ("fastapi_site:app", "--port", "0", "--workers", "2")
+
+
+class TestWorkers:
+    """Those of uvicorn are programs of their own, in which nothing is as it was in the one that starts them."""
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            pytest.param(
+                uvicorn(*SITE),
+                marks=pytest.mark.skipif(not REACHES_WORKERS, reason="older instrumentations do not reach them"),
+                id="opentelemetry-instrument",
+            ),
+            pytest.param(by_itself(*SITE), id="by itself"),
+        ],
+    )
+    def test_share_a_session(self, command: list[str], receiver: OTLPReceiver, tmp_path: Path) -> None:
+        """The requests that a client makes to either of them are of one session."""
+        store = {"OTEL_SESSIONS_STORE": store_url("sqlite", tmp_path)}
+        visitor = Visitor()
+
+        def both_have_served() -> bool:
+            visitor.get(process.url(), "/")
+            return 2 == len({span.resource["process.pid"] for span in requests(receiver, visitor)})
+
+        with running(command, receiver, OTEL_EXPERIMENTAL_RESOURCE_DETECTORS="process", **COOKIE, **store) as process:
+            until(both_have_served, seconds=60)
+            process.stop()
+        assert 1 == len({span.attributes["session.id"] for span in requests(receiver, visitor)})
+        kept = from_url(store["OTEL_SESSIONS_STORE"])
+        try:
+            assert [len(visitor.traces)] == [record.totals.requests for record in kept.active()]
+        finally:
+            kept.shutdown()
+        assert "Traceback" not in process.output
 
 
 TIERS = """

@@ -17,7 +17,7 @@ from tests.redis_server import RedisServer, until
 
 from .extent import FULL, extent, say
 from .load import Answer, Load, ask, cookie, under_load
-from .processes import BINARIES, running
+from .processes import running, uvicorn
 
 OUTAGE_SECONDS = extent(4.0, full=30.0)
 TIMEOUT_SECONDS = 1.0
@@ -31,10 +31,7 @@ COMMANDS = {
         *("gunicorn", "--config", "gunicorn_settings.py", "--bind", "127.0.0.1:0", "--workers", str(WORKERS)),
         *("--worker-class", "gthread", "--threads", "16", "--no-control-socket", "flask_workers:app"),
     ],
-    "uvicorn": [
-        *(str(BINARIES / "opentelemetry-instrument"), "uvicorn", "--port", "0", "--workers", str(WORKERS)),
-        *("--no-access-log", "fastapi_workers:app"),
-    ],
+    "uvicorn": uvicorn("fastapi_workers:app", "--port", "0", "--workers", str(WORKERS), "--no-access-log"),
 }
 
 

@@ -13,17 +13,20 @@ from otel_sessions.stores import from_url
 from otel_sessions.testing import OTLPReceiver, ReceivedSpan
 
 from .load import Load, cookie
-from .processes import BINARIES, running
+from .processes import running, uvicorn
 from .store_urls import store_url
 
 REQUESTS = 100
-UVICORN = [str(BINARIES / "opentelemetry-instrument"), "uvicorn", "--port", "0", "fastapi_workers:app"]
 
 
 @pytest.fixture(name="receiver")
 def _receiver() -> Iterator[OTLPReceiver]:
     with OTLPReceiver() as receiver:
         yield receiver
+
+
+def served(workers: int) -> list[str]:
+    return uvicorn("fastapi_workers:app", "--port", "0", "--workers", str(workers))
 
 
 def sessions(receiver: OTLPReceiver) -> list[ReceivedSpan]:
@@ -36,7 +39,7 @@ class TestUvicorn:
         """The sessions of every worker have their spans, with all of their requests."""
         # Nothing is exported by itself in the time that this takes.
         slow = {"OTEL_BSP_SCHEDULE_DELAY": "60000", "OTEL_BLRP_SCHEDULE_DELAY": "60000"}
-        with running([*UVICORN, "--workers", str(workers)], receiver, **slow) as process:
+        with running(served(workers), receiver, **slow) as process:
             answers = Load(process.url(), [cookie()], count=REQUESTS).start().join()
             process.terminate()
             process.wait(60)
@@ -53,14 +56,13 @@ class TestUvicorn:
     def test_shared_store(self, workers: int, receiver: OTLPReceiver, tmp_path: Path) -> None:
         """In a store that others see the session goes on, with all of its requests."""
         url = store_url("sqlite", tmp_path)
-        command = [*UVICORN, "--workers", str(workers)]
         settings = {
             "OTEL_SESSIONS_STORE": url,
             "OTEL_SESSIONS_FLUSH_INTERVAL": "60",
             "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process",
             "OTEL_METRIC_EXPORT_INTERVAL": "200",
         }
-        with running(command, receiver, **settings) as process:
+        with running(served(workers), receiver, **settings) as process:
             Load(process.url(), [cookie()], count=REQUESTS).start().join()
             process.terminate()
             process.wait(60)
@@ -84,7 +86,7 @@ class TestUvicorn:
         with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
             endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
             silence = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
-            with running(UVICORN, None, **silence) as process:
+            with running(served(1), None, **silence) as process:
                 Load(process.url(), [cookie()], count=REQUESTS).start().join()
                 began = time.monotonic()
                 process.terminate()

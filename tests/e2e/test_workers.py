@@ -14,7 +14,7 @@ from tests import redis_server
 
 from .extent import FULL, extent
 from .load import Load, ask, cookie
-from .processes import BINARIES, running
+from .processes import INSTRUMENT, running, uvicorn
 from .store_urls import store_url
 
 WORKERS = 4
@@ -28,13 +28,12 @@ GUNICORN = [
     *("gunicorn", "--bind", "127.0.0.1:0", "--workers", str(WORKERS)),
     *("--worker-class", "gthread", "--threads", "4", "--no-control-socket"),
 ]
-INSTRUMENT = str(BINARIES / "opentelemetry-instrument")
 COMMANDS = {
     "gunicorn": [*GUNICORN, *BY_US, "flask_workers:app"],
     "gunicorn, preload": [*GUNICORN, *BY_US, "--preload", "flask_workers:app"],
     # The SDK is set up before the workers are forked, and the application, which knows nothing, is loaded.
     "gunicorn, no code, preload": [INSTRUMENT, *GUNICORN, "--preload", "flask_site:app"],
-    "uvicorn": [INSTRUMENT, "uvicorn", "--port", "0", "--workers", str(WORKERS), "fastapi_workers:app"],
+    "uvicorn": uvicorn("fastapi_workers:app", "--port", "0", "--workers", str(WORKERS)),
 }
 
 

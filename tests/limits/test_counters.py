@@ -16,6 +16,9 @@ from otel_sessions.limits import Rate
 from otel_sessions.stores import MemoryStore
 from otel_sessions.typing import Charge
 
+if not hasattr(limits.strategies, "SlidingWindowCounterRateLimiter"):
+    pytest.skip("the library has had all three strategies since 4.1", allow_module_level=True)
+
 SECOND = 1_000_000
 # A multiple of all windows here: both begin their windows at the same time.
 START = 1_767_225_600 * SECOND

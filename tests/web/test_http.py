@@ -402,6 +402,26 @@ class TestBesideTheMiddleware:
         assert app.test_client().get("/ops/sessions/live").status_code == 204
         assert otel_sessions.active() == []
 
+    def test_what_other_middleware_reads(self, recorded: RecordedSessions) -> None:
+        """A status is a number as any other, also where it is written down, on every Python."""
+        app, statuses = FastAPI(telemetry={"tracing": False}), []
+        app.include_router(router(authorize=who))
+
+        async def logging(scope: Any, receive: Any, send: Any) -> None:
+            async def sent(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    statuses.append(repr(message["status"]))
+                await send(message)
+
+            await app(scope, receive, sent)
+
+        with serve_asgi(logging) as server:
+            for path in ("/live", "/health", "/mine"):
+                ask(server, path, "operator:eve")
+            ask(server, "/mine")
+            server.options("/monitoring/mine")
+        assert statuses == ["204", "200", "200", "403", "204"]
+
     def test_a_refusal_is_counted_once(self, recorded: RecordedSessions) -> None:
         """Where the middleware does open a session, because it does not know of the routes, it counts as well."""
         inner = FastAPI(telemetry={"tracing": False})

@@ -105,4 +105,5 @@ async def _answered(authorize: Any, request: Request, resource: Resource, challe
 
 
 def _response(told: Answer) -> Response:
-    return Response(told.body, told.status, dict(told.headers))
+    # A plain number: before Python 3.11 another middleware would write down the name of an `HTTPStatus`.
+    return Response(told.body, int(told.status), dict(told.headers))
