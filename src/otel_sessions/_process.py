@@ -23,8 +23,8 @@ def mint(*, emits: bool = True) -> str:
     Names sort by age, as far as the clocks of their machines agree; those of processes that cannot emit what others
     leave stand behind those that can.
     """
-    process = os.getpid()
-    return f"{'' if emits else _BEHIND}{time.time_ns():016x}.{_place()}.{process}.{_started(process)}.{secrets.token_hex(8)}"
+    process, rank = os.getpid(), "" if emits else _BEHIND
+    return f"{rank}{time.time_ns():016x}.{_place()}.{process}.{_started(process)}.{secrets.token_hex(8)}"
 
 
 def is_gone(name: str) -> bool:
