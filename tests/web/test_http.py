@@ -223,16 +223,38 @@ class TestOperator:
             assert ids(ask(server, f"/sessions?user={pseudonym}&type=chat", "operator:eve")) == ["s2"]
 
     def test_active_sessions(self, shown: Shown, recorded: RecordedSessions) -> None:
-        """By type and user."""
+        """By type, user and page, as `history` has them: as they are now, whatever `days` says of ends."""
         otel_sessions.start("chat", id="c1", user="ada")
         recorded.advance(1)
         otel_sessions.start("call", id="c2", user="bob")
+        otel_sessions.start("call", id="ended", user="bob").end()
         pseudonym = otel_sessions.active()[0].user
+        recorded.advance(60)
         with shown() as server:
-            assert ids(ask(server, "/sessions?status=active", "operator:eve")) == ["c1", "c2"]
-            assert ids(ask(server, "/sessions?status=active&limit=1", "operator:eve")) == ["c1"]
+            found = ask(server, "/sessions?status=active", "operator:eve")
+            assert found.json() == json.loads(json.dumps(otel_sessions.history(status="active").to_dict()))
+            assert [(each["id"], each["duration"], each["idle_time"]) for each in found.json()["sessions"]] == [
+                ("c2", 60, 60),
+                ("c1", 61, 61),
+            ]
+            assert ids(ask(server, "/sessions?status=active&days=0.0001", "operator:eve")) == ["c2", "c1"]
             assert ids(ask(server, "/sessions?status=active&type=call", "operator:eve")) == ["c2"]
             assert ids(ask(server, f"/sessions?status=active&user={pseudonym}", "operator:eve")) == ["c1"]
+
+    @pytest.mark.parametrize("path", ["/sessions", "/mine"])
+    def test_all_active_sessions(self, shown: Shown, recorded: RecordedSessions, path: str) -> None:
+        """All of them can be reached, a page at a time."""
+        for number in range(5):
+            otel_sessions.start("chat", id=f"c{number}", user="ada")
+            recorded.advance(1)
+        found: list[str] = []
+        with shown() as server:
+            after = ""
+            while after is not None:
+                page = ask(server, f"{path}?status=active&limit=2{after and '&after='}{after}", "operator:ada")
+                found += ids(page)
+                after = page.json()["next"]
+        assert found == ["c4", "c3", "c2", "c1", "c0"]
 
     def test_one_session(self, shown: Shown, recorded: RecordedSessions) -> None:
         """Active or ended, with any id that a session can have; that it was looked at is noted with its id."""
@@ -341,7 +363,7 @@ class TestRefused:
             ("/sessions?type=%3Cb%3E", "cannot be a session type"),
             ("/sessions?status=active&type=%3Cb%3E", "cannot be a session type"),
             ("/sessions?after=x", "after='x'"),
-            ("/sessions?status=active&days=1", "days is about sessions that have ended"),
+            ("/sessions?status=active&after=x", "after='x'"),
             ("/sessions?user=", "use the pseudonym"),
             ("/sessions?user=ada@contoso.com", "use the pseudonym"),
         ],

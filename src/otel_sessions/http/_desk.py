@@ -12,7 +12,6 @@ from urllib.parse import parse_qsl
 from .. import _runtime, _values, reports
 from .._answers import Answer
 from .._health.judge import UNREACHABLE
-from .._models import SessionRecord
 from ..exceptions import ConfigurationError, InvalidValueError, StoreError
 from ..reports._description import describe
 from ..security.pseudonyms import is_pseudonym
@@ -150,37 +149,14 @@ def _mine(visitor: Visitor, query: Query) -> tuple[int, Any]:
 
 
 def _listed(query: Query, user: str | None) -> dict[str, Any]:
-    """Ended sessions, the latest end first; with the status `active` those, the oldest first."""
-    limit, session_type = _limit(query), query.get("type")
-    if query.get("status") != "active":
-        return reports.history(
-            session_type,
-            user=user,
-            status=query.get("status"),  # type: ignore[arg-type]  # it says itself if it is none
-            days=_days(query, None),
-            limit=limit,
-            after=query.get("after"),
-        ).to_dict()
-    for name in ("days", "after"):
-        if name in query:
-            raise InvalidValueError(
-                f"{name} is about sessions that have ended: leave it out, or ask for another status"
-            )
-    return {"sessions": [describe(record) for record in _active(user, session_type)[:limit]], "next": None}
-
-
-def _active(user: str | None, session_type: str | None) -> list[SessionRecord]:
-    if session_type is not None:
-        _values.label("session type", session_type)
-    runtime = _runtime.get()
-    if not runtime.enabled:
-        return []
-    names = None if user is None else runtime.lifecycle.pseudonyms.meant_by(user)
-    return [
-        record
-        for record in runtime.lifecycle.ledger.active_or_fail()
-        if session_type in {None, record.type} and (names is None or record.user in names)
-    ]
+    return reports.history(
+        query.get("type"),
+        user=user,
+        status=query.get("status"),  # type: ignore[arg-type]  # it says itself if it is none
+        days=_days(query, None),
+        limit=_limit(query),
+        after=query.get("after"),
+    ).to_dict()
 
 
 def _session(visitor: Visitor, query: Query) -> tuple[int, Any]:
