@@ -23,8 +23,9 @@ from otel_sessions.flask import Sessions
 from otel_sessions.http import Access, Operator, Owner
 from otel_sessions.http.fastapi import router
 from otel_sessions.http.flask import blueprint
+from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import RecordedSessions, record_sessions
-from otel_sessions.typing import Status
+from otel_sessions.typing import Place, SessionRecord, Status, Wanted
 
 from ..failing_store import FailingStore
 from ..interpreter import answer
@@ -51,6 +52,22 @@ def ended(recorded: RecordedSessions, *users: str, **fields: Any) -> None:
         otel_sessions.start("chat", id=f"s{number}", user=user, **fields)
         recorded.advance(60)
         otel_sessions.end(f"s{number}")
+
+
+class Asked(MemoryStore):
+    """Notes whose sessions were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked_for: list[str | None] = []
+
+    def active(self, *, user: str | None = None) -> list[SessionRecord]:
+        self.asked_for.append(user)
+        return super().active(user=user)
+
+    def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
+        self.asked_for.append(wanted.user)
+        return super().history(wanted, limit, before)
 
 
 def ids(response: httpx.Response) -> list[str]:
@@ -300,6 +317,21 @@ class TestOwner:
             assert ids(ask(server, "/mine", "owner:ada")) == ["s1"]
             assert ids(ask(server, "/mine?status=active", "owner:ada")) == ["hers"]
             assert ask(server, "/sessions/s1", f"owner:{pseudonym}").status_code == 404
+
+    def test_it_is_certain_who_asks(self, shown: Shown) -> None:
+        """The store is asked once, for whom its records have: not for what a name could mean besides."""
+        store = Asked()
+        with record_sessions(store=store, pseudonym_key="k" * 32, detect_user=False), shown() as server:
+            otel_sessions.start("chat", id="s1", user="ada").end()
+            pseudonym = otel_sessions.history()[0].user
+            store.asked_for.clear()
+            ask(server, "/mine", f"owner:{pseudonym}")
+            ask(server, "/mine?status=active", f"owner:{pseudonym}")
+            ask(server, f"/sessions?user={pseudonym}", "operator:eve")
+            ask(server, "/mine", "owner:ada")
+            himself = store.asked_for[0]
+            assert store.asked_for == [himself, himself, pseudonym, pseudonym]
+        assert himself not in {None, pseudonym}
 
     def test_ids_cannot_be_probed(self, shown: Shown, recorded: RecordedSessions) -> None:
         """Somebody else's session is answered as one that does not exist; but it is noted, and counted."""

@@ -14,6 +14,8 @@ from .._answers import Answer
 from .._health.judge import UNREACHABLE
 from ..exceptions import ConfigurationError, InvalidValueError, StoreError
 from ..reports._description import describe
+from ..reports._history import history_of
+from ..reports._question import question
 from ..security.pseudonyms import is_pseudonym
 from ._access import FORBIDDEN, UNAUTHORIZED, Operator, Resource, Result, Visitor
 
@@ -142,21 +144,25 @@ def _sessions(_visitor: Visitor, query: Query) -> tuple[int, Any]:
 
 def _mine(visitor: Visitor, query: Query) -> tuple[int, Any]:
     _known(query, _LISTED)
-    found = _listed(query, visitor.pseudonym)
-    # A pseudonym that is asked for may also be somebody's name.
-    found["sessions"] = [each for each in found["sessions"] if each["user"] == visitor.pseudonym]
-    return HTTPStatus.OK, found
+    return HTTPStatus.OK, _listed(query, visitor.pseudonym)
 
 
-def _listed(query: Query, user: str | None) -> dict[str, Any]:
-    return reports.history(
-        query.get("type"),
-        user=user,
+def _listed(query: Query, pseudonym: str | None) -> dict[str, Any]:
+    asked = question(
+        _runtime.get(),
+        type=query.get("type"),
+        # Not here: it may be a name or a pseudonym there, and who it is is certain here.
+        user=None,
         status=query.get("status"),  # type: ignore[arg-type]  # it says itself if it is none
+        end_reason=None,
+        tier=None,
+        attributes=None,
         days=_days(query, None),
-        limit=_limit(query),
-        after=query.get("after"),
-    ).to_dict()
+        since=None,
+        until=None,
+    )
+    wanted = [each._replace(user=pseudonym) for each in asked]
+    return history_of(wanted, limit=_limit(query), after=query.get("after")).to_dict()
 
 
 def _session(visitor: Visitor, query: Query) -> tuple[int, Any]:
