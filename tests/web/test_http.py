@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import anyio
@@ -29,6 +32,7 @@ from otel_sessions.typing import Place, SessionRecord, Status, Wanted
 
 from ..failing_store import FailingStore
 from ..interpreter import answer
+from ..shared_memory_store import SharedMemoryStore
 from .routes import EVERYTHING, FRAMEWORKS, Shown, ask, fastapi_routes, noted, who
 from .servers import serve_asgi
 
@@ -496,3 +500,60 @@ class TestEventLoop:
             opened.set()
             asking.join(10)
         assert answers == [200]
+
+
+class SlowStore(SharedMemoryStore):
+    """Keeps whoever asks for the sessions of a user waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = threading.Semaphore(0)
+        self.opened = threading.Event()
+
+    def active(self, *, user: str | None = None) -> list[SessionRecord]:
+        if user is not None:
+            self.reached.release()
+            assert self.opened.wait(20)
+        return super().active(user=user)
+
+
+class TestBusy:
+    def test_much_is_asked_of_a_slow_store(self, shown: Shown) -> None:
+        """A few are answered, the others are told to come again, and all that is no report goes on meanwhile."""
+        store = SlowStore()
+        with record_sessions(store=store, pseudonym_key="k" * 32) as recorded, shown(sessions=True) as server:
+
+            def get(path: str, as_: str = "") -> httpx.Response:
+                return httpx.get(f"{server.url}{path}", headers={"x-who": as_}, timeout=30, trust_env=False)
+
+            with ThreadPoolExecutor(16) as people:
+                asking = [people.submit(get, "/monitoring/mine?status=active", "owner:ada") for _ in range(16)]
+                for _ in range(3):
+                    assert store.reached.acquire(timeout=10)
+                at_once = [get(path).status_code for path in ("/monitoring/live", "/monitoring/shop")]
+                at_once += [
+                    get(path, "owner:ada").status_code for path in ("/monitoring/mine?x=1", "/monitoring/health")
+                ]
+                health = get("/monitoring/health", "operator:eve").json()
+                turned_away = [each.result() for each in itertools.islice(as_completed(asking), 13)]
+                assert not store.reached.acquire(blocking=False)
+                store.opened.set()
+            found = sorted(each.result().status_code for each in asking)
+        assert at_once == [204, 200, 503, 403]
+        assert health["verdict"] in {"healthy", "degraded", "unhealthy"}
+        assert found == [200] * 3 + [503] * 13
+        assert {each.json()["detail"] for each in turned_away} == {
+            "More is asked than can be answered at a time; ask again in 5 seconds."
+        }
+        assert {(each.headers["retry-after"], each.headers["cache-control"]) for each in turned_away} == {
+            ("5", "no-store")
+        }
+        results = Counter(
+            (each["app_session.access.resource"], each["app_session.access.result"]) for each in noted(recorded)
+        )
+        assert results == {
+            ("mine", "granted"): 3,
+            ("mine", "failed"): 14,
+            ("health", "refused"): 1,
+            ("health", "granted"): 1,
+        }

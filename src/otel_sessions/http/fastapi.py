@@ -20,12 +20,11 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from .. import _runtime
 from .._answers import Answer
 from .._own_routes import WHOLE, own_routes
 from ..exceptions import MissingExtraError
 from ._access import Access, Resource, Visitor, authorizer, challenge_of, decision, prefix_of, session_id_of
-from ._desk import LIVE, MAY, METHODS, NOT_THIS_WAY, answer
+from ._desk import LIVE, MAY, METHODS, NOT_THIS_WAY, answer_async
 
 try:
     from fastapi import APIRouter, Request, Response
@@ -99,9 +98,7 @@ async def _answered(authorize: Any, request: Request, resource: Resource, challe
     except Exception as refusal:
         visitor.note_raised(getattr(refusal, "status_code", None))
         raise
-    return await _runtime.get().lifecycle.threads.call(
-        answer, visitor, request.scope["query_string"], challenge=challenge
-    )
+    return await answer_async(visitor, request.scope["query_string"], challenge=challenge)
 
 
 def _response(told: Answer) -> Response:
