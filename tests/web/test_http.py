@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import statistics
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -21,9 +23,12 @@ from fastapi import FastAPI, HTTPException, Request
 
 import otel_sessions
 from otel_sessions import ConfigurationError, session
+from otel_sessions._answers import Answer
 from otel_sessions.asgi import SessionMiddleware
 from otel_sessions.flask import Sessions
 from otel_sessions.http import Access, Operator, Owner
+from otel_sessions.http._access import Visitor
+from otel_sessions.http._desk import held_back
 from otel_sessions.http.fastapi import router
 from otel_sessions.http.flask import blueprint
 from otel_sessions.stores import MemoryStore
@@ -34,7 +39,7 @@ from ..failing_store import FailingStore
 from ..interpreter import answer
 from ..shared_memory_store import SharedMemoryStore
 from .routes import EVERYTHING, FRAMEWORKS, Shown, ask, fastapi_routes, noted, who
-from .servers import serve_asgi
+from .servers import Server, serve_asgi
 
 
 @pytest.fixture(name="shown", params=FRAMEWORKS, ids=["fastapi", "flask"])
@@ -350,6 +355,57 @@ class TestOwner:
         results = [each["app_session.access.result"] for each in noted(recorded)]
         assert results == ["granted", "refused", "not_found", "refused"]
         assert recorded.metric("app_session.access_failures", app_session__access_failure__reason="forbidden") == 2
+
+
+class DetailedStore(MemoryStore):
+    """Takes a while to read what there is."""
+
+    def get(self, session_id: str) -> SessionRecord | None:
+        found = super().get(session_id)
+        if found is not None:
+            time.sleep(0.02)
+        return found
+
+
+class TestTime:
+    def test_ids_cannot_be_timed(self, shown: Shown) -> None:
+        """Nor by the time: somebody else's session takes as long as one that does not exist."""
+
+        def median(server: Server, id_: str) -> float:
+            found = []
+            for _ in range(9):
+                began = time.perf_counter()
+                assert ask(server, f"/sessions/{id_}", "owner:ada").status_code == 404
+                found.append(time.perf_counter() - began)
+            return statistics.median(found)
+
+        with record_sessions(store=DetailedStore(), pseudonym_key="k" * 32), shown() as server:
+            otel_sessions.start("chat", id="hers", user="eve").end()
+            hers, nobodys = median(server, "hers"), median(server, "none")
+        assert min(hers, nobodys) >= 0.05
+        assert 0.5 < hers / nobodys < 2
+
+    @pytest.mark.parametrize(
+        ("taken", "rest"), [(0.0, 0.05), (0.001, 0.049), (0.0499, 0.0001), (0.05, 0.05), (0.07, 0.03), (3.01, 0.04)]
+    )
+    def test_in_steps(self, taken: float, rest: float) -> None:
+        """Such an answer comes at the end of a step."""
+        visitor, none = Visitor(Owner("ada"), "session", "s1"), Answer(404, [], b"")
+        assert held_back(visitor, none, taken) == pytest.approx(rest)
+
+    @pytest.mark.parametrize(
+        ("visitor", "status"),
+        [
+            (Visitor(Operator("eve"), "session", "s1"), 404),
+            (Visitor(Owner("ada"), "session", "s1"), 200),
+            (Visitor(Owner("ada"), "session", "s1"), 503),
+            (Visitor(None, "session", "s1"), 403),
+            (Visitor(Owner("ada"), "mine"), 200),
+        ],
+    )
+    def test_at_once(self, visitor: Visitor, status: int) -> None:
+        """What tells nobody anything by its time comes when it is there."""
+        assert held_back(visitor, Answer(status, [], b""), 0.01) == 0
 
 
 class TestNoted:

@@ -36,6 +36,8 @@ LIVE: Final = Answer(HTTPStatus.NO_CONTENT, [*_UNKEPT], b"")
 """That the process answers is all that is said."""
 
 _PAUSE_SECONDS: Final = 5
+_STEP_SECONDS: Final = 0.05
+"""Much longer than it takes to read a session and to find that it is somebody else's."""
 _MOST_SESSIONS: Final = 1_000
 _MOST_PARAMETERS: Final = 20
 _WHOLE: Final = re.compile(r"[0-9]{1,20}")
@@ -77,6 +79,17 @@ async def answer_async(visitor: Visitor, query: bytes, *, challenge: str | None)
     if refusal is not None:
         return refusal
     return await _queue(visitor).call_async(functools.partial(_told, visitor, query), functools.partial(_busy, visitor))
+
+
+def held_back(visitor: Visitor, told: Answer, taken: float) -> float:
+    """For how many seconds an answer is to wait yet that took so many.
+
+    Nobody is to find out which ids there are: not by the time either that somebody else's session, of which there is
+    more to read than of none, takes longer. So both come at the end of a full step of time.
+    """
+    if visitor.resource != "session" or told.status != HTTPStatus.NOT_FOUND or isinstance(visitor.access, Operator):
+        return 0.0
+    return _STEP_SECONDS - taken % _STEP_SECONDS
 
 
 def _refusal(visitor: Visitor, challenge: str | None) -> Answer | None:
@@ -208,7 +221,7 @@ def _session(visitor: Visitor, query: Query) -> tuple[int, Any]:
     if record is None:
         raise _NotFoundError("not_found")
     if not isinstance(visitor.access, Operator) and record.user != visitor.pseudonym:
-        # In the same words: nobody is to find out which ids there are.
+        # In the same words, see `held_back`.
         raise _NotFoundError("refused")
     return HTTPStatus.OK, describe(record, runtime.lifecycle.clock.time_ns())
 

@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -24,9 +25,10 @@ from .._answers import Answer
 from .._own_routes import WHOLE, own_routes
 from ..exceptions import MissingExtraError
 from ._access import Access, Resource, Visitor, authorizer, challenge_of, decision, prefix_of, session_id_of
-from ._desk import LIVE, MAY, METHODS, NOT_THIS_WAY, answer_async
+from ._desk import LIVE, MAY, METHODS, NOT_THIS_WAY, answer_async, held_back
 
 try:
+    import anyio
     from fastapi import APIRouter, Request, Response
     from fastapi.concurrency import run_in_threadpool
 except ImportError as error:
@@ -98,7 +100,10 @@ async def _answered(authorize: Any, request: Request, resource: Resource, challe
     except Exception as refusal:
         visitor.note_raised(getattr(refusal, "status_code", None))
         raise
-    return await answer_async(visitor, request.scope["query_string"], challenge=challenge)
+    began = time.monotonic()
+    told = await answer_async(visitor, request.scope["query_string"], challenge=challenge)
+    await anyio.sleep(held_back(visitor, told, time.monotonic() - began))
+    return told
 
 
 def _response(told: Answer) -> Response:

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
@@ -23,7 +24,7 @@ from .._answers import Answer
 from .._own_routes import WHOLE, own_routes
 from ..exceptions import MissingExtraError
 from ._access import Access, Resource, Visitor, authorizer, challenge_of, decision, prefix_of, session_id_of
-from ._desk import LIVE, MAY, METHODS, NOT_THIS_WAY, answer
+from ._desk import LIVE, MAY, METHODS, NOT_THIS_WAY, answer, held_back
 
 try:
     import flask
@@ -97,7 +98,10 @@ def _answered(authorize: Any, resource: Resource, session_id: str | None, challe
     except Exception as refusal:
         visitor.note_raised(getattr(refusal, "code", None))
         raise
-    return answer(visitor, flask.request.query_string, challenge=challenge)
+    began = time.monotonic()
+    told = answer(visitor, flask.request.query_string, challenge=challenge)
+    time.sleep(held_back(visitor, told, time.monotonic() - began))
+    return told
 
 
 def _response(told: Answer) -> flask.Response:
