@@ -84,6 +84,12 @@ def ids(response: httpx.Response) -> list[str]:
     return [each["id"] for each in response.json()["sessions"]]
 
 
+class DirectoryError(Exception):
+    """What clients of other services raise, such as `urllib`: those did not let the application in."""
+
+    code = status_code = 401
+
+
 class TestClosed:
     @pytest.mark.parametrize("make", [router, blueprint])
     def test_without_an_authorizer(self, make: Callable[..., object]) -> None:
@@ -130,7 +136,7 @@ class TestClosed:
             app.test_client().get("/monitoring/statistics")
         assert noted(recorded)[0]["app_session.access.result"] == "failed"
 
-    @pytest.mark.parametrize("failure", ["unreachable", "moved", "teapot"])
+    @pytest.mark.parametrize("failure", ["unreachable", "unwelcome", "moved", "teapot"])
     def test_by_an_authorizer_that_fails(self, shown: Shown, recorded: RecordedSessions, failure: str) -> None:
         """Who raises anything but 401 and 403 has not refused: it is noted as failed, and is no access failure."""
 
@@ -138,6 +144,8 @@ class TestClosed:
             is_fastapi = isinstance(request, Request)
             if failure == "unreachable":
                 raise ConnectionError("no answer from the directory")
+            if failure == "unwelcome":
+                raise DirectoryError
             if failure == "moved" and is_fastapi:
                 raise HTTPException(303, headers={"Location": "/login"})
             if failure == "moved":
@@ -146,18 +154,19 @@ class TestClosed:
 
         with shown(fail) as server:
             status = ask(server, "/statistics").status_code
-        assert {"unreachable": 500, "moved": 303, "teapot": 418}[failure] == status
+        assert {"unreachable": 500, "unwelcome": 500, "moved": 303, "teapot": 418}[failure] == status
         [event] = noted(recorded)
         assert event["app_session.access.result"] == "failed"
         assert recorded.metric("app_session.access_failures") == 0
 
-    def test_by_the_applications_own_answer(self, shown: Shown, recorded: RecordedSessions) -> None:
+    @pytest.mark.parametrize("own", [False, True])
+    def test_by_the_applications_own_answer(self, shown: Shown, recorded: RecordedSessions, own: bool) -> None:
         """What the authorizer raises is answered as everywhere in the application, and noted."""
 
         def refuse(request: Any) -> None:
             if isinstance(request, Request):
                 raise HTTPException(401, headers={"WWW-Authenticate": "Basic"})
-            raise werkzeug.exceptions.Unauthorized
+            flask.abort(flask.Response("who?", 401) if own else 401)
 
         with shown(refuse) as server:
             assert ask(server, "/statistics").status_code == 401

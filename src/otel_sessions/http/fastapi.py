@@ -31,6 +31,7 @@ try:
     import anyio
     from fastapi import APIRouter, Request, Response
     from fastapi.concurrency import run_in_threadpool
+    from starlette.exceptions import HTTPException
 except ImportError as error:
     raise MissingExtraError(feature="otel_sessions.http.fastapi", module="fastapi", extra="fastapi") from error
 
@@ -98,7 +99,8 @@ async def _answered(authorize: Any, request: Request, resource: Resource, challe
                 access = await access
         visitor = visitor._replace(access=decision(access))
     except Exception as refusal:
-        visitor.note_raised(getattr(refusal, "status_code", None))
+        # Not whatever has a status: clients of other services raise theirs, and that is an error here.
+        visitor.note_raised(refusal.status_code if isinstance(refusal, HTTPException) else None)
         raise
     began = time.monotonic()
     told = await answer_async(visitor, request.scope["query_string"], challenge=challenge)
