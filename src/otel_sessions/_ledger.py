@@ -276,8 +276,8 @@ class Ledger:
         self.flush()
         for _ in range(_TRIES):
             # Also for a session that is known here: whoever may not see it is not to learn, by an answer that comes
-            # sooner, or while the store is down, that there is one. Nobody has to wait who begins or ends one
-            # meanwhile: the answer may take as long as the store does.
+            # while the store is slow, or down, that there is one. Nobody has to wait who begins or ends one meanwhile:
+            # the answer may take as long as the store does.
             before = self._unmerged(session_id)
             stored = self.ask("get", self.store.get, session_id)
             with self.merging:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._health.minutes import Minutes
     from ._health.monitor import Monitor
     from ._health_check import HealthReport
+    from ._queue import Queues
     from .typing import Store
 
 _STAMPED: Final[WeakSet[object]] = WeakSet()
@@ -112,6 +113,13 @@ class Runtime:
 
         return Judge(self.lifecycle, self.minutes)
 
+    @cached_property
+    def queues(self) -> Queues:
+        """Where questions wait that come from outside the process."""
+        from ._queue import Queue, Queues  # noqa: PLC0415 - asyncio loads on use
+
+        return Queues(Queue("report", 3), Queue("check", 1))
+
     def _monitor(self, interval: float) -> Monitor:
         from ._health.monitor import Monitor  # noqa: PLC0415 - as above
 
@@ -154,13 +162,17 @@ class Runtime:
         self.upkeep.shutdown()
 
     def stop_threads(self) -> None:
-        """Stop them, and wait for what they are doing, up to a bound."""
+        """Stop them, and wait for what they are doing, up to a bound; not for answers to questions."""
+        if "queues" in vars(self):
+            self.queues.close()
         self.background.stop()
         # Nobody misses what a check would have said.
         self.checking.stop(timeout=1.0)
 
     def after_fork(self) -> None:
         """Start afresh in a child process."""
+        # Whatever is under way in them is so in the parent.
+        vars(self).pop("queues", None)
         self.background.after_fork()
         self.checking.after_fork()
         self.lifecycle.after_fork()

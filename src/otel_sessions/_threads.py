@@ -33,7 +33,7 @@ class Threads:
         Raises:
             asyncio.CancelledError: the task was cancelled meanwhile.
         """
-        if not _in_task():
+        if not in_task():
             return function(*args, **kwargs)
         work = functools.partial(function, *args, **kwargs)
         try:
@@ -46,7 +46,7 @@ class Threads:
 
     def start(self, function: Callable[[], None]) -> bool:
         """Have `function` called in a thread that nobody waits for; False if no task of asyncio runs here."""
-        if not _in_task():
+        if not in_task():
             return False
         try:
             self._executor.submit(function)
@@ -60,7 +60,7 @@ class Threads:
         self._executor.shutdown(wait=False)
 
 
-def _in_task() -> bool:
+def in_task() -> bool:
     """Whether a task of asyncio runs here. An event loop alone is not enough: trio can be a guest of one."""
     try:
         return asyncio.current_task() is not None

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
+import statistics
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import anyio
@@ -18,18 +23,23 @@ from fastapi import FastAPI, HTTPException, Request
 
 import otel_sessions
 from otel_sessions import ConfigurationError, session
+from otel_sessions._answers import Answer
 from otel_sessions.asgi import SessionMiddleware
 from otel_sessions.flask import Sessions
 from otel_sessions.http import Access, Operator, Owner
+from otel_sessions.http._access import Visitor
+from otel_sessions.http._desk import held_back
 from otel_sessions.http.fastapi import router
 from otel_sessions.http.flask import blueprint
+from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import RecordedSessions, record_sessions
-from otel_sessions.typing import Status
+from otel_sessions.typing import Place, SessionRecord, Status, Wanted
 
 from ..failing_store import FailingStore
 from ..interpreter import answer
+from ..shared_memory_store import SharedMemoryStore
 from .routes import EVERYTHING, FRAMEWORKS, Shown, ask, fastapi_routes, noted, who
-from .servers import serve_asgi
+from .servers import Server, serve_asgi
 
 
 @pytest.fixture(name="shown", params=FRAMEWORKS, ids=["fastapi", "flask"])
@@ -53,9 +63,31 @@ def ended(recorded: RecordedSessions, *users: str, **fields: Any) -> None:
         otel_sessions.end(f"s{number}")
 
 
+class Asked(MemoryStore):
+    """Notes whose sessions were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked_for: list[str | None] = []
+
+    def active(self, *, user: str | None = None) -> list[SessionRecord]:
+        self.asked_for.append(user)
+        return super().active(user=user)
+
+    def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
+        self.asked_for.append(wanted.user)
+        return super().history(wanted, limit, before)
+
+
 def ids(response: httpx.Response) -> list[str]:
     assert response.status_code == 200, response.text
     return [each["id"] for each in response.json()["sessions"]]
+
+
+class DirectoryError(Exception):
+    """What clients of other services raise, such as `urllib`: those did not let the application in."""
+
+    code = status_code = 401
 
 
 class TestClosed:
@@ -104,7 +136,7 @@ class TestClosed:
             app.test_client().get("/monitoring/statistics")
         assert noted(recorded)[0]["app_session.access.result"] == "failed"
 
-    @pytest.mark.parametrize("failure", ["unreachable", "moved", "teapot"])
+    @pytest.mark.parametrize("failure", ["unreachable", "unwelcome", "moved", "teapot"])
     def test_by_an_authorizer_that_fails(self, shown: Shown, recorded: RecordedSessions, failure: str) -> None:
         """Who raises anything but 401 and 403 has not refused: it is noted as failed, and is no access failure."""
 
@@ -112,6 +144,8 @@ class TestClosed:
             is_fastapi = isinstance(request, Request)
             if failure == "unreachable":
                 raise ConnectionError("no answer from the directory")
+            if failure == "unwelcome":
+                raise DirectoryError
             if failure == "moved" and is_fastapi:
                 raise HTTPException(303, headers={"Location": "/login"})
             if failure == "moved":
@@ -120,18 +154,19 @@ class TestClosed:
 
         with shown(fail) as server:
             status = ask(server, "/statistics").status_code
-        assert {"unreachable": 500, "moved": 303, "teapot": 418}[failure] == status
+        assert {"unreachable": 500, "unwelcome": 500, "moved": 303, "teapot": 418}[failure] == status
         [event] = noted(recorded)
         assert event["app_session.access.result"] == "failed"
         assert recorded.metric("app_session.access_failures") == 0
 
-    def test_by_the_applications_own_answer(self, shown: Shown, recorded: RecordedSessions) -> None:
+    @pytest.mark.parametrize("own", [False, True])
+    def test_by_the_applications_own_answer(self, shown: Shown, recorded: RecordedSessions, own: bool) -> None:
         """What the authorizer raises is answered as everywhere in the application, and noted."""
 
         def refuse(request: Any) -> None:
             if isinstance(request, Request):
                 raise HTTPException(401, headers={"WWW-Authenticate": "Basic"})
-            raise werkzeug.exceptions.Unauthorized
+            flask.abort(flask.Response("who?", 401) if own else 401)
 
         with shown(refuse) as server:
             assert ask(server, "/statistics").status_code == 401
@@ -223,16 +258,38 @@ class TestOperator:
             assert ids(ask(server, f"/sessions?user={pseudonym}&type=chat", "operator:eve")) == ["s2"]
 
     def test_active_sessions(self, shown: Shown, recorded: RecordedSessions) -> None:
-        """By type and user."""
+        """By type, user and page, as `history` has them: as they are now, whatever `days` says of ends."""
         otel_sessions.start("chat", id="c1", user="ada")
         recorded.advance(1)
         otel_sessions.start("call", id="c2", user="bob")
+        otel_sessions.start("call", id="ended", user="bob").end()
         pseudonym = otel_sessions.active()[0].user
+        recorded.advance(60)
         with shown() as server:
-            assert ids(ask(server, "/sessions?status=active", "operator:eve")) == ["c1", "c2"]
-            assert ids(ask(server, "/sessions?status=active&limit=1", "operator:eve")) == ["c1"]
+            found = ask(server, "/sessions?status=active", "operator:eve")
+            assert found.json() == json.loads(json.dumps(otel_sessions.history(status="active").to_dict()))
+            assert [(each["id"], each["duration"], each["idle_time"]) for each in found.json()["sessions"]] == [
+                ("c2", 60, 60),
+                ("c1", 61, 61),
+            ]
+            assert ids(ask(server, "/sessions?status=active&days=0.0001", "operator:eve")) == ["c2", "c1"]
             assert ids(ask(server, "/sessions?status=active&type=call", "operator:eve")) == ["c2"]
             assert ids(ask(server, f"/sessions?status=active&user={pseudonym}", "operator:eve")) == ["c1"]
+
+    @pytest.mark.parametrize("path", ["/sessions", "/mine"])
+    def test_all_active_sessions(self, shown: Shown, recorded: RecordedSessions, path: str) -> None:
+        """All of them can be reached, a page at a time."""
+        for number in range(5):
+            otel_sessions.start("chat", id=f"c{number}", user="ada")
+            recorded.advance(1)
+        found: list[str] = []
+        with shown() as server:
+            after = ""
+            while after is not None:
+                page = ask(server, f"{path}?status=active&limit=2{after and '&after='}{after}", "operator:ada")
+                found += ids(page)
+                after = page.json()["next"]
+        assert found == ["c4", "c3", "c2", "c1", "c0"]
 
     def test_one_session(self, shown: Shown, recorded: RecordedSessions) -> None:
         """Active or ended, with any id that a session can have; that it was looked at is noted with its id."""
@@ -279,6 +336,21 @@ class TestOwner:
             assert ids(ask(server, "/mine?status=active", "owner:ada")) == ["hers"]
             assert ask(server, "/sessions/s1", f"owner:{pseudonym}").status_code == 404
 
+    def test_it_is_certain_who_asks(self, shown: Shown) -> None:
+        """The store is asked once, for whom its records have: not for what a name could mean besides."""
+        store = Asked()
+        with record_sessions(store=store, pseudonym_key="k" * 32, detect_user=False), shown() as server:
+            otel_sessions.start("chat", id="s1", user="ada").end()
+            pseudonym = otel_sessions.history()[0].user
+            store.asked_for.clear()
+            ask(server, "/mine", f"owner:{pseudonym}")
+            ask(server, "/mine?status=active", f"owner:{pseudonym}")
+            ask(server, f"/sessions?user={pseudonym}", "operator:eve")
+            ask(server, "/mine", "owner:ada")
+            himself = store.asked_for[0]
+            assert store.asked_for == [himself, himself, pseudonym, pseudonym]
+        assert himself not in {None, pseudonym}
+
     def test_ids_cannot_be_probed(self, shown: Shown, recorded: RecordedSessions) -> None:
         """Somebody else's session is answered as one that does not exist; but it is noted, and counted."""
         ended(recorded, "ada", "bob")
@@ -292,6 +364,57 @@ class TestOwner:
         results = [each["app_session.access.result"] for each in noted(recorded)]
         assert results == ["granted", "refused", "not_found", "refused"]
         assert recorded.metric("app_session.access_failures", app_session__access_failure__reason="forbidden") == 2
+
+
+class DetailedStore(MemoryStore):
+    """Takes a while to read what there is."""
+
+    def get(self, session_id: str) -> SessionRecord | None:
+        found = super().get(session_id)
+        if found is not None:
+            time.sleep(0.02)
+        return found
+
+
+class TestTime:
+    def test_ids_cannot_be_timed(self, shown: Shown) -> None:
+        """Nor by the time: somebody else's session takes as long as one that does not exist."""
+
+        def median(server: Server, id_: str) -> float:
+            found = []
+            for _ in range(9):
+                began = time.perf_counter()
+                assert ask(server, f"/sessions/{id_}", "owner:ada").status_code == 404
+                found.append(time.perf_counter() - began)
+            return statistics.median(found)
+
+        with record_sessions(store=DetailedStore(), pseudonym_key="k" * 32), shown() as server:
+            otel_sessions.start("chat", id="hers", user="eve").end()
+            hers, nobodys = median(server, "hers"), median(server, "none")
+        assert min(hers, nobodys) >= 0.05
+        assert 0.5 < hers / nobodys < 2
+
+    @pytest.mark.parametrize(
+        ("taken", "rest"), [(0.0, 0.05), (0.001, 0.049), (0.0499, 0.0001), (0.05, 0.05), (0.07, 0.03), (3.01, 0.04)]
+    )
+    def test_in_steps(self, taken: float, rest: float) -> None:
+        """Such an answer comes at the end of a step."""
+        visitor, none = Visitor(Owner("ada"), "session", "s1"), Answer(404, [], b"")
+        assert held_back(visitor, none, taken) == pytest.approx(rest)
+
+    @pytest.mark.parametrize(
+        ("visitor", "status"),
+        [
+            (Visitor(Operator("eve"), "session", "s1"), 404),
+            (Visitor(Owner("ada"), "session", "s1"), 200),
+            (Visitor(Owner("ada"), "session", "s1"), 503),
+            (Visitor(None, "session", "s1"), 403),
+            (Visitor(Owner("ada"), "mine"), 200),
+        ],
+    )
+    def test_at_once(self, visitor: Visitor, status: int) -> None:
+        """What tells nobody anything by its time comes when it is there."""
+        assert held_back(visitor, Answer(status, [], b""), 0.01) == 0
 
 
 class TestNoted:
@@ -341,7 +464,7 @@ class TestRefused:
             ("/sessions?type=%3Cb%3E", "cannot be a session type"),
             ("/sessions?status=active&type=%3Cb%3E", "cannot be a session type"),
             ("/sessions?after=x", "after='x'"),
-            ("/sessions?status=active&days=1", "days is about sessions that have ended"),
+            ("/sessions?status=active&after=x", "after='x'"),
             ("/sessions?user=", "use the pseudonym"),
             ("/sessions?user=ada@contoso.com", "use the pseudonym"),
         ],
@@ -462,3 +585,60 @@ class TestEventLoop:
             opened.set()
             asking.join(10)
         assert answers == [200]
+
+
+class SlowStore(SharedMemoryStore):
+    """Keeps whoever asks for the sessions of a user waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = threading.Semaphore(0)
+        self.opened = threading.Event()
+
+    def active(self, *, user: str | None = None) -> list[SessionRecord]:
+        if user is not None:
+            self.reached.release()
+            assert self.opened.wait(20)
+        return super().active(user=user)
+
+
+class TestBusy:
+    def test_much_is_asked_of_a_slow_store(self, shown: Shown) -> None:
+        """A few are answered, the others are told to come again, and all that is no report goes on meanwhile."""
+        store = SlowStore()
+        with record_sessions(store=store, pseudonym_key="k" * 32) as recorded, shown(sessions=True) as server:
+
+            def get(path: str, as_: str = "") -> httpx.Response:
+                return httpx.get(f"{server.url}{path}", headers={"x-who": as_}, timeout=30, trust_env=False)
+
+            with ThreadPoolExecutor(16) as people:
+                asking = [people.submit(get, "/monitoring/mine?status=active", "owner:ada") for _ in range(16)]
+                for _ in range(3):
+                    assert store.reached.acquire(timeout=10)
+                at_once = [get(path).status_code for path in ("/monitoring/live", "/monitoring/shop")]
+                at_once += [
+                    get(path, "owner:ada").status_code for path in ("/monitoring/mine?x=1", "/monitoring/health")
+                ]
+                health = get("/monitoring/health", "operator:eve").json()
+                turned_away = [each.result() for each in itertools.islice(as_completed(asking), 13)]
+                assert not store.reached.acquire(blocking=False)
+                store.opened.set()
+            found = sorted(each.result().status_code for each in asking)
+        assert at_once == [204, 200, 503, 403]
+        assert health["verdict"] in {"healthy", "degraded", "unhealthy"}
+        assert found == [200] * 3 + [503] * 13
+        assert {each.json()["detail"] for each in turned_away} == {
+            "More is asked than can be answered at a time; ask again in 5 seconds."
+        }
+        assert {(each.headers["retry-after"], each.headers["cache-control"]) for each in turned_away} == {
+            ("5", "no-store")
+        }
+        results = Counter(
+            (each["app_session.access.resource"], each["app_session.access.result"]) for each in noted(recorded)
+        )
+        assert results == {
+            ("mine", "granted"): 3,
+            ("mine", "failed"): 14,
+            ("health", "refused"): 1,
+            ("health", "granted"): 1,
+        }

@@ -70,13 +70,13 @@ class Visitor(NamedTuple):
                 reason = "unauthorized" if status == UNAUTHORIZED else "forbidden"
                 runtime.telemetry.metrics.access_failures.add(1, None, reason)
 
-    def note_raised(self, status: object) -> None:
-        """Write down that the authorizer raised what is answered with that status; None if no status is known.
+    def note_raised(self, status: int | None) -> None:
+        """Write down that the authorizer raised what the framework answers with that status; None if it is an error.
 
-        It refuses with 401 and 403. Anything else, such as another service that it asks and that is down, says nothing
-        of who asked.
+        It refuses with 401 and 403. Anything else, such as another service that it asks and that is down, or lets it
+        not in, says nothing of who asked.
         """
-        if isinstance(status, int) and status in _REFUSALS:
+        if status is not None and status in _REFUSALS:
             self.note("refused", status)
         else:
             self.note("failed", HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -12,9 +13,11 @@ from urllib.parse import parse_qsl
 from .. import _runtime, _values, reports
 from .._answers import Answer
 from .._health.judge import UNREACHABLE
-from .._models import SessionRecord
+from .._queue import Queue
 from ..exceptions import ConfigurationError, InvalidValueError, StoreError
 from ..reports._description import describe
+from ..reports._history import history_of
+from ..reports._question import question
 from ..security.pseudonyms import is_pseudonym
 from ._access import FORBIDDEN, UNAUTHORIZED, Operator, Resource, Result, Visitor
 
@@ -32,7 +35,9 @@ MAY: Final = Answer(HTTPStatus.NO_CONTENT, [("Allow", ", ".join(METHODS)), *_UNK
 LIVE: Final = Answer(HTTPStatus.NO_CONTENT, [*_UNKEPT], b"")
 """That the process answers is all that is said."""
 
-_NOT_FOUND: Final = 404
+_PAUSE_SECONDS: Final = 5
+_STEP_SECONDS: Final = 0.05
+"""Much longer than it takes to read a session and to find that it is somebody else's."""
 _MOST_SESSIONS: Final = 1_000
 _MOST_PARAMETERS: Final = 20
 _WHOLE: Final = re.compile(r"[0-9]{1,20}")
@@ -42,29 +47,81 @@ _OF_OWNERS: Final[Collection[Resource]] = ("mine", "session")
 _LISTED: Final = ("type", "status", "days", "limit", "after")
 
 
-class _Refusal(Exception):  # noqa: N818 - it is an answer, and nothing went wrong
-    """What is answered instead of what was asked for."""
+class _NotFoundError(Exception):
+    """There is no such session for who asks."""
 
-    def __init__(self, status: int, detail: str, result: Result = "refused") -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.result = status, detail, result
+    def __init__(self, result: Result) -> None:
+        super().__init__()
+        self.result = result
 
 
 def answer(visitor: Visitor, query: bytes, *, challenge: str | None) -> Answer:
-    """What is told to a visitor; it is noted. May wait for the store.
+    """What is told to a visitor; it is noted. Waits for the store, and before that for its turn.
 
     Args:
         visitor: who asks, and for what.
         query: the parameters of the URL, as they were sent.
         challenge: how somebody who is not known can say who it is, for `WWW-Authenticate`.
     """
+    refusal = _refusal(visitor, challenge)
+    if refusal is not None:
+        return refusal
+    return _queue(visitor).call(functools.partial(_told, visitor, query), functools.partial(_busy, visitor))
+
+
+async def answer_async(visitor: Visitor, query: bytes, *, challenge: str | None) -> Answer:
+    """The same while an event loop goes on."""
+    runtime = _runtime.get()
+    if runtime.enabled and "pseudonyms" not in vars(runtime.lifecycle):
+        # By these it is noted who asks, and the store may have their key.
+        await runtime.lifecycle.threads.call(getattr, runtime.lifecycle, "pseudonyms")
+    refusal = _refusal(visitor, challenge)
+    if refusal is not None:
+        return refusal
+    return await _queue(visitor).call_async(functools.partial(_told, visitor, query), functools.partial(_busy, visitor))
+
+
+def held_back(visitor: Visitor, told: Answer, taken: float) -> float:
+    """For how many seconds an answer is to wait yet that took so many.
+
+    Nobody is to find out which ids there are: not by the time either that somebody else's session, of which there is
+    more to read than of none, takes longer. So both come at the end of a full step of time.
+    """
+    if visitor.resource != "session" or told.status != HTTPStatus.NOT_FOUND or isinstance(visitor.access, Operator):
+        return 0.0
+    return _STEP_SECONDS - taken % _STEP_SECONDS
+
+
+def _refusal(visitor: Visitor, challenge: str | None) -> Answer | None:
+    """What is told to who may not ask this at all: at once, and nobody else waits for it."""
+    if visitor.access is None:
+        # Without a challenge 401 is not to be sent (RFC 9110, section 15.5.2).
+        told = _problem(FORBIDDEN if challenge is None else UNAUTHORIZED, "Nothing is shown to you.", challenge)
+    elif visitor.resource not in _OF_OWNERS and not isinstance(visitor.access, Operator):
+        told = _problem(FORBIDDEN, "This is shown to operators only.")
+    else:
+        return None
+    visitor.note("refused", told.status)
+    return told
+
+
+def _queue(visitor: Visitor) -> Queue:
+    queues = _runtime.get().queues
+    return queues.health if visitor.resource == "health" else queues.reports
+
+
+def _busy(visitor: Visitor) -> Answer:
+    visitor.note("failed", _BUSY.status)
+    return _BUSY
+
+
+def _told(visitor: Visitor, query: bytes) -> Answer:
     result: Result = "failed"
     try:
-        _check(visitor, challenge)
         status, found = _FOUND[visitor.resource](visitor, _read(query))
         told, result = _reply(status, "application/json", found), "granted"
-    except _Refusal as refusal:
-        told, result = _problem(refusal.status, refusal.detail, challenge), refusal.result
+    except _NotFoundError as error:
+        told, result = _problem(HTTPStatus.NOT_FOUND, "There is no such session."), error.result
     except InvalidValueError as error:
         told = _problem(HTTPStatus.BAD_REQUEST, str(error))
     except ConfigurationError as error:
@@ -77,15 +134,6 @@ def answer(visitor: Visitor, query: bytes, *, challenge: str | None) -> Answer:
         raise
     visitor.note(result, told.status)
     return told
-
-
-def _check(visitor: Visitor, challenge: str | None) -> None:
-    if visitor.access is None:
-        # Without a challenge 401 is not to be sent (RFC 9110, section 15.5.2).
-        status = FORBIDDEN if challenge is None else UNAUTHORIZED
-        raise _Refusal(status, "Nothing is shown to you.")
-    if visitor.resource not in _OF_OWNERS and not isinstance(visitor.access, Operator):
-        raise _Refusal(FORBIDDEN, "This is shown to operators only.")
 
 
 def _read(query: bytes) -> Query:
@@ -143,44 +191,25 @@ def _sessions(_visitor: Visitor, query: Query) -> tuple[int, Any]:
 
 def _mine(visitor: Visitor, query: Query) -> tuple[int, Any]:
     _known(query, _LISTED)
-    found = _listed(query, visitor.pseudonym)
-    # A pseudonym that is asked for may also be somebody's name.
-    found["sessions"] = [each for each in found["sessions"] if each["user"] == visitor.pseudonym]
-    return HTTPStatus.OK, found
+    return HTTPStatus.OK, _listed(query, visitor.pseudonym)
 
 
-def _listed(query: Query, user: str | None) -> dict[str, Any]:
-    """Ended sessions, the latest end first; with the status `active` those, the oldest first."""
-    limit, session_type = _limit(query), query.get("type")
-    if query.get("status") != "active":
-        return reports.history(
-            session_type,
-            user=user,
-            status=query.get("status"),  # type: ignore[arg-type]  # it says itself if it is none
-            days=_days(query, None),
-            limit=limit,
-            after=query.get("after"),
-        ).to_dict()
-    for name in ("days", "after"):
-        if name in query:
-            raise InvalidValueError(
-                f"{name} is about sessions that have ended: leave it out, or ask for another status"
-            )
-    return {"sessions": [describe(record) for record in _active(user, session_type)[:limit]], "next": None}
-
-
-def _active(user: str | None, session_type: str | None) -> list[SessionRecord]:
-    if session_type is not None:
-        _values.label("session type", session_type)
-    runtime = _runtime.get()
-    if not runtime.enabled:
-        return []
-    names = None if user is None else runtime.lifecycle.pseudonyms.meant_by(user)
-    return [
-        record
-        for record in runtime.lifecycle.ledger.active_or_fail()
-        if session_type in {None, record.type} and (names is None or record.user in names)
-    ]
+def _listed(query: Query, pseudonym: str | None) -> dict[str, Any]:
+    asked = question(
+        _runtime.get(),
+        type=query.get("type"),
+        # Not here: it may be a name or a pseudonym there, and who it is is certain here.
+        user=None,
+        status=query.get("status"),  # type: ignore[arg-type]  # it says itself if it is none
+        end_reason=None,
+        tier=None,
+        attributes=None,
+        days=_days(query, None),
+        since=None,
+        until=None,
+    )
+    wanted = [each._replace(user=pseudonym) for each in asked]
+    return history_of(wanted, limit=_limit(query), after=query.get("after")).to_dict()
 
 
 def _session(visitor: Visitor, query: Query) -> tuple[int, Any]:
@@ -190,10 +219,10 @@ def _session(visitor: Visitor, query: Query) -> tuple[int, Any]:
     if visitor.session_id is not None and runtime.enabled:
         record = runtime.lifecycle.ledger.get_or_fail(visitor.session_id)
     if record is None:
-        raise _Refusal(_NOT_FOUND, "There is no such session.", "not_found")
+        raise _NotFoundError("not_found")
     if not isinstance(visitor.access, Operator) and record.user != visitor.pseudonym:
-        # In the same words: nobody is to find out which ids there are.
-        raise _Refusal(_NOT_FOUND, "There is no such session.")
+        # In the same words, see `held_back`.
+        raise _NotFoundError("refused")
     return HTTPStatus.OK, describe(record, runtime.lifecycle.clock.time_ns())
 
 
@@ -237,6 +266,12 @@ def _reply(status: int, kind: str, found: Any) -> Answer:
     return Answer(status, [("Content-Type", kind), *_UNKEPT], json.dumps(found).encode())
 
 
-NOT_THIS_WAY: Final = _problem(_NOT_FOUND, "There is nothing here: leave out the slash at the end.")
+NOT_THIS_WAY: Final = _problem(HTTPStatus.NOT_FOUND, "There is nothing here: leave out the slash at the end.")
 """The answer to a route with a slash behind it: FastAPI would send it on, by the host that the client says, and Flask
 not."""
+
+_BUSY: Final = _problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    f"More is asked than can be answered at a time; ask again in {_PAUSE_SECONDS} seconds.",
+)
+_BUSY.headers.append(("Retry-After", str(_PAUSE_SECONDS)))

@@ -17,19 +17,21 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from .. import _runtime
 from .._answers import Answer
 from .._own_routes import WHOLE, own_routes
 from ..exceptions import MissingExtraError
 from ._access import Access, Resource, Visitor, authorizer, challenge_of, decision, prefix_of, session_id_of
-from ._desk import LIVE, MAY, METHODS, NOT_THIS_WAY, answer
+from ._desk import LIVE, MAY, METHODS, NOT_THIS_WAY, answer_async, held_back
 
 try:
+    import anyio
     from fastapi import APIRouter, Request, Response
     from fastapi.concurrency import run_in_threadpool
+    from starlette.exceptions import HTTPException
 except ImportError as error:
     raise MissingExtraError(feature="otel_sessions.http.fastapi", module="fastapi", extra="fastapi") from error
 
@@ -97,11 +99,13 @@ async def _answered(authorize: Any, request: Request, resource: Resource, challe
                 access = await access
         visitor = visitor._replace(access=decision(access))
     except Exception as refusal:
-        visitor.note_raised(getattr(refusal, "status_code", None))
+        # Not whatever has a status: clients of other services raise theirs, and that is an error here.
+        visitor.note_raised(refusal.status_code if isinstance(refusal, HTTPException) else None)
         raise
-    return await _runtime.get().lifecycle.threads.call(
-        answer, visitor, request.scope["query_string"], challenge=challenge
-    )
+    began = time.monotonic()
+    told = await answer_async(visitor, request.scope["query_string"], challenge=challenge)
+    await anyio.sleep(held_back(visitor, told, time.monotonic() - began))
+    return told
 
 
 def _response(told: Answer) -> Response:

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
@@ -23,11 +24,12 @@ from .._answers import Answer
 from .._own_routes import WHOLE, own_routes
 from ..exceptions import MissingExtraError
 from ._access import Access, Resource, Visitor, authorizer, challenge_of, decision, prefix_of, session_id_of
-from ._desk import LIVE, MAY, METHODS, NOT_THIS_WAY, answer
+from ._desk import LIVE, MAY, METHODS, NOT_THIS_WAY, answer, held_back
 
 try:
     import flask
     from flask.blueprints import BlueprintSetupState
+    from werkzeug.exceptions import HTTPException
     from werkzeug.routing import PathConverter
 except ImportError as error:
     raise MissingExtraError(feature="otel_sessions.http.flask", module="flask", extra="flask") from error
@@ -95,9 +97,19 @@ def _answered(authorize: Any, resource: Resource, session_id: str | None, challe
     try:
         visitor = visitor._replace(access=decision(authorize(flask.request)))
     except Exception as refusal:
-        visitor.note_raised(getattr(refusal, "code", None))
+        visitor.note_raised(_status(refusal))
         raise
-    return answer(visitor, flask.request.query_string, challenge=challenge)
+    began = time.monotonic()
+    told = answer(visitor, flask.request.query_string, challenge=challenge)
+    time.sleep(held_back(visitor, told, time.monotonic() - began))
+    return told
+
+
+def _status(raised: Exception) -> int | None:
+    """What Flask answers with; None if it is an error, also if it has a code of some other service."""
+    if not isinstance(raised, HTTPException):
+        return None
+    return raised.code if raised.response is None else raised.response.status_code
 
 
 def _response(told: Answer) -> flask.Response:

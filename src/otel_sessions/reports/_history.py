@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import heapq
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, overload
 
 from .. import _runtime, _values
@@ -87,11 +87,8 @@ def history(
         ConfigurationError: the store is one of your own, and keeps no history.
         StoreError: the store cannot be asked.
     """
-    limit = _values.whole("the number of sessions", limit)
-    behind = None if after is None else _Standing.read(after)
-    runtime = _runtime.get()
     asked = question(
-        runtime,
+        _runtime.get(),
         type=type,
         user=user,
         status=status,
@@ -102,11 +99,25 @@ def history(
         since=since,
         until=until,
     )
-    wants_active, now_ns = active or status == "active", runtime.lifecycle.clock.time_ns()
+    return history_of(asked, limit=limit, after=after, active=active)
+
+
+def history_of(asked: Iterable[Wanted], *, limit: int, after: str | None, active: bool = False) -> History:
+    """The sessions that are any of these; for the rest see `history`.
+
+    Raises:
+        InvalidValueError: `limit` or `after` is wrong.
+        ConfigurationError: the store is one of your own, and keeps no history.
+        StoreError: the store cannot be asked.
+    """
+    limit = _values.whole("the number of sessions", limit)
+    behind = None if after is None else _Standing.read(after)
+    lifecycle = _runtime.get().lifecycle
+    now_ns = lifecycle.clock.time_ns()
     found: list[SessionRecord] = []
     for wanted in asked:
         # One more than is shown, to know whether there are more.
-        found += _read(runtime.lifecycle.ledger, wanted, limit + 1, behind, wants_active=wants_active)
+        found += _read(lifecycle.ledger, wanted, limit + 1, behind, wants_active=active or wanted.status == "active")
     found = heapq.nlargest(limit + 1, found, key=_Standing.of)
     return History(found[:limit], _Standing.of(found[limit - 1]).token if len(found) > limit else None, now_ns)
 
