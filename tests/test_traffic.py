@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 from collections import Counter
 from contextlib import ExitStack
@@ -87,6 +88,8 @@ class TestOptions:
             (("--speed", "0"), "0 is not between 0.1 and 60"),
             (("--speed", "fast"), "invalid"),
             (("--seconds", "-1"), "-1 is not a number of seconds"),
+            (("--port", "65536"), "65536 is not between 0 and 65535"),
+            (("--store", "/tmp/a.db"), "--store: "),
             (("--fault", "fire"), "invalid choice: 'fire'"),
             (("--fault", "logs"), "the fault 'logs' needs --log-file"),
         ],
@@ -103,14 +106,43 @@ class TestOptions:
     def test_a_store_that_cannot_be_obstructed_is_said(self) -> None:
         """The fault `store` needs a store that others can keep from answering."""
         done = subprocess.run(
-            [*COMMAND, "--fault", "store"],
-            env=environment(OTEL_SESSIONS_STORE="memory://"),
+            [*COMMAND, "--fault", "store", "--store", "memory://"],
+            env=environment(),
             check=False,
             capture_output=True,
             text=True,
         )
         assert done.returncode == 2
-        assert "needs SQLite or Redis, not OTEL_SESSIONS_STORE=memory://" in done.stderr
+        assert "needs SQLite or Redis, not memory" in done.stderr
+
+    @pytest.mark.parametrize("verb", ["traffic", "alerts"])
+    def test_a_port_that_another_has_is_said(self, verb: str) -> None:
+        """With the port, and without a traceback."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            number = taken.getsockname()[1]
+            done = subprocess.run(
+                [*COMMAND[:3], verb, "--port", str(number)],
+                env=environment(),
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"cannot listen at 127.0.0.1:{number}: ")
+
+    def test_real_sessions_are_left_alone(self, tmp_path: Path) -> None:
+        """What it invents goes into no store that the surroundings name, unless it is told to."""
+        real, other = tmp_path / "real.db", tmp_path / "other.db"
+        for arguments in ([], ["--store", f"sqlite:///{other}"]):
+            subprocess.run(
+                [*COMMAND, "--seconds", "1", *arguments],
+                env=environment(OTEL_SESSIONS_STORE=f"sqlite:///{real}", OTEL_SDK_DISABLED="true"),
+                check=True,
+                capture_output=True,
+                timeout=60,
+            )
+        assert (real.exists(), other.exists()) == (False, True)
 
     def test_an_unknown_verb_is_said(self) -> None:
         """The demo names the verbs that it has."""

@@ -157,6 +157,7 @@ class TestVariables:
     def test_none(self) -> None:
         """Without variables there is nothing wrong, but that no key is set."""
         assert verdicts(variables({})) == {"variables": "ok", "pseudonyms": "warning"}
+        assert verdicts(variables({"OTEL_SESSIONS_PSEUDONYM_KEY": "short"}))["pseudonyms"] == "warning"
         assert verdicts(variables({**KEY, "OTEL_SESSIONS_STORE": "memory://"}))["pseudonyms"] == "ok"
 
     @pytest.mark.parametrize(
@@ -314,6 +315,7 @@ class TestStore:
         ("url", "said"),
         [
             ("sqlite:///none.db", "there is no file"),
+            ("user:hunter2@host", "it is no URL"),
             ("nosql://user:hunter2@host", "no store answers to a URL"),
             ("redis://:hunter2@127.0.0.1:1/0", "redis: "),
         ],

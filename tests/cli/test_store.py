@@ -172,7 +172,8 @@ class TestFailure:
         port = redis_server.free_port()
         done = otel_sessions("watch", "--json", OTEL_SESSIONS_STORE=f"redis://:secret@127.0.0.1:{port}/0")
         assert (1, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
-        assert done.stderr.startswith("otel-sessions: the redis store cannot be asked (active): redis: ")
+        told = f"otel-sessions: 127.0.0.1:{port}: the redis store cannot be asked (active): redis: "
+        assert done.stderr.startswith(told)
 
     @pytest.mark.parametrize("verb", ["list", "health", "doctor --offline"])
     def test_what_a_server_says(self, verb: str) -> None:
@@ -199,6 +200,9 @@ class TestFailure:
             ("MEMORY://", 2, "memory is the application's own"),
             ("sqlite:///{}/a%00.db", 2, "no file can have such a name"),
             ("mysql://root:secret@localhost/", 2, "--store: no store answers to a URL mysql://..."),
+            ("{}/new.db", 2, "--store {}/new.db: this is a path, and no URL; write sqlite:///{}/new.db"),
+            ("new one.db", 2, "write sqlite:///new%20one.db"),
+            ("user:secret@host", 2, "--store: it is no URL, which begins with a scheme; of a file that is sqlite:///"),
             ("redis://host:99999", 2, "--store: the Redis URL has a host or a port that cannot be one"),
         ],
     )
@@ -208,7 +212,8 @@ class TestFailure:
         """A scheme has no case, a verb that writes says the same, and no file is made."""
         done = run(capsys, *verb.split(), "--store", typed.format(tmp_path))
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1)
-        assert said.format(tmp_path) in done.stderr
+        assert said.format(tmp_path, tmp_path) in done.stderr
+        assert "secret" not in done.stderr
         assert not list(tmp_path.iterdir())
 
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import parse_qsl, unquote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import typer
 
 import otel_sessions as sessions
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, StoreError
 from ..stores import from_url
 from ._failure import Failure, Misuse
 from ._output import plain
@@ -32,6 +32,7 @@ StoreUrl = Annotated[
 
 _SQLITE: Final = "sqlite:///"
 _LOOKING: Final = ("mode", "ro")
+_SUFFIXES: Final = (".db", ".sqlite", ".sqlite3")
 _MODES: Final = (_LOOKING, ("mode", "rw"))
 
 
@@ -54,8 +55,21 @@ def opened(url: str | None, *, read_only: bool = True, **settings: Any) -> Itera
         sessions.configure(**{"store": store, "enabled": True, "background": False, "detect_user": False, **settings})
         try:
             yield
+        except StoreError as error:
+            # A file is named by what is said of it; an address is hidden there, for logs.
+            if store.startswith(_SQLITE):
+                raise
+            raise Failure(f"{place(store)}: {error}") from error
         finally:
             sessions.shutdown()
+
+
+def place(url: str) -> str:
+    """Where a store is, without what may be a credential."""
+    parts = urlsplit(url)
+    if parts.hostname is None:
+        return plain(unquote(parts.path[1:] if parts.scheme == "sqlite" else parts.path))
+    return plain(parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}")
 
 
 def check_writing(url: str | None) -> str:
@@ -105,6 +119,8 @@ def check(url: str | None) -> str:
     # As a store reads it: whatever follows would take it for another one.
     scheme, separator, rest = url.partition("://")
     url = f"{scheme.lower()}{separator}{rest}"
+    if not separator and _is_path(url):
+        raise Misuse(f"--store {plain(url)}: this is a path, and no URL; write sqlite:///{plain(quote(url))}")
     if url.startswith("memory:"):
         raise Misuse(
             f"--store {plain(url)}: memory is the application's own; have it use sqlite:///file.db or redis://host"
@@ -112,6 +128,11 @@ def check(url: str | None) -> str:
     if url.startswith(_SQLITE):
         _check_file(url, Path(unquote(url.removeprefix(_SQLITE).partition("?")[0])))
     return url
+
+
+def _is_path(text: str) -> bool:
+    """Whether somebody has written where a file is. What else is no URL is not shown: it may be a credential."""
+    return text.startswith(("/", "./", "../")) or Path(text).suffix in _SUFFIXES
 
 
 def _check_url(url: str) -> None:

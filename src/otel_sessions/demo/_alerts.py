@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FrameType
 from typing import Any, Final
 
+from ._port import port
+
 # Alertmanager sends a group in one request, and cuts it at `max_alerts`, which is without limit by default.
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _MOST_DIGITS: Final = len(str(_MOST_BYTES))
@@ -27,7 +29,7 @@ def main(arguments: Sequence[str], *, program: str) -> int:
     )
     parser.add_argument("--host", default="127.0.0.1", help="where to listen; default: %(default)s, this machine alone")
     parser.add_argument(
-        "--port", type=int, default=9099, help="default: %(default)s, as in prometheus/alertmanager.yaml"
+        "--port", type=port, default=9099, help="default: %(default)s, as in prometheus/alertmanager.yaml"
     )
     told = parser.parse_args(arguments)
     try:

@@ -155,7 +155,8 @@ class _Demo:
         show_checks(self._page, found)
         self._show_failures()
         self._page.line()
-        self._page.line(f"The same to a backend: {_ENDPOINT}=http://localhost:4318 {_COMMAND}")
+        self._page.line("The same to a backend:")
+        self._page.line(f"  {_ENDPOINT}=http://localhost:4318 {_COMMAND}")
 
     def _show_failures(self) -> None:
         for failure in self._failures:

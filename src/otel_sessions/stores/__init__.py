@@ -61,7 +61,11 @@ def from_url(url: str, *, history: int = 10_000, retention: float | None = None)
             # Its type alone: the text may quote the URL with its credentials.
             reason = type(error).__name__
             raise ConfigurationError(f"store: {scheme}://... cannot be used, it raised {reason}") from error
+    if not scheme:
+        raise ConfigurationError(
+            "store: it is no URL, which begins with a scheme; of a file that is sqlite:///sessions.db, or "
+            "sqlite:////var/lib/sessions.db if its path is absolute, of a server redis://host"
+        )
     # Of the URL only the scheme is shown: anything after it may be a credential.
-    shown = f"{scheme}://..." if scheme else "without a scheme"
     known = ", ".join(f"{name}://" for name in sorted({"memory", "sqlite", *_REDIS, *offered}))
-    raise ConfigurationError(f"store: no store answers to a URL {shown}; there are {known}")
+    raise ConfigurationError(f"store: no store answers to a URL {scheme}://...; there are {known}")

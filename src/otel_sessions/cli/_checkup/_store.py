@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
-from urllib.parse import unquote, urlsplit
 
 from ...exceptions import SessionsError
 from ...reports._figures import counted
@@ -16,7 +15,7 @@ from ...stores._facts import Facts
 from ...typing import HistoryStore, RetentionStore, SharedStore, Store, Wanted
 from .._failure import Failure
 from .._output import plain
-from .._store import check, looking
+from .._store import check, looking, place
 from ._finding import Finding, ok, problem, warning
 
 _CHECK: Final = "store"
@@ -67,7 +66,7 @@ def _looked_at(found: Store, url: str, reached: Reached) -> Iterator[Finding]:
         (_timed(lambda: sum(found.counts().values())) for _ in range(_TRIES)), key=lambda each: each[0]
     )
     facts = reached.facts = found.facts() if isinstance(found, _Factual) else None
-    told = [f"{found.name} at {_place(url)}"]
+    told = [f"{found.name} at {place(url)}"]
     if facts is not None:
         told.append(f"version {facts.version} of what is stored")
         told += [] if facts.bytes is None else [f"{facts.bytes / _MIB:,.1f} MiB"]
@@ -93,14 +92,6 @@ def _timed(ask: Callable[[], int]) -> tuple[float, int]:
     began = time.perf_counter()
     told = ask()
     return time.perf_counter() - began, told
-
-
-def _place(url: str) -> str:
-    """Where it is, without what may be a credential."""
-    parts = urlsplit(url)
-    if parts.hostname is None:
-        return plain(unquote(parts.path[1:] if parts.scheme == "sqlite" else parts.path))
-    return plain(parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}")
 
 
 def round_trip(seconds: float) -> Finding:

@@ -29,7 +29,7 @@ def variables(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield warning(_CHECK, f"{plain(name)} is no variable of this version", _suggestion(name))
     if not errors and not unknown:
         yield ok(_CHECK, ", ".join(given) or "none is set: all settings are the defaults, or are set in code")
-    yield from _key(environ)
+    yield from _key("" if any(PSEUDONYM_KEY in str(error) for error in errors) else environ.get(PSEUDONYM_KEY, ""))
 
 
 def _suggestion(name: str) -> str:
@@ -37,12 +37,13 @@ def _suggestion(name: str) -> str:
     return f"do you mean {close[0]}?" if close else "see docs/configuration.md for those that there are"
 
 
-def _key(environ: Mapping[str, str]) -> Iterator[Finding]:
-    if environ.get(PSEUDONYM_KEY, "").strip():
+def _key(key: str) -> Iterator[Finding]:
+    if key.strip():
         yield ok("pseudonyms", f"{PSEUDONYM_KEY} is set")
     else:
         yield warning(
             "pseudonyms",
-            f"{PSEUDONYM_KEY} is not set: users' pseudonyms are made with a key that the store keeps beside the data",
+            f"{PSEUDONYM_KEY} is not set, or not used: users' pseudonyms are made with a key that the store keeps "
+            "beside the data",
             "set it to a secret of at least 16 characters, the same for all processes, unless it is set in code",
         )

@@ -42,15 +42,22 @@ def main(arguments: Sequence[str], *, program: str) -> int:
         options.error("the fault 'logs' needs --log-file")
     with ExitStack() as held:
         directory = held.enter_context(TemporaryDirectory(prefix="otel-sessions-traffic-"))
-        os.environ.update(shared(directory))
+        os.environ.update(shared(directory, told.store))
         if pace.has(STORE) and not can_be_obstructed(os.environ[STORE_VARIABLE]):
-            options.error(f"the fault 'store' needs SQLite or Redis, not {STORE_VARIABLE}={os.environ[STORE_VARIABLE]}")
+            options.error(f"the fault 'store' needs SQLite or Redis, not {told.store.partition(':')[0]}")
         if told.log_file is not None:
             _log_to(told.log_file)
-        export_over_otlp()
-        configure(pace)
+        try:
+            configure(pace)
+        except sessions.SessionsError as failure:
+            options.error(f"--store: {str(failure).removeprefix('store: ')}")
         held.callback(sessions.shutdown)
-        address = _serve(held, pace, told.host, told.port)
+        export_over_otlp()
+        try:
+            address = _serve(held, pace, told.host, told.port)
+        except OSError as failure:
+            print(f"cannot listen at {told.host}:{told.port}: {failure}", file=sys.stderr)
+            return 1
         _say(pace, address)
         try:
             asyncio.run(_run(pace, address, told.seconds, told.log_file))

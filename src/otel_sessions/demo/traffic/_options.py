@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from .._port import port
 from ._faults import FAULTS
 from ._pace import FASTEST, SLOWEST, Pace
 
@@ -25,7 +26,13 @@ def parser(program: str) -> argparse.ArgumentParser:
     )
     made.add_argument("--seconds", type=_seconds, default=0.0, metavar="N", help="stop after so long (default: never)")
     made.add_argument("--host", default="127.0.0.1", help="where the web application listens (default: %(default)s)")
-    made.add_argument("--port", type=int, default=0, help="its port (default: a free one)")
+    made.add_argument("--port", type=port, default=0, help="its port (default: a free one)")
+    made.add_argument(
+        "--store",
+        metavar="URL",
+        help="where its sessions are kept, with all that it invents (default: a file that goes with it, whatever "
+        "OTEL_SESSIONS_STORE says)",
+    )
     made.add_argument("--log-file", type=Path, metavar="PATH", help="write the application's log there")
     return made
 

@@ -17,7 +17,7 @@ PLAN: Final = b"x-plan"
 
 
 def configure(pace: Pace) -> None:
-    """Set this process up; the store and the key of pseudonyms come from the environment."""
+    """Set this process up; the store and the key of pseudonyms come from the variables of all processes."""
     sessions.configure(
         tiers=tiers(pace),
         default_tier="free",
@@ -28,10 +28,14 @@ def configure(pace: Pace) -> None:
     )
 
 
-def shared(directory: str) -> dict[str, str]:
-    """The variables of all processes: what the surroundings do not say lies in a directory of ours."""
-    variables = dict(os.environ)
-    variables.setdefault(STORE, f"sqlite:///{directory}/sessions.db")
+def shared(directory: str, store: str | None) -> dict[str, str]:
+    """The variables of all processes.
+
+    Args:
+        directory: of the traffic's own, where everything lies that has no other place.
+        store: where the sessions are to be kept instead. What the surroundings say of it may be meant for real ones.
+    """
+    variables = {**os.environ, STORE: store or f"sqlite:///{directory}/sessions.db"}
     variables.setdefault("OTEL_SESSIONS_PSEUDONYM_KEY", "only for this demonstration")
     return variables
 
