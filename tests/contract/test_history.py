@@ -178,6 +178,22 @@ class TestHistory:
             assert ids(store.history(Wanted(), 10)) == ["b", "c", "a"]
             assert total(store).sessions == 3
 
+    def test_many_parts(self, store: HistoryStore) -> None:
+        """However many parts ended since, they hide no session: it comes before those that ended earlier."""
+        if not isinstance(store, SharedStore):
+            return
+        for name, seconds, owner in (("early", 1, "p"), ("late", 2, None)):
+            run(store, name, ended_ns=START + seconds * SECOND, owner=owner)
+        parts = []
+        for number in range(450):
+            whole = Beginning(f"long{number}", "chat", "durable", START)
+            ended = SessionRecord(whole.as_part(1), Totals(START), "success", "completed", START + 60 * SECOND + number)
+            assert store.owe(ended, "p")
+            parts.append(ended.id)
+        store.exported(parts)
+        found = [ids(cast("HistoryStore", store).history(Wanted(), limit)) for limit in (1, 2)]
+        assert found == [["late"], ["late", "early"]]
+
     def test_what_another_has_taken_over(self, store: HistoryStore) -> None:
         """Whoever owes it, it has ended."""
         if not isinstance(store, SharedStore):

@@ -12,11 +12,10 @@ from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, day_of, hour_of
 from ..typing import DayTally, HourTally, Place, UserCounts, Wanted
 from . import _redis_format as form
 from ._frequency import user_counts
-from ._redis_deployment import Deployment, chunks
+from ._redis_deployment import AT_ONCE, Deployment, chunks
+from ._redis_pages import MS_NS, owed, remembered
 
-_MILLISECOND: Final = 1_000_000
-HOUR_MS: Final = HOUR_NS // _MILLISECOND
-_PAGE: Final = 200
+HOUR_MS: Final = HOUR_NS // MS_NS
 _SUMS_AT_ONCE: Final = 200
 _HOURS_AT_ONCE: Final = 48
 USERS_AT_ONCE: Final = 5_000
@@ -41,30 +40,17 @@ class RedisHistory:
         found: dict[Place, SessionRecord] = {}
         times = _milliseconds(wanted, before)
         # First those that are owed, so that nothing is missed whose export is noted meanwhile.
-        for pages in (self._owed_pages(*times), self._exported_pages(*times)):
-            for ended in pages:
+        for pages in (owed(self._deployment, *times), remembered(self._deployment, *times)):
+            for page in pages:
                 found |= {
                     Place.of(record): record
-                    for record in ended
+                    for record in self._ended(page.ids)
                     if (before is None or Place.of(record) < before) and wanted.fits(record)
                 }
-                # Redis sorts by milliseconds: who comes later may have ended up to one later than the last of these.
-                last_ns = min((record.ended_ns or 0 for record in ended), default=0)
                 enough = heapq.nlargest(limit, found)
-                if len(enough) == limit and enough[-1].ended_ns > last_ns + _MILLISECOND:
+                if len(enough) == limit and enough[-1].ended_ns >= page.rest_ns:
                     break
         return [found[place] for place in heapq.nlargest(limit, found)]
-
-    def _owed_pages(self, since: str | int, until: str | int) -> Iterator[list[SessionRecord]]:
-        # All ids at once: whatever is exported meanwhile moves the others.
-        ids = self._deployment.run("unexported", since, until)
-        return (self._ended(ids[at : at + _PAGE]) for at in range(0, len(ids), _PAGE))
-
-    def _exported_pages(self, since: str | int, until: str | int) -> Iterator[list[SessionRecord]]:
-        passed = 0
-        while page := self._deployment.run("ended", passed, _PAGE, since, until):
-            passed += len(page)
-            yield self._ended(page)
 
     def _ended(self, ids: Sequence[bytes]) -> list[SessionRecord]:
         """Those that have ended; parts of sessions are none."""
@@ -128,7 +114,7 @@ class RedisHistory:
     def owed(self) -> tuple[int, int | None]:
         """How many ended sessions and parts are owed, and when the one ended that ended first, in nanoseconds."""
         number, oldest = self._deployment.run("owed")
-        return number, int(float(oldest[1])) * _MILLISECOND if oldest else None
+        return number, int(float(oldest[1])) * MS_NS if oldest else None
 
     # -- how they come and go -----------------------------------------------------------------------------------------
 
@@ -156,7 +142,7 @@ class RedisHistory:
     def purge(self, before_ns: int) -> int:
         """Forget the sessions that ended before that time and are owed by nobody; how many they were."""
         total = passed = 0
-        while found := self._deployment.run("past", before_ns // _MILLISECOND, passed, _PAGE):
+        while found := self._deployment.run("past", before_ns // MS_NS, passed, AT_ONCE):
             ids = [form.decode(raw) for raw in found]
             forgotten, kept = self._deployment.run(
                 "forget", form.stamp(before_ns), *map(form.encode, ids), sessions=ids
@@ -168,7 +154,7 @@ class RedisHistory:
     def purgeable(self, before_ns: int) -> int:
         """How many `purge` would forget now. No record is read for it, only when it ended."""
         total = passed = 0
-        while found := self._deployment.run("past", before_ns // _MILLISECOND, passed, _PAGE):
+        while found := self._deployment.run("past", before_ns // MS_NS, passed, AT_ONCE):
             total += self._deployment.run("purgeable", form.stamp(before_ns), sessions=map(form.decode, found))
             passed += len(found)
         return total
@@ -210,6 +196,6 @@ def _milliseconds(wanted: Wanted, before: Place | None) -> tuple[str | int, str 
     """From when to when, in milliseconds, the sessions ended that are wanted and stand behind `before`, or more."""
     ends = [ns for ns in (wanted.until_ns, None if before is None else before.ended_ns) if ns is not None]
     return (
-        "-inf" if wanted.since_ns is None else wanted.since_ns // _MILLISECOND,
-        min(ends) // _MILLISECOND if ends else "+inf",
+        "-inf" if wanted.since_ns is None else wanted.since_ns // MS_NS,
+        min(ends) // MS_NS if ends else "+inf",
     )
