@@ -9,7 +9,7 @@ import math
 import os
 import secrets
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -17,6 +17,7 @@ from otel_sessions import ConfigurationError, StoreError
 from otel_sessions.stores import _redis_format as form
 from otel_sessions.stores import _redis_socket, from_url
 from otel_sessions.stores._redis_deployment import Deployment
+from otel_sessions.stores._redis_pages import owed, past, remembered
 from otel_sessions.stores.redis import RedisStore
 from otel_sessions.typing import Beginning, Event, SessionRecord, SharedStore, Totals
 
@@ -254,6 +255,61 @@ class TestKept:
         keys = [key for key in server.scan_iter(count=10_000) if prefix.encode() in key]
         assert len(keys) > 5
         assert [True] * len(keys) == [key.startswith(b"{%s}:" % prefix.encode()) for key in keys]
+
+
+class TestPages:
+    """Who goes through ended sessions meets each once that stays, whatever goes on meanwhile."""
+
+    ODD: Final = ("", "a", "ab", "z", "\0", "é", "\ud800", "\U0001f600", ":")
+
+    def end(self, store: RedisStore, number: int, milliseconds: int, owner: str | None = None) -> list[str]:
+        """So many sessions, in the order in which Redis has those that ended within so many milliseconds."""
+        times = {f"{self.ODD[each % len(self.ODD)]}{each}": each % milliseconds for each in range(number)}
+        for name, after in times.items():
+            store.create(beginning(name))
+            close(store, name, ended_ns=START + after * 1_000_000, owner=owner)
+        return sorted(times, key=lambda name: (times[name], form.encode(name)))
+
+    @staticmethod
+    def told(store: RedisStore, prefix: str, order: str) -> Iterator[list[str]]:
+        """The pages."""
+        deployment = Deployment(store._line, prefix)
+        if order == "earliest first":
+            return past(deployment, "+inf")
+        return (list(map(form.decode, page.ids)) for page in remembered(deployment, "-inf", "+inf"))
+
+    @pytest.mark.parametrize("order", ["earliest first", "latest first"])
+    @pytest.mark.parametrize("milliseconds", [1, 7])
+    @pytest.mark.parametrize("gone", [slice(None), slice(-1, None)])
+    def test_those_told_go(self, store: RedisStore, prefix: str, gone: slice, milliseconds: int, order: str) -> None:
+        """All of them, or the last one: what stands behind them is neither skipped nor told again."""
+        names = self.end(store, 450, milliseconds)
+        pages = self.told(store, prefix, order)
+        first = next(pages)
+        store.remove(first[gone])
+        found = first + [name for page in pages for name in page]
+        assert found == (names if order == "earliest first" else names[::-1])
+
+    def test_others_end(self, store: RedisStore, prefix: str) -> None:
+        """What ends meanwhile moves none."""
+        names = self.end(store, 450, 450)
+        pages = self.told(store, prefix, "latest first")
+        first = next(pages)
+        for number in range(250):
+            store.create(beginning(f"later {number}"))
+            close(store, f"later {number}", ended_ns=START + number * SECOND)
+        found = first + [name for page in pages for name in page]
+        assert [name for name in found if "later" not in name] == names[::-1]
+
+    def test_exported_meanwhile(self, store: RedisStore, prefix: str) -> None:
+        """What is owed, and is exported before it is told, is among the others when they are asked for."""
+        deployment, names = Deployment(store._line, prefix), self.end(store, 450, 450, owner="p")
+        pages = owed(deployment, "-inf", "+inf")
+        told = [*next(pages).ids]
+        store.exported(names[::2])
+        told += [raw for page in pages for raw in page.ids]
+        told += [raw for page in remembered(deployment, "-inf", "+inf") for raw in page.ids]
+        assert set(map(form.decode, told)) == set(names)
 
 
 class TestUsers:

@@ -12,8 +12,8 @@ from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, day_of, hour_of
 from ..typing import DayTally, HourTally, Place, UserCounts, Wanted
 from . import _redis_format as form
 from ._frequency import user_counts
-from ._redis_deployment import AT_ONCE, Deployment, chunks
-from ._redis_pages import MS_NS, owed, remembered
+from ._redis_deployment import Deployment, chunks
+from ._redis_pages import MS_NS, owed, past, remembered
 
 HOUR_MS: Final = HOUR_NS // MS_NS
 _SUMS_AT_ONCE: Final = 200
@@ -141,23 +141,18 @@ class RedisHistory:
 
     def purge(self, before_ns: int) -> int:
         """Forget the sessions that ended before that time and are owed by nobody; how many they were."""
-        total = passed = 0
-        while found := self._deployment.run("past", before_ns // MS_NS, passed, AT_ONCE):
-            ids = [form.decode(raw) for raw in found]
-            forgotten, kept = self._deployment.run(
-                "forget", form.stamp(before_ns), *map(form.encode, ids), sessions=ids
-            )
-            total, passed = total + forgotten, passed + kept
+        total = 0
+        for ids in past(self._deployment, before_ns // MS_NS):
+            total += self._deployment.run("forget", form.stamp(before_ns), *map(form.encode, ids), sessions=ids)
         self._forget_hours(hour_of(before_ns))
         return total
 
     def purgeable(self, before_ns: int) -> int:
         """How many `purge` would forget now. No record is read for it, only when it ended."""
-        total = passed = 0
-        while found := self._deployment.run("past", before_ns // MS_NS, passed, AT_ONCE):
-            total += self._deployment.run("purgeable", form.stamp(before_ns), sessions=map(form.decode, found))
-            passed += len(found)
-        return total
+        return sum(
+            self._deployment.run("purgeable", form.stamp(before_ns), sessions=ids)
+            for ids in past(self._deployment, before_ns // MS_NS)
+        )
 
     def _forget_hours(self, before: int) -> None:
         """Forget the sums of the hours before; those of a day that is not over become those of the hours left of it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from . import _redis_format as form
 from ._redis_deployment import AT_ONCE, Deployment
 
 MS_NS: Final = 1_000_000
@@ -23,20 +24,32 @@ class Page(NamedTuple):
 
 
 def owed(deployment: Deployment, since: Time, until: Time) -> Iterator[Page]:
-    """Those whose export is owed, parts of sessions too, that ended between these times; the latest end first."""
-    # All at once: whatever is exported meanwhile moves the others.
-    told: list[bytes] = deployment.run("unexported", since, until)
-    return (_page(told[at : at + 2 * AT_ONCE]) for at in range(0, len(told), 2 * AT_ONCE))
+    """Those whose export is owed, parts of sessions too, that ended between these times; the latest end first.
+
+    What is exported before its page is told is one of the others by then: who asks for these afterwards misses none.
+    """
+    return _latest_first(deployment, "owed", since, until)
 
 
 def remembered(deployment: Deployment, since: Time, until: Time) -> Iterator[Page]:
-    """The others."""
-    passed = 0
-    while told := deployment.run("ended", passed, AT_ONCE, since, until):
-        page = _page(told)
-        yield page
-        passed += len(page.ids)
+    """Those whose export nobody owes, parts too, that ended between these times; the latest end first."""
+    return _latest_first(deployment, "", since, until)
 
 
-def _page(told: Sequence[bytes]) -> Page:
-    return Page(told[::2], (int(float(told[-1])) + 1) * MS_NS)
+def past(deployment: Deployment, until: Time) -> Iterator[list[str]]:
+    """The ids of those whose export nobody owes, parts too, that ended at that time or before; the earliest first."""
+    return (list(map(form.decode, told[::2])) for told in _told(deployment, "past", until, AT_ONCE))
+
+
+def _latest_first(deployment: Deployment, which: str, since: Time, until: Time) -> Iterator[Page]:
+    for told in _told(deployment, "ended", which, AT_ONCE, since, until):
+        yield Page(told[::2], (int(float(told[-1])) + 1) * MS_NS)
+
+
+def _told(deployment: Deployment, script: str, *range_: Time) -> Iterator[list[bytes]]:
+    """Ids and times, in turn."""
+    place: tuple[bytes, ...] = ()
+    # By the place of the last one, not by how many they were: others come and go meanwhile, before it too.
+    while told := deployment.run(script, *range_, *place):
+        yield told
+        place = told[-1], told[-2]

@@ -1,11 +1,9 @@
--- Forgets sessions that ended before the stamp ARGV[1]. Returns how many they were, and how many are kept.
-local forgotten, kept = 0, 0
+-- Forgets those of the sessions that ended before the stamp ARGV[1]. Returns how many they were.
+local forgotten = 0
 for number = 2, #ARGV do
   local session, id = KEYS[SHARED + number - 1], ARGV[number]
   local ended, key = unpack(ask(session, 'HMGET', 'z', 'y') or {})
-  if ended and ended >= ARGV[1] then
-    kept = kept + 1
-  else
+  if not ended or ended < ARGV[1] then
     if not is_lost(session) then
       forgotten = forgotten + redis.call('DEL', session)
     end
@@ -16,4 +14,4 @@ for number = 2, #ARGV do
     end
   end
 end
-return { forgotten, kept }
+return forgotten

@@ -180,6 +180,36 @@ local function remember(session, id, retention)
   trim()
 end
 
+-- Whether one text comes before another by its bytes, as Redis orders them; Lua would go by the language of the server.
+local function is_before(one, other)
+  for at = 1, math.min(#one, #other) do
+    local left, right = string.byte(one, at), string.byte(other, at)
+    if left ~= right then
+      return left < right
+    end
+  end
+  return #one < #other
+end
+
+-- How many members of a sorted set stand before a place, and whether one stands there. If it has gone since somebody saw it,
+-- the place is looked for by halves among those of the same score.
+local function rank_of(set, score, member)
+  local found = redis.call('ZSCORE', set, member)
+  if found and tonumber(found) == tonumber(score) then
+    return redis.call('ZRANK', set, member), true
+  end
+  local low, high = redis.call('ZCOUNT', set, '-inf', '(' .. score), redis.call('ZCOUNT', set, '-inf', score)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if is_before(redis.call('ZRANGE', set, middle, middle)[1], member) then
+      low = middle + 1
+    else
+      high = middle
+    end
+  end
+  return low, false
+end
+
 -- The ids of the ended sessions whose export is owed, of those that ended between two times in milliseconds; the latest first.
 local function unexported(since, til)
   return redis.call('ZREVRANGEBYSCORE', UNEXPORTED, til, since)
