@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
@@ -52,6 +52,11 @@ def totals(store: RedisStore, session_id: str) -> Totals:
 
 def ids(records: Any) -> list[str]:
     return sorted(record.id for record in records)
+
+
+def names(server: Any, prefix: str) -> set[str]:
+    """The names of all keys of a deployment."""
+    return {key.decode().partition(":")[2] for key in server.scan_iter(f"{{{prefix}}}:*", count=10_000)}
 
 
 @pytest.fixture(name="prefix")
@@ -536,8 +541,61 @@ class TestLife:
         assert 200 == store.purge(START + 300)
         assert 0 == store.purge(START + 300 + 86_400 * SECOND)
         store.retire("o")
-        names = {key.decode().partition(":")[2] for key in server.scan_iter(count=10_000) if prefix.encode() in key}
-        assert {"meta", "expiring"} == names
+        assert {"meta"} == names(server, prefix)
+
+    @pytest.mark.parametrize("upkeep", [lambda store: store.purge(0), lambda store: store.beat("p", 1)])
+    def test_nothing_left_of_what_expired(
+        self, prefix: str, server: Any, upkeep: Callable[[RedisStore], object]
+    ) -> None:
+        """What Redis has let expire is no more in the indexes, even if no session ends any more."""
+        store = redis_server.store(prefix=prefix, retention=0.05)
+        for number in range(30):
+            store.create(beginning(f"s{number}", key=f"k{number}", user="u"))
+            close(store, f"s{number}", owner="p")
+        store.exported([f"s{number}" for number in range(30)])
+        redis_server.until(lambda: not any(store.get(f"s{number}") for number in range(30)))
+        assert {"ended", "expiring", "previous"} <= names(server, prefix)
+        upkeep(store)
+        assert {"meta", "hours", "owners"} == {name for name in names(server, prefix) if ":" not in name}
+        store.shutdown()
+
+    def test_nothing_left_of_what_cannot_be_read(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """Who removes it removes what stands in the indexes with it."""
+        store.create(beginning("a", key="k", user="u"))
+        close(store, "a")
+        server.hset(f"{{{prefix}}}:s:a", "b", "no")
+        hour = START // HOUR_NS
+        recounted = store.recount_hour(hour)
+        assert recounted is not None
+        assert (recounted.unreadable, store.replace_hour(hour, recounted)) == (["a"], True)
+        assert {"meta"} == names(server, prefix)
+
+    def test_an_id_that_is_used_again(self, prefix: str) -> None:
+        """When the first one that had it expires, or is forgotten, the second one stays."""
+        short, store = (redis_server.store(prefix=prefix, retention=seconds) for seconds in (0.05, 3600))
+        short.create(beginning("a", key="k"))
+        close(short, "a")
+        redis_server.until(lambda: store.get("a") is None)
+        store.create(beginning("a", key="k"))
+        close(store, "a", ended_ns=START + 2 * SECOND)
+        store.beat("p", START)
+        assert (["a"], "a") == (ids(store.ended(9)), store.previous("k"))
+        short.shutdown()
+        store.shutdown()
+
+    @pytest.mark.parametrize("is_owed", [False, True])
+    def test_purge_after_redis_has_lost_one(
+        self, store: RedisStore, server: Any, prefix: str, *, is_owed: bool
+    ) -> None:
+        """What has its id since, and is active or owed, is not what is forgotten."""
+        store.create(beginning("a"))
+        close(store, "a")
+        server.delete(f"{{{prefix}}}:s:a")
+        store.create(beginning("a"))
+        if is_owed:
+            close(store, "a", owner="p")
+        assert 0 == store.purge(START + HOUR_NS)
+        assert store.get("a") is not None
 
 
 class TestShared:

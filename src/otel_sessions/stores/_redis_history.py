@@ -12,7 +12,7 @@ from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, day_of, hour_of
 from ..typing import DayTally, HourTally, Place, UserCounts, Wanted
 from . import _redis_format as form
 from ._frequency import user_counts
-from ._redis_deployment import Deployment, chunks
+from ._redis_deployment import AT_ONCE, Deployment, chunks
 from ._redis_pages import MS_NS, owed, past, remembered
 
 HOUR_MS: Final = HOUR_NS // MS_NS
@@ -141,6 +141,9 @@ class RedisHistory:
 
     def purge(self, before_ns: int) -> int:
         """Forget the sessions that ended before that time and are owed by nobody; how many they were."""
+        # First what has expired: nobody could tell any more what there is of it in the indexes.
+        while self._deployment.run("trim", AT_ONCE):
+            pass
         total = 0
         for ids in past(self._deployment, before_ns // MS_NS):
             total += self._deployment.run("forget", form.stamp(before_ns), *map(form.encode, ids), sessions=ids)

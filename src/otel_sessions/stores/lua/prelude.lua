@@ -149,35 +149,50 @@ local function leave(id)
   return key or nil
 end
 
--- Notes that a session has been forgotten which is still among the ended ones: of what ended before it some may be gone.
-local function note_forgotten(id)
-  local ended = redis.call('ZSCORE', ENDED, id)
-  if ended and tonumber(ended) > tonumber(redis.call('HGET', META, 'forgotten') or '-1') then
-    redis.call('HSET', META, 'forgotten', ended)
+-- What is noted of an ended session, so that its traces can be found when Redis has let it expire.
+local function note_of(session, id)
+  local ended, key = unpack(ask(session, 'HMGET', 'z', 'y') or {})
+  return cmsgpack.pack({ id, ended or false, key or false })
+end
+
+-- Takes an ended session out of all indexes, by what is noted of it. Returns where it stood among the ended ones, if it did.
+local function let_go(note)
+  local id, ended, key = unpack(cmsgpack.unpack(note))
+  redis.call('ZREM', EXPIRING, note)
+  local at = redis.call('ZSCORE', ENDED, id)
+  if at and ended and tonumber(at) ~= ms_of(ended) then
+    return nil -- another one has had its id since
+  end
+  redis.call('ZREM', ENDED, id)
+  if key and redis.call('HGET', PREVIOUS, key) == id then
+    redis.call('HDEL', PREVIOUS, key)
+  end
+  return at
+end
+
+-- Notes that a session has been forgotten which stood there among the ended ones: of what ended before it some may be gone.
+local function note_forgotten(at)
+  if at and tonumber(at) > tonumber(redis.call('HGET', META, 'forgotten') or '-1') then
+    redis.call('HSET', META, 'forgotten', at)
   end
 end
 
--- Lets go of what is known of sessions that have expired since; a few at a time, so that no call is slow. Who wants them to be
--- remembered for less time than those who ended them does not take them away from these.
-local function trim()
-  for _, expired in ipairs(redis.call('ZRANGEBYSCORE', EXPIRING, '-inf', now_ms(), 'LIMIT', 0, 10)) do
-    local id, key = unpack(cmsgpack.unpack(expired))
-    redis.call('ZREM', EXPIRING, expired)
-    note_forgotten(id)
-    redis.call('ZREM', ENDED, id)
-    if key and redis.call('HGET', PREVIOUS, key) == id then
-      redis.call('HDEL', PREVIOUS, key)
-    end
+-- Lets go of what is known of sessions that have expired since; of so many at most that no call is slow. Returns how many they
+-- were. Who wants them to be remembered for less time than those who ended them does not take them away from these.
+local function trim(most)
+  local expired = redis.call('ZRANGEBYSCORE', EXPIRING, '-inf', now_ms(), 'LIMIT', 0, most)
+  for _, note in ipairs(expired) do
+    note_forgotten(let_go(note))
   end
+  return #expired
 end
 
 -- Keeps an ended session, which nobody owes, for `retention` milliseconds from now.
 local function remember(session, id, retention)
-  local ended, key = unpack(redis.call('HMGET', session, 'z', 'y'))
   redis.call('PEXPIRE', session, retention)
-  redis.call('ZADD', ENDED, ms_of(ended), id)
-  redis.call('ZADD', EXPIRING, now_ms() + retention, cmsgpack.pack({ id, key }))
-  trim()
+  redis.call('ZADD', ENDED, ms_of(redis.call('HGET', session, 'z')), id)
+  redis.call('ZADD', EXPIRING, now_ms() + retention, note_of(session, id))
+  trim(10)
 end
 
 -- Whether one text comes before another by its bytes, as Redis orders them; Lua would go by the language of the server.
