@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -508,6 +509,33 @@ class TestLife:
         store.replace_day(START // HOUR_NS // 24)
         assert 10 * DAY_MS == pytest.approx(server.pttl(key), rel=0.001)
 
+    def test_index_of_sums(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """It has an hour as long as there are sums of its day, by the clock of Redis; others stay."""
+        hours = [START // HOUR_NS + number for number in (0, 5, 24)]
+        for hour in hours:
+            store.create(beginning(f"s{hour}"))
+            close(store, f"s{hour}", ended_ns=hour * HOUR_NS)
+        notes = dict(server.zrange(f"{{{prefix}}}:expiring", 0, -1, withscores=True)[-2:])
+        left = [server.pttl(f"{{{prefix}}}:d:{hours[0] // 24 + number}") for number in (0, 1)]
+        assert list(notes.values()) == pytest.approx([time.time() * 1000 + each for each in left], abs=5_000)
+        server.zadd(f"{{{prefix}}}:expiring", {min(notes): 0})
+        store.beat("p", START)
+        assert hours[2:] == [int(hour) for hour in server.zrange(f"{{{prefix}}}:hours", 0, -1)]
+
+    def test_sums_that_are_not_in_the_index(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """Nobody finds them; so they count as lost, and come back with a repair."""
+        store.create(beginning("s", user="u"))
+        close(store, "s", ended_ns=START)
+        server.delete(f"{{{prefix}}}:hours")
+        hour = START // HOUR_NS
+        assert (store.tallies(0, 2**31), store.next_hour(-1)) == ([], hour)
+        found = store.recount_hour(hour)
+        assert found is not None
+        assert (found.kept, len(found.counted)) == ({}, 1)
+        assert store.replace_hour(hour, found)
+        assert [each.tally.sessions for each in store.tallies(0, 2**31)] == [1]
+        assert [each.tally.sessions for each in store.daily_tallies(0, 2**31)] == [1]
+
     def test_what_expired_was_forgotten_in_order(self, prefix: str) -> None:
         """Whatever retention it has who recounts: of an hour of which sessions have expired nothing is said."""
         store, command = redis_server.store(prefix=prefix, retention=0.2), redis_server.store(prefix=prefix)
@@ -556,7 +584,8 @@ class TestLife:
         redis_server.until(lambda: not any(store.get(f"s{number}") for number in range(30)))
         assert {"ended", "expiring", "previous"} <= names(server, prefix)
         upkeep(store)
-        assert {"meta", "hours", "owners"} == {name for name in names(server, prefix) if ":" not in name}
+        assert {"meta", "hours", "owners", "expiring"} == {name for name in names(server, prefix) if ":" not in name}
+        assert 1 == server.zcard(f"{{{prefix}}}:expiring"), "of the sums of a day, which are kept for longer"
         store.shutdown()
 
     def test_nothing_left_of_what_cannot_be_read(self, store: RedisStore, server: Any, prefix: str) -> None:

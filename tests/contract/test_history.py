@@ -237,6 +237,16 @@ class TestTallies:
             (1, Kind("chat", "pro", "success", "completed")): 1,
         }
 
+    @pytest.mark.parametrize("days", [-400, -20, 20, 400])
+    def test_clocks_apart(self, store: HistoryStore, days: int) -> None:
+        """What ends on a machine whose clock is wrong by days is counted when it says, and hides nothing else."""
+        run(store, "before")
+        run(store, "apart", ended_ns=START + days * 24 * HOUR_NS)
+        assert total(store).sessions == 2
+        run(store, "after")
+        assert {each.hour - HOUR: each.tally.sessions for each in store.tallies(*ALWAYS)} == {0: 2, days * 24: 1}
+        assert total(store).sessions == 3
+
     def test_sums(self, store: HistoryStore) -> None:
         """Everything that sessions count is added up, in whole numbers without loss."""
         expected = Tally()

@@ -171,7 +171,7 @@ class RedisHistory:
             *map(self._deployment.user_counts, hours),
             *map(self._deployment.daily, days),
         ]
-        self._deployment.run("forget_hours", before, len(anew), keys=[*anew, *over])
+        self._deployment.run("forget_hours", len(anew), *hours, keys=[*anew, *over])
 
 
 def users_of(deployment: Deployment, hour: int) -> dict[str, int]:

@@ -49,7 +49,8 @@ class RedisRecount:
         return None
 
     def _look(self, hour: int) -> tuple[list[bytes], bytes, bytes]:
-        kept, state, forgotten = self._deployment.run("recount", *within(hour, hour + 1), keys=self._of_hour(hour))
+        times, keys = within(hour, hour + 1), self._of_hour(hour)
+        kept, state, forgotten = self._deployment.run("recount", *times, hour, keys=keys)
         return kept, state, forgotten
 
     def _looked_at(self, hour: int) -> Recount:

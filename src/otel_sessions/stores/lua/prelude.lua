@@ -177,12 +177,28 @@ local function note_forgotten(at)
   end
 end
 
--- Lets go of what is known of sessions that have expired since; of so many at most that no call is slow. Returns how many they
--- were. Who wants them to be remembered for less time than those who ended them does not take them away from these.
+-- Takes the hours that have sums out of the index, from one to another of the same day; with the last one of the day goes what
+-- is noted of it.
+local function drop_hours(first, last)
+  redis.call('ZREMRANGEBYSCORE', HOURS, first, last)
+  local day = math.floor(first / 24)
+  if redis.call('ZCOUNT', HOURS, day * 24, day * 24 + 23) == 0 then
+    redis.call('ZREM', EXPIRING, cmsgpack.pack(day))
+  end
+end
+
+-- Lets go of what is known of sessions, and of days, that have expired since; of so many at most that no call is slow. Returns
+-- how many they were. Who wants them to be remembered for less time than those who ended them does not take them away from
+-- these.
 local function trim(most)
   local expired = redis.call('ZRANGEBYSCORE', EXPIRING, '-inf', now_ms(), 'LIMIT', 0, most)
   for _, note in ipairs(expired) do
-    note_forgotten(let_go(note))
+    local day = cmsgpack.unpack(note)
+    if type(day) == 'number' then
+      drop_hours(day * 24, day * 24 + 23)
+    else
+      note_forgotten(let_go(note))
+    end
   end
   return #expired
 end
@@ -264,14 +280,15 @@ local function keep_for(key, life)
   end
 end
 
--- Keeps the sums of an hour, and those of its day, if they are there.
+-- Keeps the sums of an hour, and those of its day, if they are there. The index has the hours of a day for as long as there are
+-- sums of the day. That goes by the clock of Redis: those of the machines that end sessions may be wrong by days.
 local function keep_sums(hour, hourly, daily, users, life)
   local kept = kept_sums(life)
-  redis.call('ZADD', HOURS, hour, hour)
-  redis.call('ZREMRANGEBYSCORE', HOURS, '-inf', '(' .. (hour - math.ceil(kept / 3600000) - 24))
   keep_for(hourly, kept)
   keep_for(daily, kept + 86400 * 1000)
   keep_for(users, life)
+  redis.call('ZADD', HOURS, hour, hour)
+  redis.call('ZADD', EXPIRING, now_ms() + redis.call('PTTL', daily), cmsgpack.pack(math.floor(hour / 24)))
 end
 
 -- Makes the sums of a day anew from those of its hours, whose keys come from `first` to `last`.
