@@ -662,7 +662,7 @@ class TestUnanswered:
         store.create(beginning("a", key="k"))
         store.merge({"a": delta(requests=1)})
         # Scripts that the server does not have yet cannot be carried out late.
-        assert close(store, "unknown") is None
+        assert close(store, "unknown", owner="p") is None
         assert not store.owe(SessionRecord(beginning("a"), Totals(START), ended_ns=START), "p")
         server.pause()
         yield server, store
@@ -684,15 +684,29 @@ class TestUnanswered:
     def test_close(self, stopped: tuple[RedisServer, RedisStore], clock: Clock) -> None:
         """Who closes it again receives the record; nobody else does."""
         server, store = stopped
-        self.give_up(clock, lambda: close(store, "a", delta=delta(requests=10)))
+        self.give_up(clock, lambda: close(store, "a", delta=delta(requests=10), owner="p"))
         other = RedisStore(server.url, timeout=5)
         server.resume()
         redis_server.until(lambda: (record := other.get("a")) is not None and not record.is_active)
-        assert close(other, "a") is None
-        record = close(store, "a", delta=delta(requests=10))
+        assert close(other, "a", owner="p") is None
+        record = close(store, "a", delta=delta(requests=10), owner="p")
         assert record is not None
         assert (11, False) == (record.totals.requests, record.is_active)
         assert record == other.get("a")
+        assert close(store, "a", owner="p") is None
+        other.shutdown()
+
+    def test_close_that_nobody_owes(self, stopped: tuple[RedisServer, RedisStore], clock: Clock) -> None:
+        """What was merged but not answered for is in its record once, and so it is in the sums."""
+        server, store = stopped
+        self.give_up(clock, lambda: store.merge({"a": delta(requests=10)}))
+        self.give_up(clock, lambda: close(store, "a", delta=delta(requests=15)))
+        other = RedisStore(server.url, timeout=5)
+        server.resume()
+        redis_server.until(lambda: 11 == totals(other, "a").requests)
+        record = close(store, "a", delta=delta(requests=15))
+        assert record is not None
+        assert [record.totals.requests] == [each.tally.requests for each in other.tallies(0, 2**31)] == [16]
         assert close(store, "a") is None
         other.shutdown()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -713,6 +714,44 @@ class TestFork:
             print([os.waitpid(child, 0)[1] for child in children], store.get("a").totals.requests)
         """)
         assert "[0, 0, 0, 0] 500" == completed.stdout.strip()
+
+
+class TestClose:
+    def test_one_step(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """What nobody owes is in the sums as soon as it has ended: between the two nothing can fail."""
+        key = f"{{{prefix}}}:s:a"
+        store.create(beginning("a"))
+        with server.monitor() as monitor:
+            close(store, "a")
+            told = [monitor.next_command()["command"]]
+            while not told[-1].startswith(f"HSETNX {key} n"):
+                told.append(monitor.next_command()["command"])
+        [ended] = [at for at, command in enumerate(told) if command.startswith(f"HSET {key} e")]
+        assert not any(command.startswith("EVAL") for command in told[ended:])
+
+    def test_while_others_merge(self, store: RedisStore, prefix: str) -> None:
+        """What nobody owes is in the sums as it has ended, in one step: with all that was merged until then."""
+        other, stop = redis_server.store(prefix=prefix), threading.Event()
+        names = [f"s{number}" for number in range(100)]
+        for name in names:
+            store.create(beginning(name))
+
+        def merge() -> None:
+            while not stop.is_set():
+                other.merge({name: delta(requests=1) for name in names})
+
+        thread = threading.Thread(target=merge)
+        thread.start()
+        ended = [close(store, name, delta=delta(requests=1000)) for name in names]
+        seen = [each.tally for each in store.tallies(0, 2**31)]
+        stop.set()
+        thread.join()
+        other.shutdown()
+        requests = sum(record.totals.requests for record in ended if record is not None)
+        assert [(100, requests)] == [(tally.sessions, tally.requests) for tally in seen]
+        recounted = store.recount_hour(START // HOUR_NS)
+        assert recounted is not None
+        assert recounted.kept == recounted.counted
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

@@ -70,7 +70,10 @@ def record(raw: list[bytes]) -> SessionRecord | None:
     Raises:
         StoreError: what is stored is not a session.
     """
-    stored = fields(raw)
+    return _record(fields(raw))
+
+
+def _record(stored: Fields) -> SessionRecord | None:
     # A hash without a beginning is none of ours, or a part that somebody else has left of one.
     if b"b" not in stored:
         return None
@@ -83,6 +86,46 @@ def record(raw: list[bytes]) -> SessionRecord | None:
         return SessionRecord(beginning, totals, *status)
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         raise StoreError("redis: the record of a session cannot be read; `otel-sessions verify` says which") from error
+
+
+class End(NamedTuple):
+    """How a session is to end."""
+
+    how: str
+    """Status, reason and time."""
+    delta: str | None
+    """What is added."""
+    writer: str
+    replaced: int | None
+    """From which number on a merge of the writer, if it was done, is part of the delta."""
+
+
+class Foreseen(NamedTuple):
+    """A session as it will be when it has ended, unless it changes before."""
+
+    record: SessionRecord | None
+    """None if it is not active."""
+    seen: tuple[bytes, ...] = (b"", b"", b"")
+    """Other ones, if it has changed."""
+
+
+def foresee(raw: list[bytes], end: End) -> Foreseen:
+    """What `close.lua` will make of what is stored.
+
+    Raises:
+        StoreError: it is not a session.
+    """
+    stored = fields(raw)
+    if b"b" not in stored or b"e" in stored:
+        return Foreseen(None)
+    seen = tuple(stored.get(name, b"") for name in (b"c", b"q", b"g"))
+    stored[b"e"] = encode(end.how)
+    if end.delta is not None:
+        number, _, place = stored.get(b"w:" + encode(end.writer), b"").partition(b":")
+        if end.replaced is not None and number and int(number) >= end.replaced:
+            stored.pop(b"d" + place, None)
+        stored[b"d%d" % (int(stored.get(b"q", 0)) + 1)] = encode(end.delta)
+    return Foreseen(_record(stored), seen)
 
 
 def _deltas(stored: Fields) -> dict[bytes, Totals]:

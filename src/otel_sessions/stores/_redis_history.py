@@ -119,25 +119,24 @@ class RedisHistory:
     # -- how they come and go -----------------------------------------------------------------------------------------
 
     def exported(self, session_ids: Collection[str]) -> None:
-        """Nobody owes the ends of these sessions any more."""
+        """Nobody owes the ends of these sessions any more: those are in the sums from now on."""
         for some in chunks(list(session_ids)):
-            self.take(dict(zip(some, self._deployment.read(some), strict=True)))
+            keys: list[bytes] = []
+            arguments: list[bytes | str | int] = []
+            for session_id, record in zip(some, self._deployment.read(some), strict=True):
+                added = form.sums(record)
+                keys += [self._deployment.session(session_id), *self.keys(added)]
+                arguments += [form.encode(session_id), *added.arguments]
+            self._deployment.run("exported", self._retention_ms, *arguments, keys=keys)
 
-    def take(self, ended: Mapping[str, SessionRecord | None]) -> None:
-        """Take ended sessions in: they are owed by nobody, and are in the sums."""
-        keys: list[bytes] = []
-        arguments: list[bytes | str | int] = []
-        for session_id, record in ended.items():
-            sums = form.sums(record)
-            hour = sums.hour
-            keys += [
-                self._deployment.session(session_id),
-                self._deployment.hourly(hour),
-                self._deployment.daily(day_of(hour)),
-            ]
-            keys.append(self._deployment.user_counts(hour))
-            arguments += [form.encode(session_id), *sums.arguments]
-        self._deployment.run("exported", self._retention_ms, *arguments, keys=keys)
+    def keys(self, added: form.Sums) -> list[bytes]:
+        """Those of the sums of the hour, of its day, and of the hour's users."""
+        hour = added.hour
+        return [
+            self._deployment.hourly(hour),
+            self._deployment.daily(day_of(hour)),
+            self._deployment.user_counts(hour),
+        ]
 
     def purge(self, before_ns: int) -> int:
         """Forget the sessions that ended before that time and are owed by nobody; how many they were."""
