@@ -473,13 +473,14 @@ class TestServer:
         assert store.find("k") is not None
         store.shutdown()
 
-    def test_newer_format(self) -> None:
-        """What a later version has written is not misread: both formats are named."""
+    @pytest.mark.parametrize("other", [1, 3])
+    def test_other_format(self, other: int) -> None:
+        """What an earlier or a later version has written is not misread: both formats are named."""
         store = redis_server.store(prefix=(prefix := secrets.token_hex(4)))
         store.create(beginning("a"))
         with redis_server.shared().client() as client:
-            client.hset(f"{{{prefix}}}:meta", "format", 2)
-        said = "redis: what is stored has the format 2, this version of otel-sessions knows 1"
+            client.hset(f"{{{prefix}}}:meta", "format", other)
+        said = f"redis: what is stored has the format {other}, this version of otel-sessions knows 2"
         for work in (
             lambda: store.get("a"),
             lambda: store.create(beginning("b")),

@@ -21,7 +21,7 @@ from otel_sessions.stores import _redis_socket, from_url
 from otel_sessions.stores._redis_deployment import Deployment
 from otel_sessions.stores._redis_pages import owed, past, remembered
 from otel_sessions.stores.redis import RedisStore
-from otel_sessions.typing import Beginning, Event, SessionRecord, SharedStore, Totals
+from otel_sessions.typing import Beginning, Event, SessionRecord, SharedStore, Totals, Wanted
 
 from . import interpreter, redis_server
 
@@ -262,6 +262,44 @@ class TestKept:
         keys = [key for key in server.scan_iter(count=10_000) if prefix.encode() in key]
         assert len(keys) > 5
         assert [True] * len(keys) == [key.startswith(b"{%s}:" % prefix.encode()) for key in keys]
+
+
+class TestHistory:
+    def test_of_a_user(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """Who asks for those of one user has no other one read: here nobody could read those."""
+        for number in range(20):
+            store.create(beginning(f"s{number}", user=f"u{number % 10}"))
+            close(store, f"s{number}", ended_ns=START + number)
+            if number % 10 != 7:
+                server.hset(f"{{{prefix}}}:s:s{number}", "b", "no")
+        assert ["s17", "s7"] == [record.id for record in store.history(Wanted(user="u7"), 9)]
+        with pytest.raises(StoreError, match="cannot be read"):
+            store.history(Wanted(), 9)
+        server.delete(f"{{{prefix}}}:s:s17")
+        assert ["s7"] == ids(store.history(Wanted(user="u7"), 9))
+
+    def test_parts_are_not_in_the_index(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """Nor is what nobody is the user of."""
+        part = SessionRecord(beginning("a", user="u").as_part(1), Totals(START), "success", "completed", START)
+        assert store.owe(part, "p")
+        store.create(beginning("b"))
+        close(store, "b", owner="p")
+        store.exported([part.id, "b"])
+        assert (2, 0) == tuple(server.zcard(f"{{{prefix}}}:{name}") for name in ("ended", "ended_users"))
+
+    def test_of_a_user_whose_id_was_used_again(self, prefix: str, server: Any) -> None:
+        """When the first one expires the second one stays, and the first one's user has none any more."""
+        short, store = (redis_server.store(prefix=prefix, retention=seconds) for seconds in (0.05, 3600))
+        short.create(beginning("a", user="u"))
+        close(short, "a")
+        redis_server.until(lambda: store.get("a") is None)
+        store.create(beginning("a", user="v"))
+        close(store, "a", ended_ns=START + 2 * SECOND)
+        store.beat("p", START)
+        assert [[], ["a"]] == [ids(store.history(Wanted(user=user), 9)) for user in "uv"]
+        assert 1 == server.zcard(f"{{{prefix}}}:ended_users")
+        short.shutdown()
+        store.shutdown()
 
 
 class TestPages:
@@ -600,6 +638,17 @@ class TestLife:
         assert (recounted.unreadable, store.replace_hour(hour, recounted)) == (["a"], True)
         assert {"meta"} == names(server, prefix)
 
+    def test_of_what_is_damaged_all_through(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """It can be removed even if nothing says when it ended; its other traces go in their time."""
+        for name in ("a", "b"):
+            store.create(beginning(name, user="u"))
+            close(store, name)
+        server.hdel(f"{{{prefix}}}:s:a", "z")
+        server.hset(f"{{{prefix}}}:s:b", "z", "no")
+        store.remove(["a", "b"])
+        assert ([], []) == (store.ended(9), store.history(Wanted(user="u"), 9))
+        assert not {"s:a", "s:b", "ended"} & names(server, prefix)
+
     def test_an_id_that_is_used_again(self, prefix: str) -> None:
         """When the first one that had it expires, or is forgotten, the second one stays."""
         short, store = (redis_server.store(prefix=prefix, retention=seconds) for seconds in (0.05, 3600))
@@ -742,10 +791,12 @@ class TestClose:
 
         thread = threading.Thread(target=merge)
         thread.start()
-        ended = [close(store, name, delta=delta(requests=1000)) for name in names]
-        seen = [each.tally for each in store.tallies(0, 2**31)]
-        stop.set()
-        thread.join()
+        try:
+            ended = [close(store, name, delta=delta(requests=1000)) for name in names]
+            seen = [each.tally for each in store.tallies(0, 2**31)]
+        finally:
+            stop.set()
+            thread.join()
         other.shutdown()
         requests = sum(record.totals.requests for record in ended if record is not None)
         assert [(100, requests)] == [(tally.sessions, tally.requests) for tally in seen]

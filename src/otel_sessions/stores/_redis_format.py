@@ -13,7 +13,8 @@ from ..exceptions import StoreError
 Fields = dict[bytes, bytes]
 
 _MS: Final = 1_000_000
-_LAST_STAMP: Final = 10**20 - 1
+STAMP_DIGITS: Final = 20
+_LAST_STAMP: Final = 10**STAMP_DIGITS - 1
 _RESOLVED_NS: Final = 3_600_000_000_000
 """After that time nobody repeats a merge any more, and none arrives late."""
 
@@ -35,7 +36,7 @@ def optional(text: str | None) -> bytes:
 
 def stamp(time_ns: int) -> str:
     """A time that is compared as text."""
-    return f"{min(max(0, time_ns), _LAST_STAMP):020d}"
+    return f"{min(max(0, time_ns), _LAST_STAMP):0{STAMP_DIGITS}d}"
 
 
 def dumps(value: Any) -> str:

@@ -13,7 +13,7 @@ from ..typing import DayTally, HourTally, Place, UserCounts, Wanted
 from . import _redis_format as form
 from ._frequency import user_counts
 from ._redis_deployment import AT_ONCE, Deployment, chunks
-from ._redis_pages import MS_NS, owed, past, remembered
+from ._redis_pages import MS_NS, of_user, owed, past, remembered
 
 HOUR_MS: Final = HOUR_NS // MS_NS
 _SUMS_AT_ONCE: Final = 200
@@ -39,8 +39,12 @@ class RedisHistory:
         """The ended sessions that are wanted and stand behind `before`: at most `limit`, the latest end first."""
         found: dict[Place, SessionRecord] = {}
         times = _milliseconds(wanted, before)
+        if wanted.user is None:
+            others = remembered(self._deployment, *times)
+        else:
+            others = of_user(self._deployment, wanted.user, wanted.since_ns, wanted.until_ns, before)
         # First those that are owed, so that nothing is missed whose export is noted meanwhile.
-        for pages in (owed(self._deployment, *times), remembered(self._deployment, *times)):
+        for pages in (owed(self._deployment, *times), others):
             for page in pages:
                 found |= {
                     Place.of(record): record

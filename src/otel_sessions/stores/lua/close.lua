@@ -41,8 +41,8 @@ if owner then
   owe_export(owner, id, ended)
   redis.call('PEXPIRE', session, longest)
 else
-  remember(session, id, retention)
   count_in(session, hourly, daily, users, 15, retention)
+  remember(session, id, retention)
 end
 refresh()
 return redis.call('HGETALL', session)

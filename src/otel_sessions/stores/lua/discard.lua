@@ -4,5 +4,6 @@ for number, id in ipairs(ARGV) do
   leave(id)
   settle_export(id)
   let_go(note_of(session, id))
+  redis.call('ZREM', ENDED, id) -- whenever it ended
   redis.call('UNLINK', session)
 end

@@ -8,12 +8,12 @@
 --   t  older deltas, folded into one   g  how often that was done, h  how many fields call for the next time
 --   e  status, reason and time of its end (JSON), z  stamp of that time
 --   k  token of the call that ended it y  its key, once it has ended
---   n  that it is in the sums of its hour
+--   n  that it is in the sums of its hour, and whose it is there, if anybody's
 -- A stamp is a time in nanoseconds as 20 digits: it is compared as text, for a Lua number would round it.
-local FORMAT = '1'
+local FORMAT = '2'
 local META, ACTIVE, COUNTS, DUE, HELD, USERS, PREVIOUS = unpack(KEYS, 1, 7)
-local ENDED, EXPIRING, OWNERS, DEBTS, OWED, TAKEN, USER_COUNTS, HOURS, UNEXPORTED = unpack(KEYS, 8, 16)
-local SHARED = 16 -- the keys of single sessions come after those
+local ENDED, EXPIRING, OWNERS, DEBTS, OWED, TAKEN, USER_COUNTS, HOURS, UNEXPORTED, ENDED_USERS = unpack(KEYS, 8, 17)
+local SHARED = 17 -- the keys of single sessions come after those
 local BACKSTOP = 366 * 86400 * 1000
 
 local found = redis.call('HGET', META, 'format')
@@ -68,13 +68,17 @@ local function pair(first, second)
   return #first .. ':' .. first .. second
 end
 
-local function seconds_of(set, first)
-  local prefix = pair(first, '')
-  local members = redis.call('ZRANGEBYLEX', set, '[' .. prefix, '(' .. prefix .. '\255')
+-- The members, each without the prefix that all of them have.
+local function without(prefix, members)
   for number, member in ipairs(members) do
     members[number] = string.sub(member, #prefix + 1)
   end
   return members
+end
+
+local function seconds_of(set, first)
+  local prefix = pair(first, '')
+  return without(prefix, redis.call('ZRANGEBYLEX', set, '[' .. prefix, '(' .. prefix .. '\255'))
 end
 
 -- The milliseconds of a stamp.
@@ -151,14 +155,17 @@ end
 
 -- What is noted of an ended session, so that its traces can be found when Redis has let it expire.
 local function note_of(session, id)
-  local ended, key = unpack(ask(session, 'HMGET', 'z', 'y') or {})
-  return cmsgpack.pack({ id, ended or false, key or false })
+  local ended, key, user = unpack(ask(session, 'HMGET', 'z', 'y', 'n') or {})
+  return cmsgpack.pack({ id, ended or false, key or false, optional(user or '') or false })
 end
 
 -- Takes an ended session out of all indexes, by what is noted of it. Returns where it stood among the ended ones, if it did.
 local function let_go(note)
-  local id, ended, key = unpack(cmsgpack.unpack(note))
+  local id, ended, key, user = unpack(cmsgpack.unpack(note))
   redis.call('ZREM', EXPIRING, note)
+  if user and ended then
+    redis.call('ZREM', ENDED_USERS, pair(user, ended .. id))
+  end
   local at = redis.call('ZSCORE', ENDED, id)
   if at and ended and tonumber(at) ~= ms_of(ended) then
     return nil -- another one has had its id since
@@ -203,10 +210,15 @@ local function trim(most)
   return #expired
 end
 
--- Keeps an ended session, which nobody owes, for `retention` milliseconds from now.
+-- Keeps an ended session, which nobody owes, for `retention` milliseconds from now. It has been counted in before: that says
+-- whose it is.
 local function remember(session, id, retention)
+  local ended, user = unpack(redis.call('HMGET', session, 'z', 'n'))
   redis.call('PEXPIRE', session, retention)
-  redis.call('ZADD', ENDED, ms_of(redis.call('HGET', session, 'z')), id)
+  redis.call('ZADD', ENDED, ms_of(ended), id)
+  if user and user ~= '' then
+    redis.call('ZADD', ENDED_USERS, 0, pair(optional(user), ended .. id))
+  end
   redis.call('ZADD', EXPIRING, now_ms() + retention, note_of(session, id))
   trim(10)
 end
@@ -318,7 +330,7 @@ local function count_in(session, hourly, daily, users, at, life)
   local second = first + tonumber(whole)
   local third = second + tonumber(part)
   local next = third + tonumber(greatest)
-  if next == first or ask(session, 'HEXISTS', 'e') ~= 1 or redis.call('HSETNX', session, 'n', '1') == 0 then
+  if next == first or ask(session, 'HEXISTS', 'e') ~= 1 or redis.call('HSETNX', session, 'n', user) == 0 then
     return next
   end
   for _, tally in ipairs({ hourly, daily }) do
