@@ -12,7 +12,7 @@ import pytest
 from otel_sessions import StoreError
 from otel_sessions.limits import Concurrency, Quota, Rate, Tier
 from otel_sessions.stores.redis import RedisStore
-from otel_sessions.typing import Charge, LimitStore
+from otel_sessions.typing import Charge, LimitStore, Wanted
 
 from . import redis_server
 from .redis_server import RedisServer
@@ -76,6 +76,7 @@ class TestCluster:
             assert close(store, "b") is not None
             store.exported(["a"])
             assert ["a", "b"] == [store.previous("k"), store.previous("{l}")]
+            assert (["a", "b"], ["a"]) == (ids(store.ended(9)), ids(store.history(Wanted(user="u"), 9)))
             assert 2 == store.purge(START + 10 * SECOND)
             self.limits(store.limits)
             store.retire("p")

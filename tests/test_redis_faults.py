@@ -473,13 +473,14 @@ class TestServer:
         assert store.find("k") is not None
         store.shutdown()
 
-    def test_newer_format(self) -> None:
-        """What a later version has written is not misread: both formats are named."""
+    @pytest.mark.parametrize("other", [1, 3])
+    def test_other_format(self, other: int) -> None:
+        """What an earlier or a later version has written is not misread: both formats are named."""
         store = redis_server.store(prefix=(prefix := secrets.token_hex(4)))
         store.create(beginning("a"))
         with redis_server.shared().client() as client:
-            client.hset(f"{{{prefix}}}:meta", "format", 2)
-        said = "redis: what is stored has the format 2, this version of otel-sessions knows 1"
+            client.hset(f"{{{prefix}}}:meta", "format", other)
+        said = f"redis: what is stored has the format {other}, this version of otel-sessions knows 2"
         for work in (
             lambda: store.get("a"),
             lambda: store.create(beginning("b")),
@@ -662,7 +663,7 @@ class TestUnanswered:
         store.create(beginning("a", key="k"))
         store.merge({"a": delta(requests=1)})
         # Scripts that the server does not have yet cannot be carried out late.
-        assert close(store, "unknown") is None
+        assert close(store, "unknown", owner="p") is None
         assert not store.owe(SessionRecord(beginning("a"), Totals(START), ended_ns=START), "p")
         server.pause()
         yield server, store
@@ -684,15 +685,29 @@ class TestUnanswered:
     def test_close(self, stopped: tuple[RedisServer, RedisStore], clock: Clock) -> None:
         """Who closes it again receives the record; nobody else does."""
         server, store = stopped
-        self.give_up(clock, lambda: close(store, "a", delta=delta(requests=10)))
+        self.give_up(clock, lambda: close(store, "a", delta=delta(requests=10), owner="p"))
         other = RedisStore(server.url, timeout=5)
         server.resume()
         redis_server.until(lambda: (record := other.get("a")) is not None and not record.is_active)
-        assert close(other, "a") is None
-        record = close(store, "a", delta=delta(requests=10))
+        assert close(other, "a", owner="p") is None
+        record = close(store, "a", delta=delta(requests=10), owner="p")
         assert record is not None
         assert (11, False) == (record.totals.requests, record.is_active)
         assert record == other.get("a")
+        assert close(store, "a", owner="p") is None
+        other.shutdown()
+
+    def test_close_that_nobody_owes(self, stopped: tuple[RedisServer, RedisStore], clock: Clock) -> None:
+        """What was merged but not answered for is in its record once, and so it is in the sums."""
+        server, store = stopped
+        self.give_up(clock, lambda: store.merge({"a": delta(requests=10)}))
+        self.give_up(clock, lambda: close(store, "a", delta=delta(requests=15)))
+        other = RedisStore(server.url, timeout=5)
+        server.resume()
+        redis_server.until(lambda: 11 == totals(other, "a").requests)
+        record = close(store, "a", delta=delta(requests=15))
+        assert record is not None
+        assert [record.totals.requests] == [each.tally.requests for each in other.tallies(0, 2**31)] == [16]
         assert close(store, "a") is None
         other.shutdown()
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 import os
 import secrets
-from collections.abc import Iterator
-from typing import Any
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 import pytest
 
@@ -17,8 +19,9 @@ from otel_sessions import ConfigurationError, StoreError
 from otel_sessions.stores import _redis_format as form
 from otel_sessions.stores import _redis_socket, from_url
 from otel_sessions.stores._redis_deployment import Deployment
+from otel_sessions.stores._redis_pages import owed, past, remembered
 from otel_sessions.stores.redis import RedisStore
-from otel_sessions.typing import Beginning, Event, SessionRecord, SharedStore, Totals
+from otel_sessions.typing import Beginning, Event, SessionRecord, SharedStore, Totals, Wanted
 
 from . import interpreter, redis_server
 
@@ -51,6 +54,11 @@ def totals(store: RedisStore, session_id: str) -> Totals:
 
 def ids(records: Any) -> list[str]:
     return sorted(record.id for record in records)
+
+
+def names(server: Any, prefix: str) -> set[str]:
+    """The names of all keys of a deployment."""
+    return {key.decode().partition(":")[2] for key in server.scan_iter(f"{{{prefix}}}:*", count=10_000)}
 
 
 @pytest.fixture(name="prefix")
@@ -256,6 +264,99 @@ class TestKept:
         assert [True] * len(keys) == [key.startswith(b"{%s}:" % prefix.encode()) for key in keys]
 
 
+class TestHistory:
+    def test_of_a_user(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """Who asks for those of one user has no other one read: here nobody could read those."""
+        for number in range(20):
+            store.create(beginning(f"s{number}", user=f"u{number % 10}"))
+            close(store, f"s{number}", ended_ns=START + number)
+            if number % 10 != 7:
+                server.hset(f"{{{prefix}}}:s:s{number}", "b", "no")
+        assert ["s17", "s7"] == [record.id for record in store.history(Wanted(user="u7"), 9)]
+        with pytest.raises(StoreError, match="cannot be read"):
+            store.history(Wanted(), 9)
+        server.delete(f"{{{prefix}}}:s:s17")
+        assert ["s7"] == ids(store.history(Wanted(user="u7"), 9))
+
+    def test_parts_are_not_in_the_index(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """Nor is what nobody is the user of."""
+        part = SessionRecord(beginning("a", user="u").as_part(1), Totals(START), "success", "completed", START)
+        assert store.owe(part, "p")
+        store.create(beginning("b"))
+        close(store, "b", owner="p")
+        store.exported([part.id, "b"])
+        assert (2, 0) == tuple(server.zcard(f"{{{prefix}}}:{name}") for name in ("ended", "ended_users"))
+
+    def test_of_a_user_whose_id_was_used_again(self, prefix: str, server: Any) -> None:
+        """When the first one expires the second one stays, and the first one's user has none any more."""
+        short, store = (redis_server.store(prefix=prefix, retention=seconds) for seconds in (0.05, 3600))
+        short.create(beginning("a", user="u"))
+        close(short, "a")
+        redis_server.until(lambda: store.get("a") is None)
+        store.create(beginning("a", user="v"))
+        close(store, "a", ended_ns=START + 2 * SECOND)
+        store.beat("p", START)
+        assert [[], ["a"]] == [ids(store.history(Wanted(user=user), 9)) for user in "uv"]
+        assert 1 == server.zcard(f"{{{prefix}}}:ended_users")
+        short.shutdown()
+        store.shutdown()
+
+
+class TestPages:
+    """Who goes through ended sessions meets each once that stays, whatever goes on meanwhile."""
+
+    ODD: Final = ("", "a", "ab", "z", "\0", "é", "\ud800", "\U0001f600", ":")
+
+    def end(self, store: RedisStore, number: int, milliseconds: int, owner: str | None = None) -> list[str]:
+        """So many sessions, in the order in which Redis has those that ended within so many milliseconds."""
+        times = {f"{self.ODD[each % len(self.ODD)]}{each}": each % milliseconds for each in range(number)}
+        for name, after in times.items():
+            store.create(beginning(name))
+            close(store, name, ended_ns=START + after * 1_000_000, owner=owner)
+        return sorted(times, key=lambda name: (times[name], form.encode(name)))
+
+    @staticmethod
+    def told(store: RedisStore, prefix: str, order: str) -> Iterator[list[str]]:
+        """The pages."""
+        deployment = Deployment(store._line, prefix)
+        if order == "earliest first":
+            return past(deployment, "+inf")
+        return (list(map(form.decode, page.ids)) for page in remembered(deployment, "-inf", "+inf"))
+
+    @pytest.mark.parametrize("order", ["earliest first", "latest first"])
+    @pytest.mark.parametrize("milliseconds", [1, 7])
+    @pytest.mark.parametrize("gone", [slice(None), slice(-1, None)])
+    def test_those_told_go(self, store: RedisStore, prefix: str, gone: slice, milliseconds: int, order: str) -> None:
+        """All of them, or the last one: what stands behind them is neither skipped nor told again."""
+        names = self.end(store, 450, milliseconds)
+        pages = self.told(store, prefix, order)
+        first = next(pages)
+        store.remove(first[gone])
+        found = first + [name for page in pages for name in page]
+        assert found == (names if order == "earliest first" else names[::-1])
+
+    def test_others_end(self, store: RedisStore, prefix: str) -> None:
+        """What ends meanwhile moves none."""
+        names = self.end(store, 450, 450)
+        pages = self.told(store, prefix, "latest first")
+        first = next(pages)
+        for number in range(250):
+            store.create(beginning(f"later {number}"))
+            close(store, f"later {number}", ended_ns=START + number * SECOND)
+        found = first + [name for page in pages for name in page]
+        assert [name for name in found if "later" not in name] == names[::-1]
+
+    def test_exported_meanwhile(self, store: RedisStore, prefix: str) -> None:
+        """What is owed, and is exported before it is told, is among the others when they are asked for."""
+        deployment, names = Deployment(store._line, prefix), self.end(store, 450, 450, owner="p")
+        pages = owed(deployment, "-inf", "+inf")
+        told = [*next(pages).ids]
+        store.exported(names[::2])
+        told += [raw for page in pages for raw in page.ids]
+        told += [raw for page in remembered(deployment, "-inf", "+inf") for raw in page.ids]
+        assert set(map(form.decode, told)) == set(names)
+
+
 class TestUsers:
     def test_a_step_is_bounded(self, store: RedisStore, prefix: str) -> None:
         """Whole hours are told until they are enough, others served in between; the last tells what is owed, too."""
@@ -447,6 +548,33 @@ class TestLife:
         store.replace_day(START // HOUR_NS // 24)
         assert 10 * DAY_MS == pytest.approx(server.pttl(key), rel=0.001)
 
+    def test_index_of_sums(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """It has an hour as long as there are sums of its day, by the clock of Redis; others stay."""
+        hours = [START // HOUR_NS + number for number in (0, 5, 24)]
+        for hour in hours:
+            store.create(beginning(f"s{hour}"))
+            close(store, f"s{hour}", ended_ns=hour * HOUR_NS)
+        notes = dict(server.zrange(f"{{{prefix}}}:expiring", 0, -1, withscores=True)[-2:])
+        left = [server.pttl(f"{{{prefix}}}:d:{hours[0] // 24 + number}") for number in (0, 1)]
+        assert list(notes.values()) == pytest.approx([time.time() * 1000 + each for each in left], abs=5_000)
+        server.zadd(f"{{{prefix}}}:expiring", {min(notes): 0})
+        store.beat("p", START)
+        assert hours[2:] == [int(hour) for hour in server.zrange(f"{{{prefix}}}:hours", 0, -1)]
+
+    def test_sums_that_are_not_in_the_index(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """Nobody finds them; so they count as lost, and come back with a repair."""
+        store.create(beginning("s", user="u"))
+        close(store, "s", ended_ns=START)
+        server.delete(f"{{{prefix}}}:hours")
+        hour = START // HOUR_NS
+        assert (store.tallies(0, 2**31), store.next_hour(-1)) == ([], hour)
+        found = store.recount_hour(hour)
+        assert found is not None
+        assert (found.kept, len(found.counted)) == ({}, 1)
+        assert store.replace_hour(hour, found)
+        assert [each.tally.sessions for each in store.tallies(0, 2**31)] == [1]
+        assert [each.tally.sessions for each in store.daily_tallies(0, 2**31)] == [1]
+
     def test_what_expired_was_forgotten_in_order(self, prefix: str) -> None:
         """Whatever retention it has who recounts: of an hour of which sessions have expired nothing is said."""
         store, command = redis_server.store(prefix=prefix, retention=0.2), redis_server.store(prefix=prefix)
@@ -480,8 +608,73 @@ class TestLife:
         assert 200 == store.purge(START + 300)
         assert 0 == store.purge(START + 300 + 86_400 * SECOND)
         store.retire("o")
-        names = {key.decode().partition(":")[2] for key in server.scan_iter(count=10_000) if prefix.encode() in key}
-        assert {"meta", "expiring"} == names
+        assert {"meta"} == names(server, prefix)
+
+    @pytest.mark.parametrize("upkeep", [lambda store: store.purge(0), lambda store: store.beat("p", 1)])
+    def test_nothing_left_of_what_expired(
+        self, prefix: str, server: Any, upkeep: Callable[[RedisStore], object]
+    ) -> None:
+        """What Redis has let expire is no more in the indexes, even if no session ends any more."""
+        store = redis_server.store(prefix=prefix, retention=0.05)
+        for number in range(30):
+            store.create(beginning(f"s{number}", key=f"k{number}", user="u"))
+            close(store, f"s{number}", owner="p")
+        store.exported([f"s{number}" for number in range(30)])
+        redis_server.until(lambda: not any(store.get(f"s{number}") for number in range(30)))
+        assert {"ended", "expiring", "previous"} <= names(server, prefix)
+        upkeep(store)
+        assert {"meta", "hours", "owners", "expiring"} == {name for name in names(server, prefix) if ":" not in name}
+        assert 1 == server.zcard(f"{{{prefix}}}:expiring"), "of the sums of a day, which are kept for longer"
+        store.shutdown()
+
+    def test_nothing_left_of_what_cannot_be_read(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """Who removes it removes what stands in the indexes with it."""
+        store.create(beginning("a", key="k", user="u"))
+        close(store, "a")
+        server.hset(f"{{{prefix}}}:s:a", "b", "no")
+        hour = START // HOUR_NS
+        recounted = store.recount_hour(hour)
+        assert recounted is not None
+        assert (recounted.unreadable, store.replace_hour(hour, recounted)) == (["a"], True)
+        assert {"meta"} == names(server, prefix)
+
+    def test_of_what_is_damaged_all_through(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """It can be removed even if nothing says when it ended; its other traces go in their time."""
+        for name in ("a", "b"):
+            store.create(beginning(name, user="u"))
+            close(store, name)
+        server.hdel(f"{{{prefix}}}:s:a", "z")
+        server.hset(f"{{{prefix}}}:s:b", "z", "no")
+        store.remove(["a", "b"])
+        assert ([], []) == (store.ended(9), store.history(Wanted(user="u"), 9))
+        assert not {"s:a", "s:b", "ended"} & names(server, prefix)
+
+    def test_an_id_that_is_used_again(self, prefix: str) -> None:
+        """When the first one that had it expires, or is forgotten, the second one stays."""
+        short, store = (redis_server.store(prefix=prefix, retention=seconds) for seconds in (0.05, 3600))
+        short.create(beginning("a", key="k"))
+        close(short, "a")
+        redis_server.until(lambda: store.get("a") is None)
+        store.create(beginning("a", key="k"))
+        close(store, "a", ended_ns=START + 2 * SECOND)
+        store.beat("p", START)
+        assert (["a"], "a") == (ids(store.ended(9)), store.previous("k"))
+        short.shutdown()
+        store.shutdown()
+
+    @pytest.mark.parametrize("is_owed", [False, True])
+    def test_purge_after_redis_has_lost_one(
+        self, store: RedisStore, server: Any, prefix: str, *, is_owed: bool
+    ) -> None:
+        """What has its id since, and is active or owed, is not what is forgotten."""
+        store.create(beginning("a"))
+        close(store, "a")
+        server.delete(f"{{{prefix}}}:s:a")
+        store.create(beginning("a"))
+        if is_owed:
+            close(store, "a", owner="p")
+        assert 0 == store.purge(START + HOUR_NS)
+        assert store.get("a") is not None
 
 
 class TestShared:
@@ -570,6 +763,46 @@ class TestFork:
             print([os.waitpid(child, 0)[1] for child in children], store.get("a").totals.requests)
         """)
         assert "[0, 0, 0, 0] 500" == completed.stdout.strip()
+
+
+class TestClose:
+    def test_one_step(self, store: RedisStore, server: Any, prefix: str) -> None:
+        """What nobody owes is in the sums as soon as it has ended: between the two nothing can fail."""
+        key = f"{{{prefix}}}:s:a"
+        store.create(beginning("a"))
+        with server.monitor() as monitor:
+            close(store, "a")
+            told = [monitor.next_command()["command"]]
+            while not told[-1].startswith(f"HSETNX {key} n"):
+                told.append(monitor.next_command()["command"])
+        [ended] = [at for at, command in enumerate(told) if command.startswith(f"HSET {key} e")]
+        assert not any(command.startswith("EVAL") for command in told[ended:])
+
+    def test_while_others_merge(self, store: RedisStore, prefix: str) -> None:
+        """What nobody owes is in the sums as it has ended, in one step: with all that was merged until then."""
+        other, stop = redis_server.store(prefix=prefix), threading.Event()
+        names = [f"s{number}" for number in range(100)]
+        for name in names:
+            store.create(beginning(name))
+
+        def merge() -> None:
+            while not stop.is_set():
+                other.merge({name: delta(requests=1) for name in names})
+
+        thread = threading.Thread(target=merge)
+        thread.start()
+        try:
+            ended = [close(store, name, delta=delta(requests=1000)) for name in names]
+            seen = [each.tally for each in store.tallies(0, 2**31)]
+        finally:
+            stop.set()
+            thread.join()
+        other.shutdown()
+        requests = sum(record.totals.requests for record in ended if record is not None)
+        assert [(100, requests)] == [(tally.sessions, tally.requests) for tally in seen]
+        recounted = store.recount_hour(START // HOUR_NS)
+        assert recounted is not None
+        assert recounted.kept == recounted.counted
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

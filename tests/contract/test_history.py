@@ -195,6 +195,22 @@ class TestHistory:
         assert not cast("SharedStore", store).owe(over, "p"), "it is known, and nobody owes it"
         assert (store.find("k"), store.active()) == (None, [])
 
+    def test_many_parts(self, store: HistoryStore) -> None:
+        """However many parts ended since, they hide no session: it comes before those that ended earlier."""
+        if not isinstance(store, SharedStore):
+            return
+        for name, seconds, owner in (("early", 1, "p"), ("late", 2, None)):
+            run(store, name, ended_ns=START + seconds * SECOND, owner=owner)
+        parts = []
+        for number in range(450):
+            whole = Beginning(f"long{number}", "chat", "durable", START)
+            ended = SessionRecord(whole.as_part(1), Totals(START), "success", "completed", START + 60 * SECOND + number)
+            assert store.owe(ended, "p")
+            parts.append(ended.id)
+        store.exported(parts)
+        found = [ids(cast("HistoryStore", store).history(Wanted(), limit)) for limit in (1, 2)]
+        assert found == [["late"], ["late", "early"]]
+
     def test_what_another_has_taken_over(self, store: HistoryStore) -> None:
         """Whoever owes it, it has ended."""
         if not isinstance(store, SharedStore):
@@ -237,6 +253,16 @@ class TestTallies:
             (0, Kind("chat", None, "success", "completed")): 2,
             (1, Kind("chat", "pro", "success", "completed")): 1,
         }
+
+    @pytest.mark.parametrize("days", [-400, -20, 20, 400])
+    def test_clocks_apart(self, store: HistoryStore, days: int) -> None:
+        """What ends on a machine whose clock is wrong by days is counted when it says, and hides nothing else."""
+        run(store, "before")
+        run(store, "apart", ended_ns=START + days * 24 * HOUR_NS)
+        assert total(store).sessions == 2
+        run(store, "after")
+        assert {each.hour - HOUR: each.tally.sessions for each in store.tallies(*ALWAYS)} == {0: 2, days * 24: 1}
+        assert total(store).sessions == 3
 
     def test_sums(self, store: HistoryStore) -> None:
         """Everything that sessions count is added up, in whole numbers without loss."""
@@ -336,6 +362,41 @@ class TestTallies:
         assert ids(store.history(Wanted(user="1" * 32), 2_000)) == expected[::2]
         assert ids(store.history(Wanted(), 7, Place(START + 500 * SECOND, "s0500"))) == expected[600:607]
         assert store.users(HOUR, HOUR + 1, 1, {}).total == 2
+
+    def test_those_of_a_user(self, store: HistoryStore) -> None:
+        """They are found page by page, whatever they and the user are called, and of a moment in order; no others."""
+        users = ("", ":", "1:a", "a", "ab", "\0", "\ud800", "ä")
+        places: dict[str, list[Place]] = {user: [] for user in users}
+        for number in range(1_000):
+            user, ended_ns = users[number % 8 if number < 100 else 3], START + number // 50
+            record = run(store, f"{users[number % 7]}{number}", ended_ns=ended_ns, user=user)
+            places[user].append(Place.of(record))
+        for user, expected in places.items():
+            expected.sort(reverse=True)
+            found: list[SessionRecord] = []
+            while page := store.history(Wanted(user=user), 300, Place.of(found[-1]) if found else None):
+                found += page
+            assert list(map(Place.of, found)) == expected
+            between = Wanted(user=user, since_ns=START + 1, until_ns=START + 2)
+            assert list(map(Place.of, store.history(between, 99))) == [
+                place for place in expected if place.ended_ns == START + 1
+            ]
+        assert store.history(Wanted(user="aa"), 9) == []
+
+    def test_those_of_a_user_that_are_owed(self, store: HistoryStore) -> None:
+        """They are among them before they are exported, and after; parts are not."""
+        if not isinstance(store, SharedStore):
+            return
+        for number in range(4):
+            delta = Totals(START)
+            delta.user = "1" * 32
+            run(store, f"s{number}", ended_ns=START + number, delta=delta, owner="p", user="2" * 32)
+        part = Beginning("s4", "chat", "durable", START, user="1" * 32).as_part(1)
+        assert store.owe(SessionRecord(part, Totals(START), "success", "completed", START), "p")
+        for exported in ([], ["s1", "s2", part.id], ["s0", "s1", "s2", "s3"]):
+            store.exported(exported)
+            found = [store.history(Wanted(user=user * 32), 9) for user in "12"]
+            assert list(map(ids, found)) == [["s3", "s2", "s1", "s0"], []]
 
     def test_purged_hours_are_forgotten(self, store: HistoryStore) -> None:
         """What is forgotten is no part of the sums any more, but for the hour in which the limit lies."""

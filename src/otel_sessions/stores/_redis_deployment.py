@@ -15,6 +15,7 @@ AT_ONCE: Final = 200
 _SHARED: Final = (
     "meta", "active", "counts", "due", "held", "users", "previous",
     "ended", "expiring", "owners", "debts", "owed", "taken", "user_counts", "hours", "unexported",
+    "ended_users",
 )  # fmt: skip
 """The keys that all scripts are given, in the order in which they expect them."""
 

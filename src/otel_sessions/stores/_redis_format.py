@@ -13,7 +13,8 @@ from ..exceptions import StoreError
 Fields = dict[bytes, bytes]
 
 _MS: Final = 1_000_000
-_LAST_STAMP: Final = 10**20 - 1
+STAMP_DIGITS: Final = 20
+_LAST_STAMP: Final = 10**STAMP_DIGITS - 1
 _RESOLVED_NS: Final = 3_600_000_000_000
 """After that time nobody repeats a merge any more, and none arrives late."""
 
@@ -35,7 +36,7 @@ def optional(text: str | None) -> bytes:
 
 def stamp(time_ns: int) -> str:
     """A time that is compared as text."""
-    return f"{min(max(0, time_ns), _LAST_STAMP):020d}"
+    return f"{min(max(0, time_ns), _LAST_STAMP):0{STAMP_DIGITS}d}"
 
 
 def dumps(value: Any) -> str:
@@ -70,7 +71,10 @@ def record(raw: list[bytes]) -> SessionRecord | None:
     Raises:
         StoreError: what is stored is not a session.
     """
-    stored = fields(raw)
+    return _record(fields(raw))
+
+
+def _record(stored: Fields) -> SessionRecord | None:
     # A hash without a beginning is none of ours, or a part that somebody else has left of one.
     if b"b" not in stored:
         return None
@@ -83,6 +87,46 @@ def record(raw: list[bytes]) -> SessionRecord | None:
         return SessionRecord(beginning, totals, *status)
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         raise StoreError("redis: the record of a session cannot be read; `otel-sessions verify` says which") from error
+
+
+class End(NamedTuple):
+    """How a session is to end."""
+
+    how: str
+    """Status, reason and time."""
+    delta: str | None
+    """What is added."""
+    writer: str
+    replaced: int | None
+    """From which number on a merge of the writer, if it was done, is part of the delta."""
+
+
+class Foreseen(NamedTuple):
+    """A session as it will be when it has ended, unless it changes before."""
+
+    record: SessionRecord | None
+    """None if it is not active."""
+    seen: tuple[bytes, ...] = (b"", b"", b"")
+    """Other ones, if it has changed."""
+
+
+def foresee(raw: list[bytes], end: End) -> Foreseen:
+    """What `close.lua` will make of what is stored.
+
+    Raises:
+        StoreError: it is not a session.
+    """
+    stored = fields(raw)
+    if b"b" not in stored or b"e" in stored:
+        return Foreseen(None)
+    seen = tuple(stored.get(name, b"") for name in (b"c", b"q", b"g"))
+    stored[b"e"] = encode(end.how)
+    if end.delta is not None:
+        number, _, place = stored.get(b"w:" + encode(end.writer), b"").partition(b":")
+        if end.replaced is not None and number and int(number) >= end.replaced:
+            stored.pop(b"d" + place, None)
+        stored[b"d%d" % (int(stored.get(b"q", 0)) + 1)] = encode(end.delta)
+    return Foreseen(_record(stored), seen)
 
 
 def _deltas(stored: Fields) -> dict[bytes, Totals]:

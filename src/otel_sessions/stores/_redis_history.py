@@ -12,11 +12,10 @@ from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, day_of, hour_of
 from ..typing import DayTally, HourTally, Place, UserCounts, Wanted
 from . import _redis_format as form
 from ._frequency import user_counts
-from ._redis_deployment import Deployment, chunks
+from ._redis_deployment import AT_ONCE, Deployment, chunks
+from ._redis_pages import MS_NS, of_user, owed, past, remembered
 
-_MILLISECOND: Final = 1_000_000
-HOUR_MS: Final = HOUR_NS // _MILLISECOND
-_PAGE: Final = 200
+HOUR_MS: Final = HOUR_NS // MS_NS
 _SUMS_AT_ONCE: Final = 200
 _HOURS_AT_ONCE: Final = 48
 USERS_AT_ONCE: Final = 5_000
@@ -40,31 +39,22 @@ class RedisHistory:
         """The ended sessions that are wanted and stand behind `before`: at most `limit`, the latest end first."""
         found: dict[Place, SessionRecord] = {}
         times = _milliseconds(wanted, before)
+        if wanted.user is None:
+            others = remembered(self._deployment, *times)
+        else:
+            others = of_user(self._deployment, wanted.user, wanted.since_ns, wanted.until_ns, before)
         # First those that are owed, so that nothing is missed whose export is noted meanwhile.
-        for pages in (self._owed_pages(*times), self._exported_pages(*times)):
-            for ended in pages:
+        for pages in (owed(self._deployment, *times), others):
+            for page in pages:
                 found |= {
                     Place.of(record): record
-                    for record in ended
+                    for record in self._ended(page.ids)
                     if (before is None or Place.of(record) < before) and wanted.fits(record)
                 }
-                # Redis sorts by milliseconds: who comes later may have ended up to one later than the last of these.
-                last_ns = min((record.ended_ns or 0 for record in ended), default=0)
                 enough = heapq.nlargest(limit, found)
-                if len(enough) == limit and enough[-1].ended_ns > last_ns + _MILLISECOND:
+                if len(enough) == limit and enough[-1].ended_ns >= page.rest_ns:
                     break
         return [found[place] for place in heapq.nlargest(limit, found)]
-
-    def _owed_pages(self, since: str | int, until: str | int) -> Iterator[list[SessionRecord]]:
-        # All ids at once: whatever is exported meanwhile moves the others.
-        ids = self._deployment.run("unexported", since, until)
-        return (self._ended(ids[at : at + _PAGE]) for at in range(0, len(ids), _PAGE))
-
-    def _exported_pages(self, since: str | int, until: str | int) -> Iterator[list[SessionRecord]]:
-        passed = 0
-        while page := self._deployment.run("ended", passed, _PAGE, since, until):
-            passed += len(page)
-            yield self._ended(page)
 
     def _ended(self, ids: Sequence[bytes]) -> list[SessionRecord]:
         """Those that have ended; parts of sessions are none."""
@@ -128,50 +118,47 @@ class RedisHistory:
     def owed(self) -> tuple[int, int | None]:
         """How many ended sessions and parts are owed, and when the one ended that ended first, in nanoseconds."""
         number, oldest = self._deployment.run("owed")
-        return number, int(float(oldest[1])) * _MILLISECOND if oldest else None
+        return number, int(float(oldest[1])) * MS_NS if oldest else None
 
     # -- how they come and go -----------------------------------------------------------------------------------------
 
     def exported(self, session_ids: Collection[str]) -> None:
-        """Nobody owes the ends of these sessions any more."""
+        """Nobody owes the ends of these sessions any more: those are in the sums from now on."""
         for some in chunks(list(session_ids)):
-            self.take(dict(zip(some, self._deployment.read(some), strict=True)))
+            keys: list[bytes] = []
+            arguments: list[bytes | str | int] = []
+            for session_id, record in zip(some, self._deployment.read(some), strict=True):
+                added = form.sums(record)
+                keys += [self._deployment.session(session_id), *self.keys(added)]
+                arguments += [form.encode(session_id), *added.arguments]
+            self._deployment.run("exported", self._retention_ms, *arguments, keys=keys)
 
-    def take(self, ended: Mapping[str, SessionRecord | None]) -> None:
-        """Take ended sessions in: they are owed by nobody, and are in the sums."""
-        keys: list[bytes] = []
-        arguments: list[bytes | str | int] = []
-        for session_id, record in ended.items():
-            sums = form.sums(record)
-            hour = sums.hour
-            keys += [
-                self._deployment.session(session_id),
-                self._deployment.hourly(hour),
-                self._deployment.daily(day_of(hour)),
-            ]
-            keys.append(self._deployment.user_counts(hour))
-            arguments += [form.encode(session_id), *sums.arguments]
-        self._deployment.run("exported", self._retention_ms, *arguments, keys=keys)
+    def keys(self, added: form.Sums) -> list[bytes]:
+        """Those of the sums of the hour, of its day, and of the hour's users."""
+        hour = added.hour
+        return [
+            self._deployment.hourly(hour),
+            self._deployment.daily(day_of(hour)),
+            self._deployment.user_counts(hour),
+        ]
 
     def purge(self, before_ns: int) -> int:
         """Forget the sessions that ended before that time and are owed by nobody; how many they were."""
-        total = passed = 0
-        while found := self._deployment.run("past", before_ns // _MILLISECOND, passed, _PAGE):
-            ids = [form.decode(raw) for raw in found]
-            forgotten, kept = self._deployment.run(
-                "forget", form.stamp(before_ns), *map(form.encode, ids), sessions=ids
-            )
-            total, passed = total + forgotten, passed + kept
+        # First what has expired: nobody could tell any more what there is of it in the indexes.
+        while self._deployment.run("trim", AT_ONCE):
+            pass
+        total = 0
+        for ids in past(self._deployment, before_ns // MS_NS):
+            total += self._deployment.run("forget", form.stamp(before_ns), *map(form.encode, ids), sessions=ids)
         self._forget_hours(hour_of(before_ns))
         return total
 
     def purgeable(self, before_ns: int) -> int:
         """How many `purge` would forget now. No record is read for it, only when it ended."""
-        total = passed = 0
-        while found := self._deployment.run("past", before_ns // _MILLISECOND, passed, _PAGE):
-            total += self._deployment.run("purgeable", form.stamp(before_ns), sessions=map(form.decode, found))
-            passed += len(found)
-        return total
+        return sum(
+            self._deployment.run("purgeable", form.stamp(before_ns), sessions=ids)
+            for ids in past(self._deployment, before_ns // MS_NS)
+        )
 
     def _forget_hours(self, before: int) -> None:
         """Forget the sums of the hours before; those of a day that is not over become those of the hours left of it."""
@@ -187,7 +174,7 @@ class RedisHistory:
             *map(self._deployment.user_counts, hours),
             *map(self._deployment.daily, days),
         ]
-        self._deployment.run("forget_hours", before, len(anew), keys=[*anew, *over])
+        self._deployment.run("forget_hours", len(anew), *hours, keys=[*anew, *over])
 
 
 def users_of(deployment: Deployment, hour: int) -> dict[str, int]:
@@ -210,6 +197,6 @@ def _milliseconds(wanted: Wanted, before: Place | None) -> tuple[str | int, str 
     """From when to when, in milliseconds, the sessions ended that are wanted and stand behind `before`, or more."""
     ends = [ns for ns in (wanted.until_ns, None if before is None else before.ended_ns) if ns is not None]
     return (
-        "-inf" if wanted.since_ns is None else wanted.since_ns // _MILLISECOND,
-        min(ends) // _MILLISECOND if ends else "+inf",
+        "-inf" if wanted.since_ns is None else wanted.since_ns // MS_NS,
+        min(ends) // MS_NS if ends else "+inf",
     )

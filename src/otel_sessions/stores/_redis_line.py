@@ -20,7 +20,7 @@ from ._redis_errors import explain
 from ._redis_socket import within
 from ._redis_url import Address
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The version of what is stored; the scripts have it, too."""
 _OLDEST: Final = (6, 0)
 

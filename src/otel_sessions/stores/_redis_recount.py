@@ -12,8 +12,9 @@ from .._tally import DAY_HOURS, Kind, Tally, day_of
 from ..exceptions import StoreError
 from ..typing import Recount
 from . import _redis_format as form
-from ._redis_deployment import AT_ONCE, Deployment, chunks
+from ._redis_deployment import Deployment, chunks
 from ._redis_history import HOUR_MS, USERS_AT_ONCE, users_of, within
+from ._redis_pages import owed, remembered
 
 _ATTEMPTS: Final = 10
 _STAGED_MS: Final = 600_000
@@ -48,7 +49,8 @@ class RedisRecount:
         return None
 
     def _look(self, hour: int) -> tuple[list[bytes], bytes, bytes]:
-        kept, state, forgotten = self._deployment.run("recount", *within(hour, hour + 1), keys=self._of_hour(hour))
+        times, keys = within(hour, hour + 1), self._of_hour(hour)
+        kept, state, forgotten = self._deployment.run("recount", *times, hour, keys=keys)
         return kept, state, forgotten
 
     def _looked_at(self, hour: int) -> Recount:
@@ -59,9 +61,9 @@ class RedisRecount:
         counted_users: Counter[str] = Counter()
         unreadable: list[str] = []
         passed = seen = 0
-        while ids := self._deployment.run("ended", passed, AT_ONCE, *within(hour, hour + 1)):
-            passed += len(ids)
-            for record, tally in self._readable(ids, unreadable.append):
+        for page in remembered(self._deployment, *within(hour, hour + 1)):
+            passed += len(page.ids)
+            for record, tally in self._readable(page.ids, unreadable.append):
                 seen += 1
                 if not record.is_active and record.beginning.part is None:
                     counted.setdefault(Kind.of(record), Tally()).add(tally)
@@ -123,7 +125,8 @@ class RedisRecount:
     def unreadable(self) -> list[str]:
         """The ids of those that are active or owed, and whose record cannot be read."""
         found: list[str] = []
-        for ids in (self._deployment.run("active", b""), self._deployment.run("unexported", "-inf", "+inf")):
+        ended = (page.ids for page in owed(self._deployment, "-inf", "+inf"))
+        for ids in (self._deployment.run("active", b""), *ended):
             for _ in self._readable(ids, found.append):
                 pass
         return found

@@ -1,5 +1,8 @@
 -- Ends a session. Returns what is stored of it, to the caller who ended it, and to nobody else.
-local session = KEYS[SHARED + 1]
+--
+-- If nobody owes its export it is in the sums from now on; the keys of those are given as in exported.lua. What it adds comes from
+-- ARGV[15] on, as it was when ARGV[12] to ARGV[14] were read of it: if it has changed since, 0 is returned, and nothing done.
+local session, hourly, daily, users = unpack(KEYS, SHARED + 1, SHARED + 4)
 local id, token, status, ended = unpack(ARGV, 1, 4)
 local idle_since, owner, delta = optional(ARGV[5]), optional(ARGV[6]), optional(ARGV[7])
 local writer, replaced = ARGV[8], tonumber(ARGV[9])
@@ -11,6 +14,13 @@ if not is_active(session) then
 end
 if idle_since and redis.call('HGET', session, 'l') > idle_since then
   return nil
+end
+if not owner then
+  for number, held in ipairs(redis.call('HMGET', session, 'c', 'q', 'g')) do
+    if (held or '') ~= ARGV[11 + number] then
+      return 0
+    end
+  end
 end
 redis.call('HSET', session, 'e', status, 'z', ended, 'k', token)
 if delta then
@@ -31,6 +41,7 @@ if owner then
   owe_export(owner, id, ended)
   redis.call('PEXPIRE', session, longest)
 else
+  count_in(session, hourly, daily, users, 15, retention)
   remember(session, id, retention)
 end
 refresh()

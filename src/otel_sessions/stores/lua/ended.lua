@@ -1,7 +1,13 @@
--- Returns ARGV[2] ids of ended sessions whose export nobody owes, after the first ARGV[1], the latest end first; of those
--- that ended from ARGV[3] to ARGV[4], in milliseconds.
+-- Returns ARGV[2] ids of ended sessions, the latest end first, each with when it ended: of those whose export is owed, if ARGV[1]
+-- is 'owed', or of the others; that ended from ARGV[3] to ARGV[4], and stand behind the place ARGV[5], ARGV[6] if it is given.
+-- All times are in milliseconds.
 -- By rank, which Redis finds as quickly however many stand before; of a range by score it would walk past all of them.
-local later = redis.call('ZCARD', ENDED) - redis.call('ZCOUNT', ENDED, '-inf', ARGV[4])
-local number = redis.call('ZCOUNT', ENDED, ARGV[3], ARGV[4])
-local first, last = tonumber(ARGV[1]), math.min(ARGV[1] + ARGV[2], number) - 1
-return first <= last and redis.call('ZREVRANGE', ENDED, later + first, later + last) or {}
+local set = ARGV[1] == 'owed' and UNEXPORTED or ENDED
+local first
+if ARGV[6] then
+  first = redis.call('ZCARD', set) - rank_of(set, ARGV[5], ARGV[6])
+else
+  first = redis.call('ZCARD', set) - redis.call('ZCOUNT', set, '-inf', ARGV[4])
+end
+local last = math.min(first + tonumber(ARGV[2]), redis.call('ZCOUNT', set, ARGV[3], '+inf')) - 1
+return first <= last and redis.call('ZREVRANGE', set, first, last, 'WITHSCORES') or {}

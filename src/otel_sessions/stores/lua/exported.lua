@@ -6,15 +6,14 @@ local at, number = 2, SHARED
 while at <= #ARGV do
   local session, hourly, daily, users = unpack(KEYS, number + 1, number + 4)
   local id = ARGV[at]
+  at = count_in(session, hourly, daily, users, at + 1, retention)
+  number = number + 4
   if ask(session, 'HEXISTS', 'e') == 1 then
     if redis.call('HEXISTS', DEBTS, id) == 1 then
-      settle_export(id)
       remember(session, id, retention)
     end
-    redis.call('ZREM', UNEXPORTED, id) -- who has settled it may not have known of those
+    settle_export(id)
   elseif is_lost(session) then
     settle_export(id)
   end
-  at = count_in(session, hourly, daily, users, at + 1, retention)
-  number = number + 4
 end

@@ -1,19 +1,14 @@
--- Forgets sessions that ended before the stamp ARGV[1]. Returns how many they were, and how many are kept.
-local forgotten, kept = 0, 0
+-- Forgets those of the sessions that ended before the stamp ARGV[1]. Returns how many they were.
+local forgotten = 0
 for number = 2, #ARGV do
   local session, id = KEYS[SHARED + number - 1], ARGV[number]
-  local ended, key = unpack(ask(session, 'HMGET', 'z', 'y') or {})
-  if ended and ended >= ARGV[1] then
-    kept = kept + 1
-  else
-    if not is_lost(session) then
+  local ended = ask(session, 'HGET', 'z')
+  if not ended or ended < ARGV[1] then
+    note_forgotten(let_go(note_of(session, id)))
+    -- Unless another one has had its id since it expired, that is active, or whose export is owed.
+    if not is_active(session) and redis.call('HEXISTS', DEBTS, id) == 0 and not is_lost(session) then
       forgotten = forgotten + redis.call('DEL', session)
-    end
-    note_forgotten(id)
-    redis.call('ZREM', ENDED, id)
-    if key and redis.call('HGET', PREVIOUS, key) == id then
-      redis.call('HDEL', PREVIOUS, key)
     end
   end
 end
-return { forgotten, kept }
+return forgotten

@@ -8,12 +8,12 @@
 --   t  older deltas, folded into one   g  how often that was done, h  how many fields call for the next time
 --   e  status, reason and time of its end (JSON), z  stamp of that time
 --   k  token of the call that ended it y  its key, once it has ended
---   n  that it is in the sums of its hour
+--   n  that it is in the sums of its hour, and whose it is there, if anybody's
 -- A stamp is a time in nanoseconds as 20 digits: it is compared as text, for a Lua number would round it.
-local FORMAT = '1'
+local FORMAT = '2'
 local META, ACTIVE, COUNTS, DUE, HELD, USERS, PREVIOUS = unpack(KEYS, 1, 7)
-local ENDED, EXPIRING, OWNERS, DEBTS, OWED, TAKEN, USER_COUNTS, HOURS, UNEXPORTED = unpack(KEYS, 8, 16)
-local SHARED = 16 -- the keys of single sessions come after those
+local ENDED, EXPIRING, OWNERS, DEBTS, OWED, TAKEN, USER_COUNTS, HOURS, UNEXPORTED, ENDED_USERS = unpack(KEYS, 8, 17)
+local SHARED = 17 -- the keys of single sessions come after those
 local BACKSTOP = 366 * 86400 * 1000
 
 local found = redis.call('HGET', META, 'format')
@@ -68,13 +68,17 @@ local function pair(first, second)
   return #first .. ':' .. first .. second
 end
 
-local function seconds_of(set, first)
-  local prefix = pair(first, '')
-  local members = redis.call('ZRANGEBYLEX', set, '[' .. prefix, '(' .. prefix .. '\255')
+-- The members, each without the prefix that all of them have.
+local function without(prefix, members)
   for number, member in ipairs(members) do
     members[number] = string.sub(member, #prefix + 1)
   end
   return members
+end
+
+local function seconds_of(set, first)
+  local prefix = pair(first, '')
+  return without(prefix, redis.call('ZRANGEBYLEX', set, '[' .. prefix, '(' .. prefix .. '\255'))
 end
 
 -- The milliseconds of a stamp.
@@ -149,35 +153,104 @@ local function leave(id)
   return key or nil
 end
 
--- Notes that a session has been forgotten which is still among the ended ones: of what ended before it some may be gone.
-local function note_forgotten(id)
-  local ended = redis.call('ZSCORE', ENDED, id)
-  if ended and tonumber(ended) > tonumber(redis.call('HGET', META, 'forgotten') or '-1') then
-    redis.call('HSET', META, 'forgotten', ended)
+-- What is noted of an ended session, so that its traces can be found when Redis has let it expire.
+local function note_of(session, id)
+  local ended, key, user = unpack(ask(session, 'HMGET', 'z', 'y', 'n') or {})
+  return cmsgpack.pack({ id, ended or false, key or false, optional(user or '') or false })
+end
+
+-- Takes an ended session out of all indexes, by what is noted of it. Returns where it stood among the ended ones, if it did.
+local function let_go(note)
+  local id, ended, key, user = unpack(cmsgpack.unpack(note))
+  redis.call('ZREM', EXPIRING, note)
+  if user and ended then
+    redis.call('ZREM', ENDED_USERS, pair(user, ended .. id))
+  end
+  local at = redis.call('ZSCORE', ENDED, id)
+  if at and ended and tonumber(at) ~= ms_of(ended) then
+    return nil -- another one has had its id since
+  end
+  redis.call('ZREM', ENDED, id)
+  if key and redis.call('HGET', PREVIOUS, key) == id then
+    redis.call('HDEL', PREVIOUS, key)
+  end
+  return at
+end
+
+-- Notes that a session has been forgotten which stood there among the ended ones: of what ended before it some may be gone.
+local function note_forgotten(at)
+  if at and tonumber(at) > tonumber(redis.call('HGET', META, 'forgotten') or '-1') then
+    redis.call('HSET', META, 'forgotten', at)
   end
 end
 
--- Lets go of what is known of sessions that have expired since; a few at a time, so that no call is slow. Who wants them to be
--- remembered for less time than those who ended them does not take them away from these.
-local function trim()
-  for _, expired in ipairs(redis.call('ZRANGEBYSCORE', EXPIRING, '-inf', now_ms(), 'LIMIT', 0, 10)) do
-    local id, key = unpack(cmsgpack.unpack(expired))
-    redis.call('ZREM', EXPIRING, expired)
-    note_forgotten(id)
-    redis.call('ZREM', ENDED, id)
-    if key and redis.call('HGET', PREVIOUS, key) == id then
-      redis.call('HDEL', PREVIOUS, key)
+-- Takes the hours that have sums out of the index, from one to another of the same day; with the last one of the day goes what
+-- is noted of it.
+local function drop_hours(first, last)
+  redis.call('ZREMRANGEBYSCORE', HOURS, first, last)
+  local day = math.floor(first / 24)
+  if redis.call('ZCOUNT', HOURS, day * 24, day * 24 + 23) == 0 then
+    redis.call('ZREM', EXPIRING, cmsgpack.pack(day))
+  end
+end
+
+-- Lets go of what is known of sessions, and of days, that have expired since; of so many at most that no call is slow. Returns
+-- how many they were. Who wants them to be remembered for less time than those who ended them does not take them away from
+-- these.
+local function trim(most)
+  local expired = redis.call('ZRANGEBYSCORE', EXPIRING, '-inf', now_ms(), 'LIMIT', 0, most)
+  for _, note in ipairs(expired) do
+    local day = cmsgpack.unpack(note)
+    if type(day) == 'number' then
+      drop_hours(day * 24, day * 24 + 23)
+    else
+      note_forgotten(let_go(note))
     end
   end
+  return #expired
 end
 
--- Keeps an ended session, which nobody owes, for `retention` milliseconds from now.
+-- Keeps an ended session, which nobody owes, for `retention` milliseconds from now. It has been counted in before: that says
+-- whose it is.
 local function remember(session, id, retention)
-  local ended, key = unpack(redis.call('HMGET', session, 'z', 'y'))
+  local ended, user = unpack(redis.call('HMGET', session, 'z', 'n'))
   redis.call('PEXPIRE', session, retention)
   redis.call('ZADD', ENDED, ms_of(ended), id)
-  redis.call('ZADD', EXPIRING, now_ms() + retention, cmsgpack.pack({ id, key }))
-  trim()
+  if user and user ~= '' then
+    redis.call('ZADD', ENDED_USERS, 0, pair(optional(user), ended .. id))
+  end
+  redis.call('ZADD', EXPIRING, now_ms() + retention, note_of(session, id))
+  trim(10)
+end
+
+-- Whether one text comes before another by its bytes, as Redis orders them; Lua would go by the language of the server.
+local function is_before(one, other)
+  for at = 1, math.min(#one, #other) do
+    local left, right = string.byte(one, at), string.byte(other, at)
+    if left ~= right then
+      return left < right
+    end
+  end
+  return #one < #other
+end
+
+-- How many members of a sorted set stand before a place, and whether one stands there. If it has gone since somebody saw it,
+-- the place is looked for by halves among those of the same score.
+local function rank_of(set, score, member)
+  local found = redis.call('ZSCORE', set, member)
+  if found and tonumber(found) == tonumber(score) then
+    return redis.call('ZRANK', set, member), true
+  end
+  local low, high = redis.call('ZCOUNT', set, '-inf', '(' .. score), redis.call('ZCOUNT', set, '-inf', score)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if is_before(redis.call('ZRANGE', set, middle, middle)[1], member) then
+      low = middle + 1
+    else
+      high = middle
+    end
+  end
+  return low, false
 end
 
 -- The ids of the ended sessions whose export is owed, of those that ended between two times in milliseconds; the latest first.
@@ -219,14 +292,15 @@ local function keep_for(key, life)
   end
 end
 
--- Keeps the sums of an hour, and those of its day, if they are there.
+-- Keeps the sums of an hour, and those of its day, if they are there. The index has the hours of a day for as long as there are
+-- sums of the day. That goes by the clock of Redis: those of the machines that end sessions may be wrong by days.
 local function keep_sums(hour, hourly, daily, users, life)
   local kept = kept_sums(life)
-  redis.call('ZADD', HOURS, hour, hour)
-  redis.call('ZREMRANGEBYSCORE', HOURS, '-inf', '(' .. (hour - math.ceil(kept / 3600000) - 24))
   keep_for(hourly, kept)
   keep_for(daily, kept + 86400 * 1000)
   keep_for(users, life)
+  redis.call('ZADD', HOURS, hour, hour)
+  redis.call('ZADD', EXPIRING, now_ms() + redis.call('PTTL', daily), cmsgpack.pack(math.floor(hour / 24)))
 end
 
 -- Makes the sums of a day anew from those of its hours, whose keys come from `first` to `last`.
@@ -256,7 +330,7 @@ local function count_in(session, hourly, daily, users, at, life)
   local second = first + tonumber(whole)
   local third = second + tonumber(part)
   local next = third + tonumber(greatest)
-  if next == first or ask(session, 'HEXISTS', 'e') ~= 1 or redis.call('HSETNX', session, 'n', '1') == 0 then
+  if next == first or ask(session, 'HEXISTS', 'e') ~= 1 or redis.call('HSETNX', session, 'n', user) == 0 then
     return next
   end
   for _, tally in ipairs({ hourly, daily }) do

@@ -19,6 +19,6 @@ add_up_day(daily, SHARED + 5, #KEYS)
 if #ARGV > 6 then
   keep_sums(tonumber(ARGV[5]), hourly, daily, users, tonumber(ARGV[4]))
 else
-  redis.call('ZREM', HOURS, ARGV[5])
+  drop_hours(tonumber(ARGV[5]), tonumber(ARGV[5]))
 end
 return 1
