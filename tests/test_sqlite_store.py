@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from types import MappingProxyType
@@ -23,6 +25,7 @@ from otel_sessions import ConfigurationError, StoreError
 from otel_sessions.stores import _schema, from_url
 from otel_sessions.stores._codec import encode_beginning
 from otel_sessions.stores._database import Database
+from otel_sessions.stores._readers import AT_ONCE
 from otel_sessions.stores.sqlite import SQLiteStore
 from otel_sessions.typing import Beginning, Totals, Wanted
 
@@ -31,6 +34,7 @@ from . import interpreter
 SECOND = 1_000_000_000
 START = 1_767_225_600 * SECOND
 DAY = 86_400
+ALWAYS = 0, 2**31
 
 PRELUDE = """
 import json, os, sys, time
@@ -281,40 +285,118 @@ class Slow(str):
     __hash__ = str.__hash__
 
 
+@contextlib.contextmanager
+def slow_report(store: SQLiteStore) -> Iterator[None]:
+    """Somebody in another thread who goes through all that has ended as long as this is open, and finds `a`."""
+    slow = Slow("x")
+    found: list[Any] = []
+    report = threading.Thread(target=lambda: found.extend(store.history(Wanted(attributes={"n": slow}), 9)))
+    report.start()
+    assert slow.asked.wait(30)
+    try:
+        yield
+    finally:
+        slow.answered.set()
+        report.join()
+    assert ["a"] == [record.id for record in found]
+
+
+def connections(path: Path) -> int:
+    """How many connections this process has open: each its own log, while SQLite uses descriptors of the file again."""
+    found = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found += descriptor.readlink().name == f"{path.name}-wal"
+    return found
+
+
 class TestReports:
     def test_nobody_waits_for_them(self, path: Path) -> None:
         """While somebody goes through all that has ended, sessions start and end, and metrics are read."""
         store = SQLiteStore(str(path), timeout=0.1)
         start(store, "a", attributes={"n": "x"})
         end(store, "a")
-        slow = Slow("x")
-        found: list[Any] = []
-        report = threading.Thread(target=lambda: found.extend(store.history(Wanted(attributes={"n": slow}), 9)))
-        report.start()
-        assert slow.asked.wait(30)
+        with slow_report(store):
+            start(store, "b", user="u")
+            assert ({("chat", None): 1}, 1) == (store.counts(), store.most_of_a_user({}))
+        store.shutdown()
+
+    @pytest.mark.parametrize("read_only", [False, True])
+    def test_side_by_side(self, path: Path, read_only: bool) -> None:
+        """Nor does another report wait; nor who asks how things stand, however many reports there are."""
+        store = SQLiteStore(str(path))
+        start(store, "a", attributes={"n": "x"}, user="u")
+        end(store, "a")
         start(store, "b", user="u")
-        assert ({("chat", None): 1}, 1) == (store.counts(), store.most_of_a_user({}))
-        slow.answered.set()
-        report.join()
+        asked = SQLiteStore(str(path), read_only=read_only, timeout=0.1)
+        with contextlib.ExitStack() as reports:
+            for at_once in range(AT_ONCE):
+                assert at_once == 0 or ["a"] == [record.id for record in asked.history(Wanted(), 9)]
+                reports.enter_context(slow_report(asked))
+            assert ["b"] == [record.id for record in asked.active()]
+            assert ({("chat", None): 1}, 1) == (asked.counts(), asked.most_of_a_user({}))
+            assert [1] == [each.tally.sessions for each in asked.tallies(*ALWAYS)]
+            assert [1] == [each.tally.sessions for each in asked.daily_tallies(*ALWAYS)]
+            assert 0 == asked.facts().owed
+        asked.shutdown()
+        store.shutdown()
+
+    def test_waiting_is_no_failure(self, path: Path) -> None:
+        """Whoever finds too many others at it waits for longer than the timeout, and is answered then."""
+        store = SQLiteStore(str(path), timeout=0.05)
+        start(store, "a", attributes={"n": "x"})
+        end(store, "a")
+        found: list[Any] = []
+        waiting = threading.Thread(target=lambda: found.extend(store.history(Wanted(), 9)))
+        with contextlib.ExitStack() as reports:
+            for _ in range(AT_ONCE):
+                reports.enter_context(slow_report(store))
+            waiting.start()
+            waiting.join(timeout=0.2)
+            assert waiting.is_alive()
+        waiting.join()
         assert ["a"] == [record.id for record in found]
         store.shutdown()
 
-    def test_who_only_looks_waits_no_longer_than_allowed(self, path: Path) -> None:
-        """Nor does a second report of the same process wait for the first one but for the timeout."""
+    @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux says what is open")
+    def test_one_stays_open(self, path: Path) -> None:
+        """What was opened for many at once is closed when nobody needs it any more."""
         store = SQLiteStore(str(path))
         start(store, "a", attributes={"n": "x"})
         end(store, "a")
-        reading = SQLiteStore(str(path), read_only=True, timeout=0.1)
-        slow = Slow("x")
-        report = threading.Thread(target=lambda: reading.history(Wanted(attributes={"n": slow}), 9))
-        report.start()
-        assert slow.asked.wait(30)
-        with pytest.raises(StoreError, match=r"was in use by other threads for more than 0\.1 s"):
-            reading.history(Wanted(), 9)
-        slow.answered.set()
-        report.join()
-        assert ["a"] == [record.id for record in reading.history(Wanted(), 9)]
-        reading.shutdown()
+        store.history(Wanted(), 9)
+        before = connections(path)
+        with contextlib.ExitStack() as reports:
+            for _ in range(AT_ONCE):
+                reports.enter_context(slow_report(store))
+            assert list(store.due(START)) == []
+            assert connections(path) > before
+        assert list(store.due(START)) == []
+        assert before == connections(path)
+        store.shutdown()
+
+    def test_working_directory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """They are asked of the file that the path named at first, whatever directory is the working one by then."""
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        store = SQLiteStore("sessions.db")
+        start(store, "a")
+        monkeypatch.chdir(tmp_path)
+        assert ["a"] == [record.id for record in store.active()]
+        assert end(store, "a") is not None
+        assert ["a"] == [record.id for record in store.ended(9)]
+        assert [tmp_path / "here"] == list(tmp_path.iterdir())
+        store.shutdown()
+
+    def test_who_writes(self, path: Path) -> None:
+        """Who asks for the first time does not wait for another process that writes."""
+        SQLiteStore(str(path)).shutdown()
+        store = SQLiteStore(str(path), timeout=0.05)
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        assert ([], [], {}) == (store.ended(9), store.active(), store.counts())
+        other.execute("ROLLBACK")
+        other.close()
         store.shutdown()
 
 
@@ -933,7 +1015,7 @@ class TestBadFile:
                 return super()._uri() + "&vfs=unix-dotfile"
 
         with pytest.raises(ConfigurationError) as raised:
-            WithoutMemory(str(path), timeout=1, synchronous="normal")
+            WithoutMemory(str(path), timeout=1, synchronous="normal").try_out()
         assert (
             f"sqlite: {path} cannot have a write-ahead log, which processes need to share it; "
             "its file system may be one of a network: choose a file on a local disk"

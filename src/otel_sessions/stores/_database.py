@@ -11,12 +11,15 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Concatenate, Final, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Final, Literal, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from ..exceptions import ConfigurationError, StoreError
 from . import _schema
 from ._sqlite_errors import has_no_room, is_busy, remedy
+
+if TYPE_CHECKING:
+    from ._readers import Readers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,9 +60,8 @@ class Database:
         self._file: tuple[int, int] | None = None
         self._unusable: str | None = None
         _process.databases.add(self)
-        self._try()
 
-    def _try(self) -> None:
+    def try_out(self) -> None:
         """Open it once, so that what is wrong with it is known now; then close it, in case this process forks.
 
         What may be over soon is no reason to do without it: it is opened when it is needed, and again.
@@ -226,10 +228,12 @@ class Database:
         cursor.execute("PRAGMA secure_delete = FAST").fetchone()
         cursor.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}").fetchone()
         cursor.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}").fetchone()
-        cursor.execute("BEGIN IMMEDIATE")
-        _schema.check(cursor, self.path)
-        _schema.migrate(cursor)
-        cursor.execute("COMMIT")
+        # Who only wants to ask is not to wait for who writes.
+        if not _schema.is_present(cursor):
+            cursor.execute("BEGIN IMMEDIATE")
+            _schema.check(cursor, self.path)
+            _schema.migrate(cursor)
+            cursor.execute("COMMIT")
         return cursor
 
     def _disconnect(self) -> None:
@@ -325,6 +329,7 @@ class _Process:
 
     def __init__(self) -> None:
         self.databases: weakref.WeakSet[Database] = weakref.WeakSet()
+        self.readers: weakref.WeakSet[Readers] = weakref.WeakSet()
         self._held: list[Database] = []
         self._begin()
 
@@ -350,6 +355,8 @@ class _Process:
         self._held = []
         for database in list(self.databases):
             database.start_afresh()
+        for readers in list(self.readers):
+            readers.start_afresh()
 
 
 _process = _Process()

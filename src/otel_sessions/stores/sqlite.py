@@ -25,6 +25,7 @@ from . import _tally_rows as sums
 from ._database import Database, Synchronous
 from ._facts import Facts
 from ._looking import ReadOnlyDatabase
+from ._readers import Readers
 from ._schema import NEVER
 from ._sqlite_limits import SQLiteLimits
 
@@ -48,7 +49,8 @@ class SQLiteStore:
     Args:
         path: the file; it is made, readable by its owner alone, if there is none. Relative to the working directory.
         retention: for how many seconds ended sessions are remembered; counted from their end.
-        timeout: how many seconds a call may wait for other processes and threads.
+        timeout: how many seconds a call may wait for other processes, and for threads that write or look up a session.
+            A question about many sessions waits for others of this process as long as those take.
         synchronous: `normal` or `full`, see above.
         read_only: only look: the file is not made, migrated or written to, and need not be writable. What would write
             raises `StoreError`.
@@ -75,12 +77,14 @@ class SQLiteStore:
             if not 0 < seconds < _LONGEST_SECONDS:
                 raise ConfigurationError(_not_seconds(name, seconds))
         kind = ReadOnlyDatabase if read_only else Database
-        self._another = functools.partial(kind, path, timeout=timeout, synchronous=synchronous)
         self._database = kind(path, timeout=timeout, synchronous=synchronous)
-        # What goes through all sessions has connections of its own, and so keeps no thread waiting: what is active, for
-        # metrics; and what has ended, for reports, so that metrics do not wait for these either.
-        self._apart = kind(path, timeout=timeout, synchronous=synchronous)
-        self._past = kind(path, timeout=timeout, synchronous=synchronous)
+        self._database.try_out()
+        # At this path, from the root: the working directory may change before they are needed.
+        self._another = functools.partial(kind, str(self.path), timeout=timeout, synchronous=synchronous)
+        # What goes through many sessions has connections of its own, so that nobody waits who begins or ends one: for
+        # metrics and health, what is soon known; and what may take long, so that these do not wait for it either.
+        self._now = Readers(self._another)
+        self._past = Readers(self._another)
         self.limits = SQLiteLimits(self._database)
         self.retention = retention
         """For how many seconds ended sessions are remembered."""
@@ -167,8 +171,9 @@ class SQLiteStore:
         This is also the occasion to tidy up: the log is moved into the file, and once a minute what ended longer than
         `retention` ago is forgotten.
         """
-        for database in (self._database, self._apart, self._past):
-            database.notice_replacement()
+        self._database.notice_replacement()
+        self._now.tidy()
+        self._past.tidy()
         self._forget_old(now_ns)
         self._database.checkpoint()
         last = -NEVER, 0
@@ -182,16 +187,16 @@ class SQLiteStore:
 
     def counts(self) -> Mapping[tuple[str, str | None], int]:
         """How many sessions are active, by type and tier."""
-        return self._apart.read(rows.counts)
+        return self._now.read(rows.counts)
 
     def most_of_a_user(self, besides: Mapping[str, int]) -> int:
         """How many sessions are active of the user who has most of them, with those that some have `besides`."""
-        most = self._apart.read(rows.most_of_a_user)
+        most = self._now.read(rows.most_of_a_user)
         return max([most, *(sessions + len(self.active(user=user)) for user, sessions in besides.items())])
 
     def active(self, *, user: str | None = None) -> list[SessionRecord]:
         """The active sessions, oldest first; only those of `user` (a pseudonym) when given."""
-        records = self._database.read(rows.active, user)
+        records = self._now.read(rows.active, user)
         return sorted(records, key=lambda record: record.beginning.started_ns)
 
     def ended(self, limit: int) -> list[SessionRecord]:
@@ -204,11 +209,11 @@ class SQLiteStore:
 
     def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
         """What ended in these hours, as long as it is remembered."""
-        return self._past.look(history.tallies, since_hour, until_hour)
+        return self._now.look(history.tallies, since_hour, until_hour)
 
     def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
         """What ended in these days, as long as it is remembered."""
-        return self._past.look(history.daily_tallies, since_day, until_day)
+        return self._now.look(history.daily_tallies, since_day, until_day)
 
     def users(self, since_hour: int, until_hour: int, limit: int, besides: Mapping[str, int]) -> UserCounts:
         """Those most of whose sessions ended in these hours, as long as it is remembered."""
@@ -301,7 +306,7 @@ class SQLiteStore:
 
     def facts(self) -> Facts:
         """What there is to know of the file."""
-        version, (owed, oldest_owed_ns) = self._past.look(lambda cursor: (rows.version(cursor), history.owed(cursor)))
+        version, (owed, oldest_owed_ns) = self._now.look(lambda cursor: (rows.version(cursor), history.owed(cursor)))
         path = self._database.path
         parts = [each.stat() for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()]
         return Facts(
@@ -326,7 +331,7 @@ class SQLiteStore:
     def shutdown(self) -> None:
         """Close the file."""
         self._database.close()
-        self._apart.close()
+        self._now.close()
         self._past.close()
         if "_recounting" in vars(self):
             self._recounting.close()
