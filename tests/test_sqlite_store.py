@@ -1036,6 +1036,47 @@ class TestBadFile:
         assert start(store, "b") is None
         store.shutdown()
 
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "beginning = CAST(X'ff' AS TEXT)",
+            "totals = CAST(X'7bff7d' AS TEXT)",
+            "id = CAST(X'6eff' AS TEXT)",
+            "key = CAST(X'ff' AS TEXT)",
+        ],
+    )
+    def test_no_text(self, path: Path, damage: str) -> None:
+        """A record that is no text, as a disk may leave it, keeps nobody from the others, nor verify from naming it."""
+        store = SQLiteStore(str(path))
+        for name in ("a", "b"):
+            start(store, name, key=name)
+            end(store, name, owner="process")
+        start(store, "c")
+        store._database.write(lambda cursor: cursor.execute(f"UPDATE session SET {damage} WHERE id = 'b'"))
+        for each in (store, reading := SQLiteStore(str(path), read_only=True)):
+            assert ["a"] == [record.id for record in each.ended(9)]
+            assert ["c"] == [record.id for record in each.active()]
+            assert [1] == [found.tally.sessions for found in each.tallies(*ALWAYS)]
+            assert 1 == len(each.unreadable())
+        store.exported(["a", "b"])
+        store.beat("process", 1)
+        assert [] == store.take_over("process", 1, "heir")
+        assert 1 == store.facts().owed
+        reading.shutdown()
+        store.shutdown()
+
+    @pytest.mark.parametrize("damage", ["status = CAST(X'ff' AS TEXT)", "ended_ns = 'x'", "beginning = '{}'"])
+    def test_nothing_to_add_up(self, path: Path, damage: str) -> None:
+        """What cannot be added up stays owed, and the rest does not."""
+        store = SQLiteStore(str(path))
+        for name in ("a", "b"):
+            start(store, name)
+            end(store, name, owner="process")
+        store._database.write(lambda cursor: cursor.execute(f"UPDATE session SET {damage} WHERE id = 'b'"))
+        store.exported(["a", "b"])
+        assert (1, ["b"]) == (store.facts().owed, store.unreadable())
+        store.shutdown()
+
     def test_interrupted(self, path: Path) -> None:
         """What interrupts a thread in the middle of a write undoes it."""
         store = SQLiteStore(str(path))

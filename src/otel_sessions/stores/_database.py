@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 from ..exceptions import ConfigurationError, StoreError
 from . import _schema
-from ._sqlite_errors import has_no_room, is_busy, remedy
+from ._sql_values import text_or_bytes
+from ._sqlite_errors import has_no_room, is_busy, is_undecodable, remedy
 
 if TYPE_CHECKING:
     from ._readers import Readers
@@ -132,11 +133,8 @@ class Database:
                     return work(self._opened())
                 except sqlite3.OperationalError as error:  # noqa: PERF203 - to be tried again
                     self._undo()
-                    if not is_busy(error):
-                        raise
-                    if time.monotonic() >= deadline:
-                        raise self._late("other processes") from error
-                    time.sleep(_POLL_SECONDS)
+                    if not self._takes_any_text_from_now_on(error):
+                        self._wait(error, deadline)
         except StoreError:
             self._undo()
             raise
@@ -149,13 +147,31 @@ class Database:
             self._undo()
             raise StoreError(
                 f"sqlite: {self.path}: a value cannot be stored or read: {error}; if it is one that was read, "
-                "`otel-sessions verify` says which session it is of"
+                "`otel-sessions verify` compares all that is stored"
             ) from error
         except BaseException:
             self._undo()
             raise
         finally:
             self._lock.release()
+
+    def _wait(self, error: sqlite3.OperationalError, deadline: float) -> None:
+        """Wait a moment for who has the file; raise what it is otherwise, or when it is too late."""
+        if not is_busy(error):
+            raise error
+        if time.monotonic() >= deadline:
+            raise self._late("other processes") from error
+        time.sleep(_POLL_SECONDS)
+
+    def _takes_any_text_from_now_on(self, error: sqlite3.OperationalError) -> bool:
+        """Let what is no UTF-8 come as bytes, which are no record, and fail nothing else; False if it does already.
+
+        Not before something was met that is none: to look at each text would take time from all.
+        """
+        if self._cursor is None or self._cursor.connection.text_factory is text_or_bytes or not is_undecodable(error):
+            return False
+        self._cursor.connection.text_factory = text_or_bytes
+        return True
 
     def _late(self, whom: str) -> StoreError:
         return _PassingError(f"sqlite: {self.path} was in use by {whom} for more than {self._timeout:g} s")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import parse_qsl, unquote
@@ -90,11 +89,6 @@ class SQLiteStore:
         """For how many seconds ended sessions are remembered."""
         self._retention_ns = int(retention * _NS)
         self._purged_ns: int | None = None
-
-    @cached_property
-    def _recounting(self) -> Database:
-        """A connection for who reads everything, for which nobody else is to wait."""
-        return self._another()
 
     @property
     def path(self) -> Path:
@@ -179,11 +173,12 @@ class SQLiteStore:
         last = -NEVER, 0
         while page := self._database.read(rows.due, now_ns, last, _PAGE):
             last = page[-1].due_ns, page[-1].number
-            deadlines = [rows.deadline(each.record.beginning, each.record.totals.last_activity_ns) for each in page]
-            waiting = [(at, each.record.id) for at, each in zip(deadlines, page, strict=True) if at > now_ns]
+            records = [each.record for each in page if each.record is not None]
+            deadlines = [rows.deadline(record.beginning, record.totals.last_activity_ns) for record in records]
+            waiting = [(at, record.id) for at, record in zip(deadlines, records, strict=True) if at > now_ns]
             if waiting:
                 self._database.write(rows.postpone, waiting)
-            yield from (each.record for at, each in zip(deadlines, page, strict=True) if at <= now_ns)
+            yield from (record for at, record in zip(deadlines, records, strict=True) if at <= now_ns)
 
     def counts(self) -> Mapping[tuple[str, str | None], int]:
         """How many sessions are active, by type and tier."""
@@ -260,35 +255,35 @@ class SQLiteStore:
 
     def next_hour(self, hour: int) -> int | None:
         """The first hour after that one of which there are sums, or in which a remembered session ended."""
-        return self._recounting.look(recount.next_hour, hour)
+        return self._past.look(recount.next_hour, hour)
 
     def recount_hour(self, hour: int) -> Recount:
         """The sums of an hour, and what the sessions add up to that ended in it."""
-        return self._recounting.look(recount.hour, hour)
+        return self._past.look(recount.hour, hour)
 
     def replace_hour(self, hour: int, recounted: Recount) -> bool:
         """Make the sums of an hour, and of its day, what was counted; False if something has happened since."""
-        return self._recounting.write(recount.replace_hour, hour, recounted)
+        return self._database.write(recount.replace_hour, hour, recounted)
 
     def recount_day(self, day: int) -> Recount:
         """The sums of a day, and what those of its hours add up to."""
-        return self._recounting.look(recount.day, day)
+        return self._past.look(recount.day, day)
 
     def replace_day(self, day: int) -> None:
         """Make the sums of a day what those of its hours add up to."""
-        self._recounting.write(recount.replace_day, day)
+        self._database.write(recount.replace_day, day)
 
     def unreadable(self) -> list[str]:
         """The ids of those that are active or owed, and whose record cannot be read."""
-        return self._recounting.look(recount.unreadable)
+        return self._past.look(recount.unreadable)
 
     def remove(self, session_ids: Sequence[str]) -> None:
         """Remove sessions whose records cannot be read."""
-        self._recounting.write(recount.remove, session_ids)
+        self._database.write(recount.remove, session_ids)
 
     def damage(self) -> tuple[str, ...]:
         """What SQLite finds wrong with the file."""
-        return self._recounting.read(recount.damage)
+        return self._past.read(recount.damage)
 
     def _forget_old(self, now_ns: int) -> None:
         """A part of it at a time, so that the background has time for the rest."""
@@ -333,8 +328,6 @@ class SQLiteStore:
         self._database.close()
         self._now.close()
         self._past.close()
-        if "_recounting" in vars(self):
-            self._recounting.close()
 
 
 def _options(query: str) -> dict[str, Any]:
