@@ -53,6 +53,21 @@ def end(store, name, **fields):
 path = sys.argv[1]
 """
 
+LONG_QUESTION = """
+            import threading
+            asked = threading.Semaphore(0)
+            COUNT = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT ?) SELECT count(*) FROM n"
+            class Long:
+                '''Takes hours, for so many times; then no time at all.'''
+                def __init__(self, times):
+                    self.times = times
+                def __call__(self, cursor):
+                    self.times -= 1
+                    asked.release()
+                    (number,) = cursor.execute(COUNT, (10**12 if self.times >= 0 else 10,)).fetchone()
+                    return number
+"""
+
 
 @pytest.fixture(name="path")
 def _path(tmp_path: Path) -> Path:
@@ -705,6 +720,7 @@ class TestFork:
         code = """
             import threading
             store = SQLiteStore(path, timeout=0.1)
+            reader, writer = os.pipe()
             inside, leave = threading.Event(), threading.Event()
             def work(cursor):
                 inside.set()
@@ -716,18 +732,80 @@ class TestFork:
             child = os.fork()
             if child == 0:
                 store.after_fork()
-                try:
-                    start(store, "in child")
-                except StoreError as error:
-                    os._exit(7 if "was open when this process was forked" in str(error) else 8)
-                os._exit(9)
-            _, status = os.waitpid(child, 0)
+                said = []
+                for work in (lambda: start(store, "in child"), lambda: store.ended(9), lambda: SQLiteStore(path)):
+                    try:
+                        work()
+                    except (StoreError, ConfigurationError) as error:
+                        said.append(str(error))
+                os.write(writer, json.dumps(said).encode())
+                os._exit(0)
+            os.waitpid(child, 0)
             leave.set()
             thread.join()
-            print(json.dumps([os.waitstatus_to_exitcode(status), store.owners()]))
+            print(json.dumps([json.loads(os.read(reader, 9999)), store.owners()]))
             store.shutdown()
         """
-        assert [7, {"p": 1}] == answer(launch(code, path))
+        refused = (
+            f"sqlite: {path} was open when this process was forked, and cannot be used in it; a call was not done in "
+            "the time that a fork waits; fork before the first session, or when less is written"
+        )
+        assert [[refused] * 3, {"p": 1}] == answer(launch(code, path))
+
+    def test_while_somebody_asks(self, path: Path) -> None:
+        """A fork does not wait for a question: it is asked again in the parent, and everything works in the child."""
+        code = (
+            LONG_QUESTION
+            + """
+            store = SQLiteStore(path, timeout=30)
+            start(store, "a")
+            end(store, "a")
+            found = []
+            threads = [threading.Thread(target=lambda: found.append(store._past.look(Long(1)))) for _ in range(3)]
+            for thread in threads: thread.start()
+            for _ in threads: asked.acquire()
+            began = time.monotonic()
+            child = os.fork()
+            took = time.monotonic() - began
+            if child == 0:
+                store.after_fork()
+                start(store, "in child")
+                known = [record.id for record in store.ended(9)], len(store.active()), store._past.look(Long(0))
+                os._exit(0 if known == (["a"], 1, 10) else 1)
+            _, status = os.waitpid(child, 0)
+            for thread in threads: thread.join()
+            print(json.dumps([status, took < 10, found, [record.id for record in store.ended(9)]]))
+            store.shutdown()
+        """
+        )
+        assert [0, True, [10] * 3, ["a"]] == answer(launch(code, path))
+        assert "ok" == integrity(path)
+
+    def test_again_and_again(self, path: Path) -> None:
+        """A question that forks interrupt all the time is not asked for ever."""
+        code = (
+            LONG_QUESTION
+            + """
+            store = SQLiteStore(path, timeout=30)
+            said = []
+            def ask():
+                try:
+                    store._past.look(Long(1000))
+                except StoreError as error:
+                    said.append(str(error))
+            thread = threading.Thread(target=ask)
+            thread.start()
+            asked.acquire()
+            while thread.is_alive():
+                if (child := os.fork()) == 0:
+                    os._exit(0)
+                os.waitpid(child, 0)
+            print(json.dumps([said, len(store.ended(9))]))
+            store.shutdown()
+        """
+        )
+        said = f"sqlite: {path}: this process forks again and again, and interrupts what is asked"
+        assert [[said], 0] == answer(launch(code, path))
 
     def test_without_hooks(self, path: Path) -> None:
         """In a process forked from outside Python while the file was open nothing is done, and nothing harmed."""

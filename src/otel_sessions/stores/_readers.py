@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-from ._database import Database, _process
+from ._database import Database
+from ._forks import forks
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,7 +31,7 @@ class Readers:
     def __init__(self, another: Callable[[], Database]) -> None:
         self._another = another
         self.start_afresh()
-        _process.readers.add(self)
+        forks.add_readers(self)
 
     def start_afresh(self) -> None:
         """Begin in a child process: whoever used a connection in the parent gives none back here."""

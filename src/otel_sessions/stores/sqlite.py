@@ -16,13 +16,13 @@ from urllib.parse import parse_qsl, unquote
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
 from ..exceptions import ConfigurationError
 from ..typing import DayTally, HourTally, Place, Recount, UserCounts, Wanted
-from . import _database
 from . import _history_rows as history
 from . import _recount_rows as recount
 from . import _rows as rows
 from . import _tally_rows as sums
 from ._database import Database, Synchronous
 from ._facts import Facts
+from ._forks import forks
 from ._looking import ReadOnlyDatabase
 from ._readers import Readers
 from ._schema import NEVER
@@ -79,11 +79,11 @@ class SQLiteStore:
         self._database = kind(path, timeout=timeout, synchronous=synchronous)
         self._database.try_out()
         # At this path, from the root: the working directory may change before they are needed.
-        self._another = functools.partial(kind, str(self.path), timeout=timeout, synchronous=synchronous)
+        another = functools.partial(kind, str(self.path), timeout=timeout, synchronous=synchronous, only_asked=True)
         # What goes through many sessions has connections of its own, so that nobody waits who begins or ends one: for
         # metrics and health, what is soon known; and what may take long, so that these do not wait for it either.
-        self._now = Readers(self._another)
-        self._past = Readers(self._another)
+        self._now = Readers(another)
+        self._past = Readers(another)
         self.limits = SQLiteLimits(self._database)
         self.retention = retention
         """For how many seconds ended sessions are remembered."""
@@ -320,8 +320,8 @@ class SQLiteStore:
         return self._database.read(rows.secret)
 
     def after_fork(self) -> None:
-        """Begin in a child process, with a connection of its own."""
-        _database.after_fork()
+        """Begin in a child process, with connections of its own."""
+        forks.after_fork_in_child()
 
     def shutdown(self) -> None:
         """Close the file."""
