@@ -510,6 +510,19 @@ class TestServer:
         assert "redis: the record of a session cannot be read; `otel-sessions verify` says which" == failure(store)
         store.shutdown()
 
+    def test_damaged_sums(self) -> None:
+        """A record that cannot be read is not compacted, and what else is merged is."""
+        store = redis_server.store(prefix=(prefix := secrets.token_hex(4)))
+        for name in ("a", "b"):
+            store.create(beginning(name))
+        with redis_server.shared().client() as client:
+            client.hset(f"{{{prefix}}}:s:a", "t", "no sums")
+            for _ in range(60):
+                assert set() == store.merge({"a": delta(), "b": delta()})
+            assert client.hlen(f"{{{prefix}}}:s:b") < 40 < client.hlen(f"{{{prefix}}}:s:a")
+        assert ["b"] == [record.id for record in store.active()]
+        store.shutdown()
+
     def test_a_field_of_a_later_version(self) -> None:
         """A field that this version does not know does not keep it from reading the record."""
         store = redis_server.store(prefix=(prefix := secrets.token_hex(4)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from types import MappingProxyType
@@ -23,6 +25,7 @@ from otel_sessions import ConfigurationError, StoreError
 from otel_sessions.stores import _schema, from_url
 from otel_sessions.stores._codec import encode_beginning
 from otel_sessions.stores._database import Database
+from otel_sessions.stores._readers import AT_ONCE
 from otel_sessions.stores.sqlite import SQLiteStore
 from otel_sessions.typing import Beginning, Totals, Wanted
 
@@ -31,6 +34,7 @@ from . import interpreter
 SECOND = 1_000_000_000
 START = 1_767_225_600 * SECOND
 DAY = 86_400
+ALWAYS = 0, 2**31
 
 PRELUDE = """
 import json, os, sys, time
@@ -47,6 +51,21 @@ def end(store, name, **fields):
     return store.close(name, status="success", reason="completed", ended_ns=2, **fields)
 
 path = sys.argv[1]
+"""
+
+LONG_QUESTION = """
+            import threading
+            asked = threading.Semaphore(0)
+            COUNT = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT ?) SELECT count(*) FROM n"
+            class Long:
+                '''Takes hours, for so many times; then no time at all.'''
+                def __init__(self, times):
+                    self.times = times
+                def __call__(self, cursor):
+                    self.times -= 1
+                    asked.release()
+                    (number,) = cursor.execute(COUNT, (10**12 if self.times >= 0 else 10,)).fetchone()
+                    return number
 """
 
 
@@ -281,40 +300,118 @@ class Slow(str):
     __hash__ = str.__hash__
 
 
+@contextlib.contextmanager
+def slow_report(store: SQLiteStore) -> Iterator[None]:
+    """Somebody in another thread who goes through all that has ended as long as this is open, and finds `a`."""
+    slow = Slow("x")
+    found: list[Any] = []
+    report = threading.Thread(target=lambda: found.extend(store.history(Wanted(attributes={"n": slow}), 9)))
+    report.start()
+    assert slow.asked.wait(30)
+    try:
+        yield
+    finally:
+        slow.answered.set()
+        report.join()
+    assert ["a"] == [record.id for record in found]
+
+
+def connections(path: Path) -> int:
+    """How many connections this process has open: each its own log, while SQLite uses descriptors of the file again."""
+    found = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found += descriptor.readlink().name == f"{path.name}-wal"
+    return found
+
+
 class TestReports:
     def test_nobody_waits_for_them(self, path: Path) -> None:
         """While somebody goes through all that has ended, sessions start and end, and metrics are read."""
         store = SQLiteStore(str(path), timeout=0.1)
         start(store, "a", attributes={"n": "x"})
         end(store, "a")
-        slow = Slow("x")
-        found: list[Any] = []
-        report = threading.Thread(target=lambda: found.extend(store.history(Wanted(attributes={"n": slow}), 9)))
-        report.start()
-        assert slow.asked.wait(30)
+        with slow_report(store):
+            start(store, "b", user="u")
+            assert ({("chat", None): 1}, 1) == (store.counts(), store.most_of_a_user({}))
+        store.shutdown()
+
+    @pytest.mark.parametrize("read_only", [False, True])
+    def test_side_by_side(self, path: Path, read_only: bool) -> None:
+        """Nor does another report wait; nor who asks how things stand, however many reports there are."""
+        store = SQLiteStore(str(path))
+        start(store, "a", attributes={"n": "x"}, user="u")
+        end(store, "a")
         start(store, "b", user="u")
-        assert ({("chat", None): 1}, 1) == (store.counts(), store.most_of_a_user({}))
-        slow.answered.set()
-        report.join()
+        asked = SQLiteStore(str(path), read_only=read_only, timeout=0.1)
+        with contextlib.ExitStack() as reports:
+            for at_once in range(AT_ONCE):
+                assert at_once == 0 or ["a"] == [record.id for record in asked.history(Wanted(), 9)]
+                reports.enter_context(slow_report(asked))
+            assert ["b"] == [record.id for record in asked.active()]
+            assert ({("chat", None): 1}, 1) == (asked.counts(), asked.most_of_a_user({}))
+            assert [1] == [each.tally.sessions for each in asked.tallies(*ALWAYS)]
+            assert [1] == [each.tally.sessions for each in asked.daily_tallies(*ALWAYS)]
+            assert 0 == asked.facts().owed
+        asked.shutdown()
+        store.shutdown()
+
+    def test_waiting_is_no_failure(self, path: Path) -> None:
+        """Whoever finds too many others at it waits for longer than the timeout, and is answered then."""
+        store = SQLiteStore(str(path), timeout=0.05)
+        start(store, "a", attributes={"n": "x"})
+        end(store, "a")
+        found: list[Any] = []
+        waiting = threading.Thread(target=lambda: found.extend(store.history(Wanted(), 9)))
+        with contextlib.ExitStack() as reports:
+            for _ in range(AT_ONCE):
+                reports.enter_context(slow_report(store))
+            waiting.start()
+            waiting.join(timeout=0.2)
+            assert waiting.is_alive()
+        waiting.join()
         assert ["a"] == [record.id for record in found]
         store.shutdown()
 
-    def test_who_only_looks_waits_no_longer_than_allowed(self, path: Path) -> None:
-        """Nor does a second report of the same process wait for the first one but for the timeout."""
+    @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux says what is open")
+    def test_one_stays_open(self, path: Path) -> None:
+        """What was opened for many at once is closed when nobody needs it any more."""
         store = SQLiteStore(str(path))
         start(store, "a", attributes={"n": "x"})
         end(store, "a")
-        reading = SQLiteStore(str(path), read_only=True, timeout=0.1)
-        slow = Slow("x")
-        report = threading.Thread(target=lambda: reading.history(Wanted(attributes={"n": slow}), 9))
-        report.start()
-        assert slow.asked.wait(30)
-        with pytest.raises(StoreError, match=r"was in use by other threads for more than 0\.1 s"):
-            reading.history(Wanted(), 9)
-        slow.answered.set()
-        report.join()
-        assert ["a"] == [record.id for record in reading.history(Wanted(), 9)]
-        reading.shutdown()
+        store.history(Wanted(), 9)
+        before = connections(path)
+        with contextlib.ExitStack() as reports:
+            for _ in range(AT_ONCE):
+                reports.enter_context(slow_report(store))
+            assert list(store.due(START)) == []
+            assert connections(path) > before
+        assert list(store.due(START)) == []
+        assert before == connections(path)
+        store.shutdown()
+
+    def test_working_directory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """They are asked of the file that the path named at first, whatever directory is the working one by then."""
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        store = SQLiteStore("sessions.db")
+        start(store, "a")
+        monkeypatch.chdir(tmp_path)
+        assert ["a"] == [record.id for record in store.active()]
+        assert end(store, "a") is not None
+        assert ["a"] == [record.id for record in store.ended(9)]
+        assert [tmp_path / "here"] == list(tmp_path.iterdir())
+        store.shutdown()
+
+    def test_who_writes(self, path: Path) -> None:
+        """Who asks for the first time does not wait for another process that writes."""
+        SQLiteStore(str(path)).shutdown()
+        store = SQLiteStore(str(path), timeout=0.05)
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        assert ([], [], {}) == (store.ended(9), store.active(), store.counts())
+        other.execute("ROLLBACK")
+        other.close()
         store.shutdown()
 
 
@@ -623,6 +720,7 @@ class TestFork:
         code = """
             import threading
             store = SQLiteStore(path, timeout=0.1)
+            reader, writer = os.pipe()
             inside, leave = threading.Event(), threading.Event()
             def work(cursor):
                 inside.set()
@@ -634,18 +732,80 @@ class TestFork:
             child = os.fork()
             if child == 0:
                 store.after_fork()
-                try:
-                    start(store, "in child")
-                except StoreError as error:
-                    os._exit(7 if "was open when this process was forked" in str(error) else 8)
-                os._exit(9)
-            _, status = os.waitpid(child, 0)
+                said = []
+                for work in (lambda: start(store, "in child"), lambda: store.ended(9), lambda: SQLiteStore(path)):
+                    try:
+                        work()
+                    except (StoreError, ConfigurationError) as error:
+                        said.append(str(error))
+                os.write(writer, json.dumps(said).encode())
+                os._exit(0)
+            os.waitpid(child, 0)
             leave.set()
             thread.join()
-            print(json.dumps([os.waitstatus_to_exitcode(status), store.owners()]))
+            print(json.dumps([json.loads(os.read(reader, 9999)), store.owners()]))
             store.shutdown()
         """
-        assert [7, {"p": 1}] == answer(launch(code, path))
+        refused = (
+            f"sqlite: {path} was open when this process was forked, and cannot be used in it; a call was not done in "
+            "the time that a fork waits; fork before the first session, or when less is written"
+        )
+        assert [[refused] * 3, {"p": 1}] == answer(launch(code, path))
+
+    def test_while_somebody_asks(self, path: Path) -> None:
+        """A fork does not wait for a question: it is asked again in the parent, and everything works in the child."""
+        code = (
+            LONG_QUESTION
+            + """
+            store = SQLiteStore(path, timeout=30)
+            start(store, "a")
+            end(store, "a")
+            found = []
+            threads = [threading.Thread(target=lambda: found.append(store._past.look(Long(1)))) for _ in range(3)]
+            for thread in threads: thread.start()
+            for _ in threads: asked.acquire()
+            began = time.monotonic()
+            child = os.fork()
+            took = time.monotonic() - began
+            if child == 0:
+                store.after_fork()
+                start(store, "in child")
+                known = [record.id for record in store.ended(9)], len(store.active()), store._past.look(Long(0))
+                os._exit(0 if known == (["a"], 1, 10) else 1)
+            _, status = os.waitpid(child, 0)
+            for thread in threads: thread.join()
+            print(json.dumps([status, took < 10, found, [record.id for record in store.ended(9)]]))
+            store.shutdown()
+        """
+        )
+        assert [0, True, [10] * 3, ["a"]] == answer(launch(code, path))
+        assert "ok" == integrity(path)
+
+    def test_again_and_again(self, path: Path) -> None:
+        """A question that forks interrupt all the time is not asked for ever."""
+        code = (
+            LONG_QUESTION
+            + """
+            store = SQLiteStore(path, timeout=30)
+            said = []
+            def ask():
+                try:
+                    store._past.look(Long(1000))
+                except StoreError as error:
+                    said.append(str(error))
+            thread = threading.Thread(target=ask)
+            thread.start()
+            asked.acquire()
+            while thread.is_alive():
+                if (child := os.fork()) == 0:
+                    os._exit(0)
+                os.waitpid(child, 0)
+            print(json.dumps([said, len(store.ended(9))]))
+            store.shutdown()
+        """
+        )
+        said = f"sqlite: {path}: this process forks again and again, and interrupts what is asked"
+        assert [[said], 0] == answer(launch(code, path))
 
     def test_without_hooks(self, path: Path) -> None:
         """In a process forked from outside Python while the file was open nothing is done, and nothing harmed."""
@@ -933,7 +1093,7 @@ class TestBadFile:
                 return super()._uri() + "&vfs=unix-dotfile"
 
         with pytest.raises(ConfigurationError) as raised:
-            WithoutMemory(str(path), timeout=1, synchronous="normal")
+            WithoutMemory(str(path), timeout=1, synchronous="normal").try_out()
         assert (
             f"sqlite: {path} cannot have a write-ahead log, which processes need to share it; "
             "its file system may be one of a network: choose a file on a local disk"
@@ -952,6 +1112,47 @@ class TestBadFile:
         with pytest.raises(StoreError, match=rf"sqlite: {path}: a value cannot be stored or read: "):
             start(store, "a", **value) or end(store, "a", ended_ns=value["started_ns"])
         assert start(store, "b") is None
+        store.shutdown()
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "beginning = CAST(X'ff' AS TEXT)",
+            "totals = CAST(X'7bff7d' AS TEXT)",
+            "id = CAST(X'6eff' AS TEXT)",
+            "key = CAST(X'ff' AS TEXT)",
+        ],
+    )
+    def test_no_text(self, path: Path, damage: str) -> None:
+        """A record that is no text, as a disk may leave it, keeps nobody from the others, nor verify from naming it."""
+        store = SQLiteStore(str(path))
+        for name in ("a", "b"):
+            start(store, name, key=name)
+            end(store, name, owner="process")
+        start(store, "c")
+        store._database.write(lambda cursor: cursor.execute(f"UPDATE session SET {damage} WHERE id = 'b'"))
+        for each in (store, reading := SQLiteStore(str(path), read_only=True)):
+            assert ["a"] == [record.id for record in each.ended(9)]
+            assert ["c"] == [record.id for record in each.active()]
+            assert [1] == [found.tally.sessions for found in each.tallies(*ALWAYS)]
+            assert 1 == len(each.unreadable())
+        store.exported(["a", "b"])
+        store.beat("process", 1)
+        assert [] == store.take_over("process", 1, "heir")
+        assert 1 == store.facts().owed
+        reading.shutdown()
+        store.shutdown()
+
+    @pytest.mark.parametrize("damage", ["status = CAST(X'ff' AS TEXT)", "ended_ns = 'x'", "beginning = '{}'"])
+    def test_nothing_to_add_up(self, path: Path, damage: str) -> None:
+        """What cannot be added up stays owed, and the rest does not."""
+        store = SQLiteStore(str(path))
+        for name in ("a", "b"):
+            start(store, name)
+            end(store, name, owner="process")
+        store._database.write(lambda cursor: cursor.execute(f"UPDATE session SET {damage} WHERE id = 'b'"))
+        store.exported(["a", "b"])
+        assert (1, ["b"]) == (store.facts().owed, store.unreadable())
         store.shutdown()
 
     def test_interrupted(self, path: Path) -> None:

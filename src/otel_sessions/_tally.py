@@ -32,6 +32,8 @@ Counts: TypeAlias = "dict[str, float]"
 _WHOLE: Final = ("sessions", "duration_ns", "requests", "events", "errors", "turns", "turn_ns", "active_ns")
 _NAMED: Final = ("messages", "tokens", "usage", "cost")
 _NUMBERED: Final = ("durations", "started")
+_MAPPED: Final = frozenset({*_NAMED, *_NUMBERED})
+_NUMBERS: Final = frozenset({int, float})
 _COUNTED: Final = frozenset({"requests", "events", "errors", "turns", "turn_ns", *_NAMED})
 """What a session's totals hold already."""
 
@@ -184,12 +186,16 @@ class Tally:
     @property
     def is_sound(self) -> bool:
         """Whether all fields hold what they should; somebody may have written them by hand."""
-        numbers = [getattr(self, name) for name in _WHOLE]
-        held = [getattr(self, name) for name in (*_NAMED, *_NUMBERED)]
-        if not all(isinstance(each, dict) for each in held if each is not None):
-            return False
-        numbers += [amount for each in held if each is not None for amount in each.values()]
-        return all(isinstance(number, int | float) for number in numbers)
+        numbers: list[object] = []
+        # Only what is set: asked of each session, of which most have little.
+        for name, held in vars(self).items():
+            if name in _WHOLE:
+                numbers.append(held)
+            elif name in _MAPPED and held is not None:
+                if not isinstance(held, dict):
+                    return False
+                numbers += held.values()
+        return all(type(number) in _NUMBERS or isinstance(number, int | float) for number in numbers)
 
     @classmethod
     def total(cls, tallies: Iterable[Tally]) -> Tally:

@@ -322,7 +322,7 @@ class SharedStore(Store, Protocol):
     An owner is a process. It owes the end of the scoped sessions that live in it (`Beginning.owner`), and the export of
     what it has closed. Whether it still lives is not for the store to judge: it only keeps the heartbeats. Who owes
     something always has one, or nobody would miss it: where there is none yet, or no longer, it is the time of that
-    start or end.
+    start or end. A record that cannot be read stays owed, and keeps nobody from the others.
     """
 
     def close(

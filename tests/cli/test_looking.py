@@ -19,6 +19,7 @@ import pytest
 import otel_sessions as sessions
 from otel_sessions.exceptions import ConfigurationError, StoreError
 from otel_sessions.stores import _schema
+from otel_sessions.stores._forks import forks
 from otel_sessions.stores._looking import ReadOnlyDatabase
 from otel_sessions.stores.sqlite import SQLiteStore
 from otel_sessions.testing import record_sessions
@@ -375,7 +376,9 @@ class TestStore:
             sessions.start("web", id="one")
         reading = ReadOnlyDatabase(str(tmp_path / "sessions.db"), timeout=1, synchronous="normal")
         assert reading.read(lambda cursor: cursor.execute("SELECT id FROM session").fetchall()) == [("one",)]
-        reading.start_afresh()
+        inherited = reading.start_afresh()
+        assert inherited is not None
+        forks.lose(*inherited, was_waited_for=False)
         with pytest.raises(StoreError, match="was open when this process was forked, and cannot be used in it"):
             reading.read(lambda _cursor: None)
 

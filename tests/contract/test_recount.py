@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_sessions._tally import HOUR_NS, Tally
-from otel_sessions.typing import Beginning, Recount, RecountStore, RetentionStore, SharedStore, Totals
+from otel_sessions.exceptions import StoreError
+from otel_sessions.typing import Beginning, Recount, RecountStore, RetentionStore, SharedStore, Totals, Wanted
 
 from .. import redis_server
 from . import SHARED
@@ -36,6 +37,8 @@ class Spoilt(NamedTuple):
     """Of hours, days and users."""
     lose_day: Callable[[int], None]
     break_record: Callable[[str], None]
+    confuse_record: Callable[[str], None]
+    """It can be read then, but not added up."""
 
 
 def _sqlite(store: Any) -> Spoilt:
@@ -49,6 +52,9 @@ def _sqlite(store: Any) -> Spoilt:
         lambda: execute("DELETE FROM tally", "DELETE FROM user_hour"),
         lambda day: execute(f"UPDATE tally SET sums = '{{\"sessions\":99}}' WHERE span = 24 AND number = {day}"),
         lambda session_id: execute(f"UPDATE session SET beginning = 'no' || beginning WHERE id = '{session_id}'"),
+        lambda session_id: execute(
+            f'UPDATE session SET totals = \'{{"last_activity_ns":1,"tokens":{{"a":"b"}}}}\' WHERE id = \'{session_id}\''
+        ),
     )
 
 
@@ -70,7 +76,10 @@ def _redis(store: Any) -> Spoilt:
     def break_record(session_id: str) -> None:
         client.hset(f"{prefix}s:{session_id}", "b", "no")
 
-    return Spoilt(store, lose_sums, lose_day, break_record)
+    def confuse_record(session_id: str) -> None:
+        client.hset(f"{prefix}s:{session_id}", "d1", '{"last_activity_ns":1,"tokens":{"a":"b"}}')
+
+    return Spoilt(store, lose_sums, lose_day, break_record, confuse_record)
 
 
 @pytest.fixture(name="spoilt", params=KINDS)
@@ -279,3 +288,90 @@ class TestRepaired:
         settled = recounted(store, HOUR)
         assert settled.kept == settled.counted
         assert total(recounted_day(store, DAY).kept).sessions == 150
+
+
+class TestUnreadable:
+    """One record that cannot be read is an error for who asks for it, and nobody has to do without the others."""
+
+    def test_asked_for(self, spoilt: Spoilt) -> None:
+        """It is no session that is not there."""
+        fill(spoilt.store)
+        spoilt.break_record("s0")
+        with pytest.raises(StoreError, match=r"the record of .* cannot be read"):
+            spoilt.store.get("s0")
+
+    def test_exported(self, spoilt: Spoilt, caplog: pytest.LogCaptureFixture) -> None:
+        """It stays owed, which the log says once, and the others are not; it is named and can be removed."""
+        store = spoilt.store
+        names = [f"s{number}" for number in range(5)]
+        for name in names:
+            run(store, name, owner="process")
+        spoilt.break_record("s1")
+        spoilt.confuse_record("s2")
+        for _ in range(2):
+            store.exported(names)
+        assert sum(each.tally.sessions for each in store.tallies(*ALWAYS)) == 3
+        assert sorted(store.unreadable()) == ["s1", "s2"]
+        [said] = caplog.messages
+        assert said.startswith(f"The record of session 's1' in the {store.name} store cannot be read.")
+        assert "`otel-sessions verify` names every such session" in said
+        store.beat("process", 1)
+        store.retire("process")
+        assert dict(store.owners()) == {"process": 1}
+        store.remove(store.unreadable())
+        store.retire("process")
+        assert not store.owners()
+
+    def test_taken_over(self, spoilt: Spoilt) -> None:
+        """Whoever takes over owes it, and gets the others."""
+        store = spoilt.store
+        for name in ("a", "bad", "b"):
+            assert store.create(Beginning(name, "job", "scoped", START, owner="dead")) is None
+        run(store, "ended", owner="dead")
+        run(store, "bad end", owner="dead")
+        for name in ("bad", "bad end"):
+            spoilt.break_record(name)
+        store.beat("dead", 1)
+        assert sorted(record.id for record in store.take_over("dead", 1, "heir")) == ["a", "b", "ended"]
+        for name in ("a", "b"):
+            store.close(name, status="abandoned", reason="crashed", ended_ns=START + SECOND, owner="heir")
+        store.exported(["a", "b", "ended"])
+        assert list(store.owners()) == ["heir"]
+        store.retire("heir")
+        assert list(store.owners()) == ["heir"]
+
+    def test_history(self, spoilt: Spoilt) -> None:
+        """What has ended is found without it, whether it is owed or not, and so is whose it was."""
+        store = spoilt.store
+        fill(store)
+        run(store, "confused", owner="process", user="v" * 32)
+        spoilt.confuse_record("confused")
+        for name in ("owed", "s0", "s5"):
+            spoilt.break_record(name)
+        for found in (store.history(Wanted(), 9), store.ended(9), store.history(Wanted(attributes={}), 9)):
+            assert sorted({record.id for record in found} - {"confused"}) == ["s1", "s2", "s3", "s4"]
+        # What has been exported is in the sums.
+        assert sum(each.tally.sessions for each in store.tallies(*ALWAYS)) == 6
+        assert sum(each.tally.sessions for each in store.daily_tallies(*ALWAYS)) == 6
+        assert store.users(*ALWAYS, 9, {}) == ([("u" * 32, 3)], 1)
+
+    def test_many_by_attribute(self, spoilt: Spoilt) -> None:
+        """Nor is an answer cut short by a page of nothing else."""
+        store = spoilt.store
+        for number in range(5):
+            run(store, f"s{number}", ended_ns=START + number * SECOND, attributes={"a": "b"})
+        for number in range(1, 5):
+            spoilt.break_record(f"s{number}")
+        assert [record.id for record in store.history(Wanted(attributes={"a": "b"}), 1)] == ["s0"]
+
+    def test_active(self, spoilt: Spoilt) -> None:
+        """What is active is found without it, what is due ends, and what happens is counted."""
+        store = spoilt.store
+        for name in ("a", "bad", "b"):
+            assert store.create(Beginning(name, "chat", "durable", START, idle_timeout_ns=SECOND)) is None
+        spoilt.break_record("bad")
+        assert {record.id for record in store.active()} == {"a", "b"}
+        assert store.merge({name: used(requests=2) for name in ("a", "bad", "b")}) <= {"bad"}
+        assert [record.totals.requests for record in store.active()] == [2, 2]
+        assert {record.id for record in store.due(START + 2 * SECOND)} == {"a", "b"}
+        assert store.counts() == {("chat", None): 3}

@@ -151,12 +151,11 @@ class TestVerify:
         assert verify().is_sound
 
     def test_unreadable(self, recorded: RecordedSessions, store: SQLiteStore) -> None:
-        """One record that cannot be read keeps reports from being made; it is named, and removed if that is wanted."""
+        """One record that cannot be read is missing from reports; it is named, and removed if that is wanted."""
         for _ in range(2):
             run(recorded, "chat", HOUR)
         execute(store, "UPDATE session SET totals = '{' WHERE number = 1")
-        with pytest.raises(otel_sessions.StoreError):
-            otel_sessions.history()
+        assert len(otel_sessions.history()) == 1
         [unreadable] = verify().unreadable
         found = verify(repair=True)
         assert (found.unreadable, found.sessions) == ((unreadable,), 1)

@@ -157,7 +157,7 @@ class _Recounting:
             found += self._hour(hour)
         for day in dict.fromkeys(map(day_of, self._seen)):
             found += self._day(day)
-        # An active one that cannot be read would keep all of them from being asked for.
+        # An active one that cannot be read would be missing, and be told twice.
         active, differing = self._active() if can_ask else (None, [])
         return Verification(
             since=moment(self._hours[0] * HOUR_NS) if self._hours else None,

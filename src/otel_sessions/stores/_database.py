@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Concatenate, Final, Literal, ParamSpec, TypeVar
@@ -16,7 +14,9 @@ from urllib.parse import quote
 
 from ..exceptions import ConfigurationError, StoreError
 from . import _schema
-from ._sqlite_errors import has_no_room, is_busy, remedy
+from ._forks import Identity, forks
+from ._sql_values import text_or_bytes
+from ._sqlite_errors import has_no_room, is_busy, is_interrupted, is_undecodable, remedy
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,11 +33,16 @@ _MAX_WAL_BYTES: Final = 16 * 1024 * 1024
 _COMPANIONS: Final = ("-wal", "-shm")
 _OWNER_ONLY: Final = 0o600
 
-_inherited: list[sqlite3.Connection] = []
+_MAX_INTERRUPTIONS: Final = 10
+"""How often a question is asked again that a fork has interrupted."""
 
 
 class _PassingError(StoreError):
     """Nothing is wrong with the file: somebody else had it for too long, or its disk has no room."""
+
+
+class _InterruptedError(Exception):
+    """This process is about to fork, and nothing has been done."""
 
 
 class Database:
@@ -45,21 +50,26 @@ class Database:
 
     One connection, because SQLite lets one write at a time anyway: threads that wait for a lock get it at once when it
     is free, those that wait for the file have to ask again and again.
+
+    Args:
+        path: the file.
+        timeout: how many seconds a call may wait for other processes and threads.
+        synchronous: what SQLite makes sure of when it writes.
+        only_asked: whether nothing is ever written: then a fork need not wait for what goes on.
     """
 
-    def __init__(self, path: str, *, timeout: float, synchronous: Synchronous) -> None:
+    def __init__(self, path: str, *, timeout: float, synchronous: Synchronous, only_asked: bool = False) -> None:
         # Now: the working directory may change, and companions stand beside the file itself, not beside a link to it.
         self.path = Path(path).resolve()
         self._timeout = timeout
         self._synchronous = synchronous
         self._lock = threading.Lock()
         self._cursor: sqlite3.Cursor | None = None
-        self._file: tuple[int, int] | None = None
-        self._unusable: str | None = None
-        _process.databases.add(self)
-        self._try()
+        self._file: Identity | None = None
+        self.only_asked = only_asked
+        forks.add(self)
 
-    def _try(self) -> None:
+    def try_out(self) -> None:
         """Open it once, so that what is wrong with it is known now; then close it, in case this process forks.
 
         What may be over soon is no reason to do without it: it is opened when it is needed, and again.
@@ -121,6 +131,13 @@ class Database:
         return self._do(writing)
 
     def _do(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+        for _ in range(_MAX_INTERRUPTIONS):
+            with contextlib.suppress(_InterruptedError):
+                return self._done(work)
+            forks.wait()
+        raise _PassingError(f"sqlite: {self.path}: this process forks again and again, and interrupts what is asked")
+
+    def _done(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         deadline = time.monotonic() + self._timeout
         if not self._lock.acquire(timeout=self._timeout):
             raise self._late("other threads")
@@ -130,11 +147,8 @@ class Database:
                     return work(self._opened())
                 except sqlite3.OperationalError as error:  # noqa: PERF203 - to be tried again
                     self._undo()
-                    if not is_busy(error):
-                        raise
-                    if time.monotonic() >= deadline:
-                        raise self._late("other processes") from error
-                    time.sleep(_POLL_SECONDS)
+                    if not self._takes_any_text_from_now_on(error):
+                        self._wait(error, deadline)
         except StoreError:
             self._undo()
             raise
@@ -147,13 +161,33 @@ class Database:
             self._undo()
             raise StoreError(
                 f"sqlite: {self.path}: a value cannot be stored or read: {error}; if it is one that was read, "
-                "`otel-sessions verify` says which session it is of"
+                "`otel-sessions verify` compares all that is stored"
             ) from error
         except BaseException:
             self._undo()
             raise
         finally:
             self._lock.release()
+
+    def _wait(self, error: sqlite3.OperationalError, deadline: float) -> None:
+        """Wait a moment for who has the file; raise what it is otherwise, or when it is too late."""
+        if is_interrupted(error):
+            raise _InterruptedError from error
+        if not is_busy(error):
+            raise error
+        if time.monotonic() >= deadline:
+            raise self._late("other processes") from error
+        time.sleep(_POLL_SECONDS)
+
+    def _takes_any_text_from_now_on(self, error: sqlite3.OperationalError) -> bool:
+        """Let what is no UTF-8 come as bytes, which are no record, and fail nothing else; False if it does already.
+
+        Not before something was met that is none: to look at each text would take time from all.
+        """
+        if self._cursor is None or self._cursor.connection.text_factory is text_or_bytes or not is_undecodable(error):
+            return False
+        self._cursor.connection.text_factory = text_or_bytes
+        return True
 
     def _late(self, whom: str) -> StoreError:
         return _PassingError(f"sqlite: {self.path} was in use by {whom} for more than {self._timeout:g} s")
@@ -170,15 +204,14 @@ class Database:
         return self._cursor or self._connect()
 
     def _connect(self) -> sqlite3.Cursor:
-        if self._unusable is not None:
-            raise StoreError(self._unusable)
         # Not left to SQLite: it would open what it may only read, and make companions that nobody may write.
         if obstacle := self._obstacle():
             raise StoreError(f"sqlite: {obstacle}")
-        with _process.opening:
+        with forks.opening:
             _create_private(self.path)
             # Before it is opened: if it is replaced in between, it is opened once more.
             self._file = _identity(self.path)
+            forks.check(self._file, self.path)
             connection = sqlite3.connect(
                 self._uri(), uri=True, timeout=0, isolation_level=None, check_same_thread=False
             )
@@ -226,10 +259,12 @@ class Database:
         cursor.execute("PRAGMA secure_delete = FAST").fetchone()
         cursor.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}").fetchone()
         cursor.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}").fetchone()
-        cursor.execute("BEGIN IMMEDIATE")
-        _schema.check(cursor, self.path)
-        _schema.migrate(cursor)
-        cursor.execute("COMMIT")
+        # Who only wants to ask is not to wait for who writes.
+        if not _schema.is_present(cursor):
+            cursor.execute("BEGIN IMMEDIATE")
+            _schema.check(cursor, self.path)
+            _schema.migrate(cursor)
+            cursor.execute("COMMIT")
         return cursor
 
     def _disconnect(self) -> None:
@@ -244,35 +279,38 @@ class Database:
             self._disconnect()
 
     # -- forks --------------------------------------------------------------------------------------------------------
-    #
-    # A connection that is open while a process forks is lost for the child and a danger to both: SQLite keeps in memory
-    # which locks the process holds, and the child, which holds none of them, takes none either. When the parent then
-    # closes the file it believes that it is the last, and deletes the log from under the child.
-    # https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_connection_across_a_fork_
 
-    def hold(self) -> bool:
-        """Close the connection and let nobody open it until `release`; False if it is in use all the time."""
-        if not self._lock.acquire(timeout=2 * self._timeout):
-            return False
+    def hold(self, since: float) -> bool:
+        """Close the connection and let nobody open it until `release`; False if it is in use all the time.
+
+        Who only asks is interrupted, and asks again when that is over; who writes is waited for.
+
+        Args:
+            since: from when on, by the monotonic clock; the time is two timeouts.
+        """
+        until = since + 2 * self._timeout
+        while not self._lock.acquire(timeout=_POLL_SECONDS if self.only_asked else max(0, until - time.monotonic())):
+            if time.monotonic() >= until:
+                return False
+            self._interrupt()
         self._disconnect()
         return True
+
+    def _interrupt(self) -> None:
+        cursor = self._cursor
+        if cursor is not None:
+            with contextlib.suppress(sqlite3.Error):
+                cursor.connection.interrupt()
 
     def release(self) -> None:
         """Let it be opened again."""
         self._lock.release()
 
-    def start_afresh(self) -> None:
-        """Begin in a child process; if the connection was open when it was forked, refuse to work."""
+    def start_afresh(self) -> tuple[Identity | None, sqlite3.Connection] | None:
+        """Begin in a child process; what was open of which file when it was forked, if anything was."""
         self._lock = threading.Lock()
-        if self._cursor is None:
-            return
-        # Never closed, not even at exit: that could delete the log of the parent.
-        _keep_for_ever(self._cursor.connection)
-        self._cursor = None
-        self._unusable = (
-            f"sqlite: {self.path} was open when this process was forked, and cannot be used in it; "
-            "fork before the first session, or by os.fork()"
-        )
+        cursor, self._cursor = self._cursor, None
+        return None if cursor is None else (self._file, cursor.connection)
 
     # -- what is wrong ------------------------------------------------------------------------------------------------
 
@@ -295,7 +333,7 @@ class Database:
         return None
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path) -> Identity | None:
     try:
         found = path.stat()
     except OSError:
@@ -309,54 +347,3 @@ def _create_private(path: Path) -> None:
     # https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
-
-
-def _keep_for_ever(connection: sqlite3.Connection) -> None:
-    _inherited.append(connection)
-    with contextlib.suppress(ImportError, AttributeError):
-        import ctypes  # noqa: PLC0415 - rarely needed
-
-        # The list goes when the interpreter does, and would take it along.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
-
-
-class _Process:
-    """The databases of this process, closed while it forks."""
-
-    def __init__(self) -> None:
-        self.databases: weakref.WeakSet[Database] = weakref.WeakSet()
-        self._held: list[Database] = []
-        self._begin()
-
-    def _begin(self) -> None:
-        self._id = os.getpid()
-        self.opening = threading.Lock()
-
-    def before_fork(self) -> None:
-        self._held = [database for database in list(self.databases) if database.hold()]
-        self.opening.acquire()
-
-    def after_fork_in_parent(self) -> None:
-        self.opening.release()
-        held, self._held = self._held, []
-        for database in held:
-            database.release()
-
-    def after_fork_in_child(self) -> None:
-        """Once, whoever is the first to call it."""
-        if self._id == os.getpid():
-            return
-        self._begin()
-        self._held = []
-        for database in list(self.databases):
-            database.start_afresh()
-
-
-_process = _Process()
-after_fork: Final = _process.after_fork_in_child
-if sys.platform != "win32":  # pragma: no branch - where processes fork
-    os.register_at_fork(
-        before=_process.before_fork,
-        after_in_parent=_process.after_fork_in_parent,
-        after_in_child=_process.after_fork_in_child,
-    )

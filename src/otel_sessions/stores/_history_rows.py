@@ -60,10 +60,16 @@ def _session(wanted: Wanted) -> Callable[[SessionRecord], bool]:
 
 def _ordered(cursor: sqlite3.Cursor, rows_of: str, wanted: Wanted, before: Place | None) -> Iterator[SessionRecord]:
     """Those of them that may be wanted, in the order of the index: the latest first."""
+    return rows.readable(itertools.chain.from_iterable(_pages(cursor, rows_of, wanted, before)))
+
+
+def _pages(
+    cursor: sqlite3.Cursor, rows_of: str, wanted: Wanted, before: Place | None
+) -> Iterator[list[tuple[Any, ...]]]:
     while True:
         texts, values = _all_of(_behind(before), indexed(wanted), unindexed(wanted))
         page = cursor.execute(f"{rows_of}{texts} ORDER BY ended_ns DESC, id DESC LIMIT {_PAGE}", values).fetchall()
-        yield from map(rows.record_of, page)
+        yield page
         if len(page) < _PAGE:
             return
         before = Place(page[-1][6], from_sql(page[-1][0]))
@@ -113,7 +119,7 @@ def _lying(cursor: sqlite3.Cursor, wanted: Wanted, before: Place) -> Generator[S
         numbers = [number for number, *_ in found[start : start + _PAGE]]
         marks = ",".join("?" * len(numbers))
         page = cursor.execute(f"{rows.SELECT} WHERE number IN ({marks}) ORDER BY ended_ns DESC, id DESC", numbers)
-        yield from map(rows.record_of, page.fetchall())
+        yield from rows.readable(page.fetchall())
     return None if len(found) < _FAR else Place(found[-1][1], from_sql(found[-1][2]))
 
 
@@ -132,7 +138,7 @@ def tallies(cursor: sqlite3.Cursor, since_hour: int, until_hour: int) -> list[Ho
     """What ended in these hours, with those sessions whose export is owed."""
     held = [HourTally(*each) for each in sums.select(cursor, sums.HOURLY, since_hour, until_hour)]
     return held + [
-        HourTally(hour, Kind.of(record), Tally.of(record)) for record, hour in _owed(cursor, since_hour, until_hour)
+        HourTally(hour, Kind.of(record), tally) for hour, record, tally in _owed(cursor, since_hour, until_hour)
     ]
 
 
@@ -140,8 +146,8 @@ def daily_tallies(cursor: sqlite3.Cursor, since_day: int, until_day: int) -> lis
     """What ended in these days, with those sessions whose export is owed."""
     held = [DayTally(*each) for each in sums.select(cursor, sums.DAILY, since_day, until_day)]
     return held + [
-        DayTally(day_of(hour), Kind.of(record), Tally.of(record))
-        for record, hour in _owed(cursor, since_day * DAY_HOURS, until_day * DAY_HOURS)
+        DayTally(day_of(hour), Kind.of(record), tally)
+        for hour, record, tally in _owed(cursor, since_day * DAY_HOURS, until_day * DAY_HOURS)
     ]
 
 
@@ -150,18 +156,18 @@ def users(
 ) -> UserCounts:
     """Those most of whose sessions ended in these hours, with those whose export is owed, and `besides`."""
     more = Counter(besides)
-    more.update(record.user for record, _ in _owed(cursor, since_hour, until_hour) if record.user is not None)
+    more.update(record.user for _, record, _ in _owed(cursor, since_hour, until_hour) if record.user is not None)
     held = ((user, sessions + more.pop(user, 0)) for user, sessions in sums.users(cursor, since_hour, until_hour))
     # In this order: those of the rest are in no hour.
     return user_counts(itertools.chain(held, more.items()), limit)
 
 
-def _owed(cursor: sqlite3.Cursor, since_hour: int, until_hour: int) -> Iterator[tuple[SessionRecord, int]]:
-    """The sessions whose export is owed, of those that ended in these hours; with the hour of each."""
+def _owed(cursor: sqlite3.Cursor, since_hour: int, until_hour: int) -> Iterator[tuple[int, SessionRecord, Tally]]:
+    """The sessions whose export is owed, of those that ended in these hours: the hour, the record, what it adds."""
     wanted = Wanted(since_ns=since_hour * HOUR_NS, until_ns=until_hour * HOUR_NS)
-    for record in _ordered(cursor, _OWED, wanted, None):
+    for record, tally in rows.countable(itertools.chain.from_iterable(_pages(cursor, _OWED, wanted, None))):
         if record.beginning.part is None:
-            yield record, hour_of(record.ended_ns or 0)
+            yield hour_of(record.ended_ns or 0), record, tally
 
 
 def owed(cursor: sqlite3.Cursor) -> tuple[int, int | None]:

@@ -10,7 +10,8 @@ from typing import Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
 from ..exceptions import StoreError
 from . import _schema
-from ._database import Database, _identity, _process
+from ._database import Database, _identity
+from ._forks import forks
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,15 +72,14 @@ class ReadOnlyDatabase(Database):
 
     def _connect(self) -> sqlite3.Cursor:
         self._stand = None
-        if self._unusable is not None:
-            raise StoreError(self._unusable)
         if obstacle := self._obstacle():
             raise StoreError(f"sqlite: {obstacle}")
         # Before it is opened: what is written from now on is noticed.
         self._stand = _stand(self.path) if self._is_at_rest() else None
         self._file = _identity(self.path)
+        forks.check(self._file, self.path)
         uri = f"{self._uri()}&immutable=1" if self._stand else self._uri()
-        with _process.opening:
+        with forks.opening:
             connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             self._cursor = self._prepare(connection.cursor())

@@ -13,9 +13,7 @@ from . import _rows as rows
 from . import _tally_rows as sums
 from ._codec import decode, encode
 from ._sql_values import from_sql, sql_text, whole
-
-_UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
-"""What comes of a text that is none of ours, or one of which something is missing."""
+from ._unreadable import UNREADABLE, UnreadableError, tally_of
 
 _ROWS: Final = f"{rows.SELECT} INDEXED BY session_ended WHERE ended_ns >= ? AND ended_ns < ? AND owner IS NULL"
 _COUNT: Final = """
@@ -35,7 +33,6 @@ def next_hour(cursor: sqlite3.Cursor, after: int) -> int | None:
 
 def hour(cursor: sqlite3.Cursor, number: int) -> Recount:
     """The sums of an hour, and what the sessions add up to that ended in it."""
-    _take_any_text(cursor)
     counted: dict[Kind, Tally] = {}
     users: Counter[str] = Counter()
     unreadable: list[str] = []
@@ -60,7 +57,6 @@ def hour(cursor: sqlite3.Cursor, number: int) -> Recount:
 
 def replace_hour(cursor: sqlite3.Cursor, number: int, found: Recount) -> bool:
     """Make the sums of an hour, and of its day, what was counted; False if something has happened since."""
-    _take_any_text(cursor)
     # A session that is owed no longer does not change any more: as many of them are the same ones.
     (seen,) = cursor.execute(_COUNT, _span(number)).fetchone()
     is_partial = number * HOUR_NS < rows.forgotten_until(cursor)
@@ -80,7 +76,6 @@ def replace_hour(cursor: sqlite3.Cursor, number: int, found: Recount) -> bool:
 
 def day(cursor: sqlite3.Cursor, number: int) -> Recount:
     """The sums of a day, and what those of its hours add up to."""
-    _take_any_text(cursor)
     counted: dict[Kind, Tally] = {}
     for each in range(number * DAY_HOURS, (number + 1) * DAY_HOURS):
         for kind, tally in _kept(cursor, sums.HOURLY, each).items():
@@ -95,7 +90,6 @@ def replace_day(cursor: sqlite3.Cursor, number: int) -> None:
 
 def unreadable(cursor: sqlite3.Cursor) -> list[str]:
     """The ids of those that are active or owed, and whose record cannot be read."""
-    _take_any_text(cursor)
     found: list[str] = []
     for condition in ("ended_ns IS NULL", "ended_ns IS NOT NULL AND owner IS NOT NULL"):
         for row in cursor.execute(f"{rows.SELECT} WHERE {condition}"):
@@ -119,25 +113,13 @@ def damage(cursor: sqlite3.Cursor) -> tuple[str, ...]:
     return () if found == ["ok"] else tuple(found)
 
 
-def _take_any_text(cursor: sqlite3.Cursor) -> None:
-    """Let what is no UTF-8 come as bytes, which are no record, and fail nothing else."""
-    cursor.connection.text_factory = _text
-
-
-def _text(raw: bytes) -> str | bytes:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw
-
-
 def _counts(row: tuple[Any, ...], note: Callable[[str], object]) -> tuple[Kind, Tally, str | None] | None:
     """What a session adds, and its user; a part adds nothing. If it cannot be read the id is noted."""
     try:
         record = rows.record_of(row)
-        return None if record.beginning.part is not None else (Kind.of(record), Tally.of(record), record.user)
-    except _UNREADABLE:
-        note(from_sql(row[0]))
+        return None if record.beginning.part is not None else (Kind.of(record), tally_of(record), record.user)
+    except UnreadableError:
+        note(rows.id_of(row))
         return None
 
 
@@ -150,7 +132,7 @@ def _readable(found: Iterable[tuple[str, str]]) -> Iterator[tuple[Kind, Tally]]:
     for kind, held in found:
         try:
             one = Kind._make(decode(kind)), Tally.from_dict(decode(held))
-        except _UNREADABLE:
+        except UNREADABLE:
             continue
         if one[1].is_sound:
             yield one

@@ -8,6 +8,7 @@ from typing import Any, Final
 from .._models import SessionRecord
 from . import _redis_format as form
 from ._redis_line import Line
+from ._unreadable import UnreadableError, leave_out
 
 AT_ONCE: Final = 200
 """How many records are read, or changed, in one step."""
@@ -43,9 +44,13 @@ class Deployment:
         """
         return self.line.run(script, [*self._shared, *map(self.session, sessions), *keys], arguments)
 
-    def read(self, ids: Sequence[str]) -> list[SessionRecord | None]:
-        """The sessions with these ids, active or ended, in that order; None where there is none."""
-        return [form.record(raw) for raw in self.run("read", sessions=ids)]
+    def read(self, ids: Sequence[str]) -> dict[str, SessionRecord | None]:
+        """The sessions with these ids, active or ended, by id and in that order; None where there is none.
+
+        Those that cannot be read are left out, and the log says so.
+        """
+        held = zip(ids, self.run("read", sessions=ids), strict=True)
+        return dict(found for session_id, raw in held if (found := _if_readable(session_id, raw)) is not None)
 
     def key(self, name: str) -> bytes:
         """The key of that name."""
@@ -66,6 +71,14 @@ class Deployment:
     def user_counts(self, hour: int) -> bytes:
         """The key of how many sessions each user had in an hour."""
         return self.key(f"u:{hour}")
+
+
+def _if_readable(session_id: str, raw: list[bytes]) -> tuple[str, SessionRecord | None] | None:
+    try:
+        return session_id, form.record(raw)
+    except UnreadableError:
+        leave_out("redis", session_id)
+        return None
 
 
 def chunks(ids: Sequence[str], size: int = AT_ONCE) -> Iterator[Sequence[str]]:

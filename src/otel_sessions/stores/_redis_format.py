@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from .._models import Beginning, SessionRecord, Totals
 from .._tally import Kind, Tally, hour_of
-from ..exceptions import StoreError
+from ._unreadable import UNREADABLE, UnreadableError, tally_of
 
 Fields = dict[bytes, bytes]
 
@@ -69,7 +69,7 @@ def record(raw: list[bytes]) -> SessionRecord | None:
     """The session, or None if nothing is stored.
 
     Raises:
-        StoreError: what is stored is not a session.
+        UnreadableError: what is stored is not a session.
     """
     return _record(fields(raw))
 
@@ -85,8 +85,10 @@ def _record(stored: Fields) -> SessionRecord | None:
             totals.merge(delta)
         status = json.loads(stored[b"e"]) if b"e" in stored else ("active", None, None)
         return SessionRecord(beginning, totals, *status)
-    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-        raise StoreError("redis: the record of a session cannot be read; `otel-sessions verify` says which") from error
+    except UNREADABLE as error:
+        raise UnreadableError(
+            "redis: the record of a session cannot be read; `otel-sessions verify` says which"
+        ) from error
 
 
 class End(NamedTuple):
@@ -156,12 +158,16 @@ class Sums(NamedTuple):
 
 
 def sums(ended: SessionRecord | None) -> Sums:
-    """Those of a session."""
+    """Those of a session.
+
+    Raises:
+        UnreadableError: what is stored of it cannot be added up.
+    """
     if ended is None or ended.is_active or ended.beginning.part is not None:
         return Sums(0)
     whole: list[bytes | str] = []
     part: list[bytes | str] = []
-    *added, greatest = _fields(Kind.of(ended), Tally.of(ended))
+    *added, greatest = _fields(Kind.of(ended), tally_of(ended))
     for field, amount in added:
         (whole if isinstance(amount, int) else part).extend((field, repr(amount)))
     return Sums(hour_of(ended.ended_ns or 0), ended.user, tuple(whole), tuple(part), _pair(*greatest))
@@ -231,9 +237,15 @@ class Compaction(NamedTuple):
         return [self.times, self.sums, len(self.replaced), *self.replaced]
 
 
-def compaction(raw: list[bytes]) -> Compaction:
-    """Add up all deltas but each writer's last one, which it may have to repeat."""
-    stored = fields(raw)
+def compaction(raw: list[bytes]) -> Compaction | None:
+    """Add up all deltas but each writer's last one, which it may have to repeat; None if they cannot be read."""
+    try:
+        return _compaction(fields(raw))
+    except UNREADABLE:
+        return None
+
+
+def _compaction(stored: Fields) -> Compaction:
     deltas = _deltas(stored)
     newest = max(delta.last_activity_ns for delta in deltas.values())
     replaced = []

@@ -14,6 +14,7 @@ from . import _redis_format as form
 from ._frequency import user_counts
 from ._redis_deployment import AT_ONCE, Deployment, chunks
 from ._redis_pages import MS_NS, of_user, owed, past, remembered
+from ._unreadable import UnreadableError, leave_out, tally_of
 
 HOUR_MS: Final = HOUR_NS // MS_NS
 _SUMS_AT_ONCE: Final = 200
@@ -59,8 +60,12 @@ class RedisHistory:
     def _ended(self, ids: Sequence[bytes]) -> list[SessionRecord]:
         """Those that have ended; parts of sessions are none."""
         names = [form.decode(raw) for raw in ids]
-        records = [record for some in chunks(names) for record in self._deployment.read(some) if record is not None]
-        return [record for record in records if not record.is_active and record.beginning.part is None]
+        records = [record for some in chunks(names) for record in self._deployment.read(some).values()]
+        return [
+            record
+            for record in records
+            if record is not None and not record.is_active and record.beginning.part is None
+        ]
 
     # -- sums ---------------------------------------------------------------------------------------------------------
 
@@ -68,7 +73,7 @@ class RedisHistory:
         """What ended in these hours."""
         found, owed = self._sums(self._hours(since_hour, until_hour), self._deployment.hourly, (since_hour, until_hour))
         return [HourTally(*each) for each in found] + [
-            HourTally(hour, Kind.of(record), Tally.of(record)) for record, hour in owed
+            HourTally(hour, Kind.of(record), tally) for hour, record, tally in owed
         ]
 
     def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
@@ -77,19 +82,23 @@ class RedisHistory:
         days = sorted({day_of(hour) for hour in self._hours(since, until)})
         found, owed = self._sums(days, self._deployment.daily, (since, until))
         return [DayTally(*each) for each in found] + [
-            DayTally(day_of(hour), Kind.of(record), Tally.of(record)) for record, hour in owed
+            DayTally(day_of(hour), Kind.of(record), tally) for hour, record, tally in owed
         ]
 
     def _sums(
         self, numbers: Sequence[int], key: Callable[[int], bytes], hours: tuple[int, int]
-    ) -> tuple[list[tuple[int, Kind, Tally]], Iterator[tuple[SessionRecord, int]]]:
+    ) -> tuple[list[tuple[int, Kind, Tally]], Iterator[tuple[int, SessionRecord, Tally]]]:
         """The sums of hours or of days; and what is in none yet, with its hour."""
         found: list[tuple[int, Kind, Tally]] = []
         owed: Sequence[bytes] = ()
         for some in [numbers[at : at + _SUMS_AT_ONCE] for at in range(0, len(numbers), _SUMS_AT_ONCE)] or [[]]:
             sums, owed = self._deployment.run("sums", *within(*hours), keys=map(key, some))
             found += ((number, *each) for number, raw in zip(some, sums, strict=True) for each in form.tallies(raw))
-        return found, ((record, hour_of(record.ended_ns or 0)) for record in self._ended(owed))
+        return found, ((hour_of(record.ended_ns or 0), record, tally) for record, tally in self._countable(owed))
+
+    def _countable(self, ids: Sequence[bytes]) -> Iterator[tuple[SessionRecord, Tally]]:
+        """Those that have ended, with what each adds to sums; those that cannot be added up are left out."""
+        return ((record, tally) for record in self._ended(ids) if (tally := _if_countable(record)) is not None)
 
     def users(self, since_hour: int, until_hour: int, limit: int, besides: Mapping[str, int]) -> UserCounts:
         """Those most of whose sessions ended in these hours, and how many there are."""
@@ -108,7 +117,7 @@ class RedisHistory:
                 break
             if not told:
                 found.update(users_of(self._deployment, hours.pop(0)))
-        found.update(record.user for record in self._ended(owed) if record.user is not None)
+        found.update(record.user for record, _ in self._countable(owed) if record.user is not None)
         return user_counts(found.items(), limit)
 
     def _hours(self, since: int, until: int) -> list[int]:
@@ -123,12 +132,16 @@ class RedisHistory:
     # -- how they come and go -----------------------------------------------------------------------------------------
 
     def exported(self, session_ids: Collection[str]) -> None:
-        """Nobody owes the ends of these sessions any more: those are in the sums from now on."""
+        """Nobody owes the ends of these sessions any more, but for those that cannot be read: they are in the sums."""
         for some in chunks(list(session_ids)):
             keys: list[bytes] = []
             arguments: list[bytes | str | int] = []
-            for session_id, record in zip(some, self._deployment.read(some), strict=True):
-                added = form.sums(record)
+            for session_id, record in self._deployment.read(some).items():
+                try:
+                    added = form.sums(record)
+                except UnreadableError:
+                    leave_out("redis", session_id)
+                    continue
                 keys += [self._deployment.session(session_id), *self.keys(added)]
                 arguments += [form.encode(session_id), *added.arguments]
             self._deployment.run("exported", self._retention_ms, *arguments, keys=keys)
@@ -186,6 +199,14 @@ def users_of(deployment: Deployment, hour: int) -> dict[str, int]:
         found |= form.user_counts(raw)
         if cursor == b"0":
             return found
+
+
+def _if_countable(record: SessionRecord) -> Tally | None:
+    try:
+        return tally_of(record)
+    except UnreadableError:
+        leave_out("redis", record.id)
+        return None
 
 
 def within(since_hour: int, until_hour: int) -> tuple[int, str]:

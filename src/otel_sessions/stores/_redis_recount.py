@@ -15,12 +15,11 @@ from . import _redis_format as form
 from ._redis_deployment import Deployment, chunks
 from ._redis_history import HOUR_MS, USERS_AT_ONCE, users_of, within
 from ._redis_pages import owed, remembered
+from ._unreadable import UNREADABLE, UnreadableError, tally_of
 
 _ATTEMPTS: Final = 10
 _STAGED_MS: Final = 600_000
 """For how long users stay put aside whose hour was not replaced after all, as whoever wanted it has been killed."""
-_UNREADABLE: Final = (StoreError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
-"""What comes of something that is none of ours, or of which something is missing."""
 
 
 class RedisRecount:
@@ -143,8 +142,8 @@ class RedisRecount:
             for session_id, raw in zip(some, held, strict=True):
                 try:
                     record = form.record(raw)
-                    found = None if record is None else (record, Tally.of(record))
-                except _UNREADABLE:
+                    found = None if record is None else (record, tally_of(record))
+                except UnreadableError:
                     note(session_id)
                     continue
                 if found is not None:
@@ -162,5 +161,5 @@ def _sums(raw: list[bytes]) -> dict[Kind, Tally]:
     """The sums of an hour, or a day; of those that cannot be read there is nothing."""
     try:
         return {kind: tally for kind, tally in form.tallies(raw) if tally.is_sound}
-    except _UNREADABLE:
+    except UNREADABLE:
         return {}

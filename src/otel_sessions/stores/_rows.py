@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
+from .._tally import Tally
 from ._codec import decode, decode_beginning, decode_totals, encode, encode_beginning, encode_totals
 from ._schema import NEVER
 from ._sql_values import from_sql, sql_text, whole
 from ._tally_rows import count_in
+from ._unreadable import UNREADABLE, UnreadableError, leave_out, tally_of
 
 SELECT: Final = "SELECT id, key, beginning, totals, status, reason, ended_ns, number, due_ns FROM session"
 """What a record is made of."""
@@ -46,7 +48,8 @@ class End(NamedTuple):
 class Waiting(NamedTuple):
     """An active session, and until when nobody had to look at it."""
 
-    record: SessionRecord
+    record: SessionRecord | None
+    """None if it cannot be read."""
     number: int
     due_ns: int
 
@@ -94,7 +97,7 @@ def previous(cursor: sqlite3.Cursor, key: str) -> str | None:
 
 
 def merge(cursor: sqlite3.Cursor, deltas: Mapping[str, Totals]) -> set[str]:
-    """Add each delta to its active session; the ids of those that are not."""
+    """Add each delta to its active session; the ids of those that are not, or whose sums cannot be read."""
     missing, changed, users = set(), [], []
     for session_id, delta in deltas.items():
         row = cursor.execute(
@@ -104,8 +107,13 @@ def merge(cursor: sqlite3.Cursor, deltas: Mapping[str, Totals]) -> set[str]:
             missing.add(session_id)
             continue
         number, text, began = row
-        totals = _totals(text, began)
-        totals.merge(delta)
+        try:
+            totals = _totals(text, began)
+            totals.merge(delta)
+        except UNREADABLE:
+            leave_out("sqlite", session_id)
+            missing.add(session_id)
+            continue
         changed.append((encode_totals(totals), number))
         if delta.user is not None:
             users.append((sql_text(totals.user), number))
@@ -135,7 +143,7 @@ def close(
     _show(cursor, end.owner, end.ended_ns)
     final = record._replace(status=end.status, end_reason=end.reason, ended_ns=end.ended_ns)
     if end.owner is None:
-        _leave(cursor, [(row[7], final)])
+        _leave(cursor, [(row[7], final, tally_of(final))])
     return final
 
 
@@ -145,7 +153,7 @@ def due(cursor: sqlite3.Cursor, now_ns: int, after: tuple[int, int], limit: int)
         f"{_OPEN} AND due_ns <= ? AND (due_ns, number) > (?, ?) ORDER BY due_ns, number LIMIT ?",
         (whole(now_ns), *after, limit),
     )
-    return [Waiting(record_of(row), row[7], row[8]) for row in rows]
+    return [Waiting(_if_readable(row), row[7], row[8]) for row in rows]
 
 
 def postpone(cursor: sqlite3.Cursor, deadlines: Iterable[tuple[int, str]]) -> None:
@@ -176,8 +184,7 @@ def most_of_a_user(cursor: sqlite3.Cursor) -> int:
 def active(cursor: sqlite3.Cursor, user: str | None) -> list[SessionRecord]:
     """The active sessions, of one user or of all."""
     of_user, values = ("", ()) if user is None else (" AND user = ?", (sql_text(user),))
-    rows = cursor.execute(f"{_OPEN}{of_user}", values)
-    return [record_of(row) for row in rows]
+    return list(readable(cursor.execute(f"{_OPEN}{of_user}", values)))
 
 
 def owe(cursor: sqlite3.Cursor, record: SessionRecord, owner: str) -> bool:
@@ -206,7 +213,7 @@ def owe(cursor: sqlite3.Cursor, record: SessionRecord, owner: str) -> bool:
 
 
 def exported(cursor: sqlite3.Cursor, session_ids: Collection[str]) -> None:
-    """Let nobody owe the export of these ended sessions, and count them in."""
+    """Let nobody owe the export of these ended sessions, and count them in; what cannot be read stays owed."""
     owed = []
     # Each once, or it would be counted twice.
     for session_id in dict.fromkeys(session_ids):
@@ -214,17 +221,17 @@ def exported(cursor: sqlite3.Cursor, session_ids: Collection[str]) -> None:
             f"{SELECT} WHERE id = ? AND ended_ns IS NOT NULL AND owner IS NOT NULL", (sql_text(session_id),)
         ).fetchone()
         if row is not None:
-            owed.append((row[7], record_of(row)))
+            owed += [(row[7], *found) for found in countable([row])]
     _leave(cursor, owed)
 
 
-def _leave(cursor: sqlite3.Cursor, ended: list[tuple[int, SessionRecord]]) -> None:
+def _leave(cursor: sqlite3.Cursor, ended: list[tuple[int, SessionRecord, Tally]]) -> None:
     """Leave ended sessions to the history: they are owed by nobody, and found by the last user that they had."""
     cursor.executemany(
         "UPDATE session SET owner = NULL, user = ? WHERE number = ?",
-        [(sql_text(record.user), number) for number, record in ended],
+        [(sql_text(record.user), number) for number, record, _ in ended],
     )
-    count_in(cursor, [record for _, record in ended])
+    count_in(cursor, [(record, tally) for _, record, tally in ended])
 
 
 def beat(cursor: sqlite3.Cursor, owner: str, now_ns: int) -> None:
@@ -244,7 +251,7 @@ def owners(cursor: sqlite3.Cursor) -> dict[str, int]:
 
 
 def take_over(cursor: sqlite3.Cursor, dead: str, beat_ns: int, owner: str) -> list[SessionRecord]:
-    """Hand everything that `dead` owes to `owner`, if that was its last heartbeat."""
+    """Hand everything that `dead` owes to `owner`, if that was its last heartbeat; what of it can be read."""
     gone, heir = sql_text(dead), sql_text(owner)
     cursor.execute("DELETE FROM owner WHERE name = ? AND beat_ns = ?", (gone, beat_ns))
     if not cursor.rowcount:
@@ -253,7 +260,7 @@ def take_over(cursor: sqlite3.Cursor, dead: str, beat_ns: int, owner: str) -> li
     if rows:
         _show(cursor, owner, beat_ns)
     cursor.executemany("UPDATE session SET owner = ? WHERE number = ?", [(heir, row[7]) for row in rows])
-    return [record_of(row) for row in rows]
+    return list(readable(rows))
 
 
 def retire(cursor: sqlite3.Cursor, owner: str) -> None:
@@ -319,11 +326,56 @@ def _kind(session_type: str, tier: str | None) -> str:
 
 
 def record_of(row: tuple[Any, ...]) -> SessionRecord:
-    """What a row holds that `SELECT` has found."""
+    """What a row holds that `SELECT` has found.
+
+    Raises:
+        UnreadableError: it is no record.
+    """
     session_id, key, began, totals, status, reason, ended_ns = row[:7]
-    beginning = decode_beginning(from_sql(session_id), None if key is None else from_sql(key), began)
-    held = Totals(beginning.started_ns) if totals is None else decode_totals(totals)
+    try:
+        beginning = decode_beginning(from_sql(session_id), None if key is None else from_sql(key), began)
+        held = Totals(beginning.started_ns) if totals is None else decode_totals(totals)
+    except UNREADABLE as error:
+        raise UnreadableError(
+            f"sqlite: the record of session {id_of(row)!r} cannot be read: {error}; "
+            "`otel-sessions verify --repair` removes it"
+        ) from error
     return SessionRecord(beginning, held, status, reason, ended_ns)
+
+
+def readable(rows: Iterable[tuple[Any, ...]]) -> Iterator[SessionRecord]:
+    """What of these rows is a record; the others are left out, and the log says so."""
+    return (record for row in rows if (record := _if_readable(row)) is not None)
+
+
+def _if_readable(row: tuple[Any, ...]) -> SessionRecord | None:
+    try:
+        return record_of(row)
+    except UnreadableError:
+        leave_out("sqlite", id_of(row))
+        return None
+
+
+def countable(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[SessionRecord, Tally]]:
+    """What of these rows is the record of an ended session, with what it adds to sums; the others are left out."""
+    return (found for row in rows if (found := _if_countable(row)) is not None)
+
+
+def _if_countable(row: tuple[Any, ...]) -> tuple[SessionRecord, Tally] | None:
+    try:
+        record = record_of(row)
+        return record, tally_of(record)
+    except UnreadableError:
+        leave_out("sqlite", id_of(row))
+        return None
+
+
+def id_of(row: tuple[Any, ...]) -> str:
+    """The id of a row that may hold anything."""
+    try:
+        return from_sql(row[0])
+    except UnicodeDecodeError:
+        return str(row[0], "utf-8", "backslashreplace")
 
 
 def _totals(text: str | None, began: str) -> Totals:

@@ -160,6 +160,11 @@ def check_version(cursor: sqlite3.Cursor, path: Path) -> None:
         raise StoreError(_newer(path, version))
 
 
+def is_present(cursor: sqlite3.Cursor) -> bool:
+    """Whether the tables are what they are at present, so that there is nothing to migrate."""
+    return _version(cursor) == VERSION
+
+
 def migrate(cursor: sqlite3.Cursor) -> None:
     """Make the tables what they are at present; in a transaction, so that one process does it and all of it."""
     version = _version(cursor)

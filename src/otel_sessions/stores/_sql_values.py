@@ -21,6 +21,14 @@ def from_sql(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
 
 
+def text_or_bytes(raw: bytes) -> str | bytes:
+    """A text that was read; if it is no UTF-8, as it is."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
+
+
 def whole(time_ns: int) -> int:
     """A time to compare with, within the 64 bits that SQLite has."""
     return max(-NEVER, min(time_ns, NEVER))

@@ -52,6 +52,16 @@ def _is_full(directory: Path) -> bool:
     return not disk.f_bavail or (disk.f_files > 0 and not disk.f_favail)
 
 
+def is_interrupted(error: sqlite3.OperationalError) -> bool:
+    """Whether it was told to stop."""
+    return str(error) == "interrupted"
+
+
+def is_undecodable(error: sqlite3.OperationalError) -> bool:
+    """Whether a text was met that is no UTF-8."""
+    return str(error).startswith("Could not decode to UTF-8")
+
+
 def is_busy(error: sqlite3.OperationalError) -> bool:
     """Whether somebody else has the file, or the table."""
     # By its text: its code is known from Python 3.11 on.

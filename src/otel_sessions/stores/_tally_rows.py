@@ -20,20 +20,20 @@ _ADD_USER: Final = """
 """
 
 
-def count_in(cursor: sqlite3.Cursor, records: Iterable[SessionRecord]) -> None:
-    """Add sessions that have ended, and are owed no longer, to the sums; parts of sessions are none."""
+def count_in(cursor: sqlite3.Cursor, ended: Iterable[tuple[SessionRecord, Tally]]) -> None:
+    """Add sessions that are owed no longer, each with what it adds, to the sums; parts of sessions are none."""
     added: dict[tuple[int, Kind], Tally] = {}
     users = []
-    for record in records:
+    for record, tally in ended:
         if record.beginning.part is not None:
             continue
         hour = hour_of(record.ended_ns or 0)
-        added.setdefault((hour, Kind.of(record)), Tally()).count(record)
+        added.setdefault((hour, Kind.of(record)), Tally()).add(tally)
         if record.user is not None:
             users.append((hour, sql_text(record.user)))
     daily: dict[tuple[int, Kind], Tally] = {}
-    for (hour, kind), tally in added.items():
-        daily.setdefault((day_of(hour), kind), Tally()).add(tally)
+    for (hour, kind), sums in added.items():
+        daily.setdefault((day_of(hour), kind), Tally()).add(sums)
     _add(cursor, HOURLY, added)
     _add(cursor, DAILY, daily)
     cursor.executemany(_ADD_USER, users)

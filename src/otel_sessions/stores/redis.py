@@ -211,7 +211,9 @@ class RedisStore:
             ]
         missing, long = self._run("merge", *arguments, sessions=ids)
         if long:
-            self._compact({ids[place - 1]: form.compaction(raw) for place, raw in long})
+            # What cannot be read stays as long as it is: `leave_out` says so when it is asked for.
+            compactions = {ids[place - 1]: form.compaction(raw) for place, raw in long}
+            self._compact({name: found for name, found in compactions.items() if found is not None})
         return {ids[place - 1] for place in missing}
 
     def _compact(self, compactions: Mapping[str, form.Compaction]) -> None:
@@ -326,7 +328,7 @@ class RedisStore:
 
     def _active(self, ids: Sequence[bytes]) -> Iterator[SessionRecord]:
         for chunk in chunks([form.decode(raw) for raw in ids]):
-            found = dict(zip(chunk, self._read(chunk), strict=True))
+            found = self._read(chunk)
             active = [record for record in found.values() if record is not None and record.is_active]
             if len(active) < len(found):
                 self._lost(set(found) - {record.id for record in active})
@@ -395,9 +397,9 @@ class RedisStore:
             records = []
             for chunk in chunks([form.decode(raw) for raw in taken]):
                 found = self._read(chunk)
-                records += [record for record in found if record is not None]
-                if None in found:
-                    self._lost([name for name, record in zip(chunk, found, strict=True) if record is None])
+                records += [record for record in found.values() if record is not None]
+                if None in found.values():
+                    self._lost([name for name, record in found.items() if record is None])
             return records
 
     def retire(self, owner: str) -> None:

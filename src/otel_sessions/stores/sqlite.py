@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import parse_qsl, unquote
@@ -17,14 +16,15 @@ from urllib.parse import parse_qsl, unquote
 from .._models import Beginning, EndReason, SessionRecord, Status, Totals
 from ..exceptions import ConfigurationError
 from ..typing import DayTally, HourTally, Place, Recount, UserCounts, Wanted
-from . import _database
 from . import _history_rows as history
 from . import _recount_rows as recount
 from . import _rows as rows
 from . import _tally_rows as sums
 from ._database import Database, Synchronous
 from ._facts import Facts
+from ._forks import forks
 from ._looking import ReadOnlyDatabase
+from ._readers import Readers
 from ._schema import NEVER
 from ._sqlite_limits import SQLiteLimits
 
@@ -48,7 +48,8 @@ class SQLiteStore:
     Args:
         path: the file; it is made, readable by its owner alone, if there is none. Relative to the working directory.
         retention: for how many seconds ended sessions are remembered; counted from their end.
-        timeout: how many seconds a call may wait for other processes and threads.
+        timeout: how many seconds a call may wait for other processes, and for threads that write or look up a session.
+            A question about many sessions waits for others of this process as long as those take.
         synchronous: `normal` or `full`, see above.
         read_only: only look: the file is not made, migrated or written to, and need not be writable. What would write
             raises `StoreError`.
@@ -75,22 +76,19 @@ class SQLiteStore:
             if not 0 < seconds < _LONGEST_SECONDS:
                 raise ConfigurationError(_not_seconds(name, seconds))
         kind = ReadOnlyDatabase if read_only else Database
-        self._another = functools.partial(kind, path, timeout=timeout, synchronous=synchronous)
         self._database = kind(path, timeout=timeout, synchronous=synchronous)
-        # What goes through all sessions has connections of its own, and so keeps no thread waiting: what is active, for
-        # metrics; and what has ended, for reports, so that metrics do not wait for these either.
-        self._apart = kind(path, timeout=timeout, synchronous=synchronous)
-        self._past = kind(path, timeout=timeout, synchronous=synchronous)
+        self._database.try_out()
+        # At this path, from the root: the working directory may change before they are needed.
+        another = functools.partial(kind, str(self.path), timeout=timeout, synchronous=synchronous, only_asked=True)
+        # What goes through many sessions has connections of its own, so that nobody waits who begins or ends one: for
+        # metrics and health, what is soon known; and what may take long, so that these do not wait for it either.
+        self._now = Readers(another)
+        self._past = Readers(another)
         self.limits = SQLiteLimits(self._database)
         self.retention = retention
         """For how many seconds ended sessions are remembered."""
         self._retention_ns = int(retention * _NS)
         self._purged_ns: int | None = None
-
-    @cached_property
-    def _recounting(self) -> Database:
-        """A connection for who reads everything, for which nobody else is to wait."""
-        return self._another()
 
     @property
     def path(self) -> Path:
@@ -167,31 +165,33 @@ class SQLiteStore:
         This is also the occasion to tidy up: the log is moved into the file, and once a minute what ended longer than
         `retention` ago is forgotten.
         """
-        for database in (self._database, self._apart, self._past):
-            database.notice_replacement()
+        self._database.notice_replacement()
+        self._now.tidy()
+        self._past.tidy()
         self._forget_old(now_ns)
         self._database.checkpoint()
         last = -NEVER, 0
         while page := self._database.read(rows.due, now_ns, last, _PAGE):
             last = page[-1].due_ns, page[-1].number
-            deadlines = [rows.deadline(each.record.beginning, each.record.totals.last_activity_ns) for each in page]
-            waiting = [(at, each.record.id) for at, each in zip(deadlines, page, strict=True) if at > now_ns]
+            records = [each.record for each in page if each.record is not None]
+            deadlines = [rows.deadline(record.beginning, record.totals.last_activity_ns) for record in records]
+            waiting = [(at, record.id) for at, record in zip(deadlines, records, strict=True) if at > now_ns]
             if waiting:
                 self._database.write(rows.postpone, waiting)
-            yield from (each.record for at, each in zip(deadlines, page, strict=True) if at <= now_ns)
+            yield from (record for at, record in zip(deadlines, records, strict=True) if at <= now_ns)
 
     def counts(self) -> Mapping[tuple[str, str | None], int]:
         """How many sessions are active, by type and tier."""
-        return self._apart.read(rows.counts)
+        return self._now.read(rows.counts)
 
     def most_of_a_user(self, besides: Mapping[str, int]) -> int:
         """How many sessions are active of the user who has most of them, with those that some have `besides`."""
-        most = self._apart.read(rows.most_of_a_user)
+        most = self._now.read(rows.most_of_a_user)
         return max([most, *(sessions + len(self.active(user=user)) for user, sessions in besides.items())])
 
     def active(self, *, user: str | None = None) -> list[SessionRecord]:
         """The active sessions, oldest first; only those of `user` (a pseudonym) when given."""
-        records = self._database.read(rows.active, user)
+        records = self._now.read(rows.active, user)
         return sorted(records, key=lambda record: record.beginning.started_ns)
 
     def ended(self, limit: int) -> list[SessionRecord]:
@@ -204,11 +204,11 @@ class SQLiteStore:
 
     def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
         """What ended in these hours, as long as it is remembered."""
-        return self._past.look(history.tallies, since_hour, until_hour)
+        return self._now.look(history.tallies, since_hour, until_hour)
 
     def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
         """What ended in these days, as long as it is remembered."""
-        return self._past.look(history.daily_tallies, since_day, until_day)
+        return self._now.look(history.daily_tallies, since_day, until_day)
 
     def users(self, since_hour: int, until_hour: int, limit: int, besides: Mapping[str, int]) -> UserCounts:
         """Those most of whose sessions ended in these hours, as long as it is remembered."""
@@ -255,35 +255,35 @@ class SQLiteStore:
 
     def next_hour(self, hour: int) -> int | None:
         """The first hour after that one of which there are sums, or in which a remembered session ended."""
-        return self._recounting.look(recount.next_hour, hour)
+        return self._past.look(recount.next_hour, hour)
 
     def recount_hour(self, hour: int) -> Recount:
         """The sums of an hour, and what the sessions add up to that ended in it."""
-        return self._recounting.look(recount.hour, hour)
+        return self._past.look(recount.hour, hour)
 
     def replace_hour(self, hour: int, recounted: Recount) -> bool:
         """Make the sums of an hour, and of its day, what was counted; False if something has happened since."""
-        return self._recounting.write(recount.replace_hour, hour, recounted)
+        return self._database.write(recount.replace_hour, hour, recounted)
 
     def recount_day(self, day: int) -> Recount:
         """The sums of a day, and what those of its hours add up to."""
-        return self._recounting.look(recount.day, day)
+        return self._past.look(recount.day, day)
 
     def replace_day(self, day: int) -> None:
         """Make the sums of a day what those of its hours add up to."""
-        self._recounting.write(recount.replace_day, day)
+        self._database.write(recount.replace_day, day)
 
     def unreadable(self) -> list[str]:
         """The ids of those that are active or owed, and whose record cannot be read."""
-        return self._recounting.look(recount.unreadable)
+        return self._past.look(recount.unreadable)
 
     def remove(self, session_ids: Sequence[str]) -> None:
         """Remove sessions whose records cannot be read."""
-        self._recounting.write(recount.remove, session_ids)
+        self._database.write(recount.remove, session_ids)
 
     def damage(self) -> tuple[str, ...]:
         """What SQLite finds wrong with the file."""
-        return self._recounting.read(recount.damage)
+        return self._past.read(recount.damage)
 
     def _forget_old(self, now_ns: int) -> None:
         """A part of it at a time, so that the background has time for the rest."""
@@ -301,7 +301,7 @@ class SQLiteStore:
 
     def facts(self) -> Facts:
         """What there is to know of the file."""
-        version, (owed, oldest_owed_ns) = self._past.look(lambda cursor: (rows.version(cursor), history.owed(cursor)))
+        version, (owed, oldest_owed_ns) = self._now.look(lambda cursor: (rows.version(cursor), history.owed(cursor)))
         path = self._database.path
         parts = [each.stat() for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()]
         return Facts(
@@ -320,16 +320,14 @@ class SQLiteStore:
         return self._database.read(rows.secret)
 
     def after_fork(self) -> None:
-        """Begin in a child process, with a connection of its own."""
-        _database.after_fork()
+        """Begin in a child process, with connections of its own."""
+        forks.after_fork_in_child()
 
     def shutdown(self) -> None:
         """Close the file."""
         self._database.close()
-        self._apart.close()
+        self._now.close()
         self._past.close()
-        if "_recounting" in vars(self):
-            self._recounting.close()
 
 
 def _options(query: str) -> dict[str, Any]:
