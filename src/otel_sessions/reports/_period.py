@@ -19,9 +19,9 @@ class Period(NamedTuple):
     since_ns: int
     until_ns: int
 
-    def in_hours(self) -> Hours:
-        """The full hours that it touches."""
-        return Hours(hour_of(self.since_ns), hour_of(self.until_ns - 1) + 1)
+    def in_hours(self, now_ns: int) -> Hours:
+        """The full hours that it touches, but for those that are yet to begin: nothing is in them."""
+        return Hours(hour_of(self.since_ns), hour_of(min(now_ns, self.until_ns - 1)) + 1)
 
 
 class Hours(NamedTuple):
@@ -80,7 +80,7 @@ def _nanoseconds(what: str, moment: dt.datetime) -> int:
         raise InvalidValueError(f"{what}={moment!r}: use a datetime, such as datetime.now() - timedelta(days=7)")
     # Not by a float, which has no room for nanoseconds, and hardly for microseconds.
     try:
-        return int((moment.astimezone(dt.timezone.utc) - _EPOCH) / dt.timedelta(microseconds=1)) * 1000
+        return (moment.astimezone(dt.timezone.utc) - _EPOCH) // dt.timedelta(microseconds=1) * 1000
     except (OverflowError, ValueError):
         raise InvalidValueError(f"{what}={moment!r}: no clock says that; use a time of this century") from None
 

@@ -43,14 +43,14 @@ class Sums:
 
     @classmethod
     def of(cls, *, days: float | None, since: dt.datetime | None, until: dt.datetime | None) -> Sums:
-        """Those of the full hours that a period touches.
+        """Those of the full hours that a period touches, up to the one that runs.
 
         Raises:
             InvalidValueError: an argument is wrong.
         """
         runtime = _runtime.get()
         now_ns = runtime.lifecycle.clock.time_ns()
-        hours = period(now_ns, None if since is not None else days, since, until).in_hours()
+        hours = period(now_ns, None if since is not None else days, since, until).in_hours(now_ns)
         if not runtime.enabled:
             return cls(hours, now_ns, None)
         runtime.lifecycle.limiter.measured.settle_all()
@@ -64,7 +64,7 @@ class Sums:
     @property
     def until(self) -> dt.datetime:
         """When they end, or now."""
-        return min(moment(self.hours.until * HOUR_NS), moment(self.now_ns))
+        return moment(min(self.hours.until * HOUR_NS, self.now_ns))
 
     @cached_property
     def active(self) -> Sequence[SessionRecord]:

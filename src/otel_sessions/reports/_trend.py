@@ -71,7 +71,7 @@ def trend(
     Args:
         days: how many days back, if `since` is not given; None: as long as anything is remembered.
         since: from the full hour of then on; a time without a zone is that of this machine.
-        until: until the end of the hour of then; now, if it is not given.
+        until: until the end of the hour of then; now, if it is not given or yet to come.
         step: how long each point stands for. If not given: an hour in up to three days, a day in up to a year, else a
             week.
 
