@@ -61,7 +61,7 @@ def distribution(
         ConfigurationError: the store is one of your own, and keeps no history.
         StoreError: the store cannot be asked.
     """
-    return distribution_of(Sums.of(days=days, since=since, until=until))
+    return Sums.of(days=days, since=since, until=until).at_once(distribution_of)
 
 
 def distribution_of(sums: Sums) -> Distribution:

@@ -103,11 +103,12 @@ def history(
         until=until,
     )
     wants_active, now_ns = active or status == "active", runtime.lifecycle.clock.time_ns()
-    found: list[SessionRecord] = []
+    by_id: dict[str, SessionRecord] = {}
     for wanted in asked:
-        # One more than is shown, to know whether there are more.
-        found += _read(runtime.lifecycle.ledger, wanted, limit + 1, behind, wants_active=wants_active)
-    found = heapq.nlargest(limit + 1, found, key=_Standing.of)
+        # One more than is shown, to know whether there are more. Of one that ended meanwhile the end counts.
+        read = _read(runtime.lifecycle.ledger, wanted, limit + 1, behind, wants_active=wants_active)
+        by_id.update((record.id, record) for record in read)
+    found = heapq.nlargest(limit + 1, by_id.values(), key=_Standing.of)
     return History(found[:limit], _Standing.of(found[limit - 1]).token if len(found) > limit else None, now_ns)
 
 

@@ -58,19 +58,14 @@ def page(
     """
     from ._html.sections import rendered  # noqa: PLC0415 - whoever makes no page loads nothing for it
 
-    sums = Sums.of(days=days, since=since, until=until)
-    if since is None and days is None:
-        sums = sums.from_first()
-    return rendered(
-        Contents(
-            title,
-            statistics_of(sums),
-            trend_of(sums),
-            distribution_of(sums),
-            health(in_process=False),
-            _failed(sums.since, until),
-        )
-    )
+    is_all = since is None and days is None
+
+    def made(sums: Sums) -> tuple[Statistics, Trend, Distribution]:
+        sums = sums.from_first() if is_all else sums
+        return statistics_of(sums), trend_of(sums), distribution_of(sums)
+
+    figures = Sums.of(days=days, since=since, until=until).at_once(made, even_if_over=True)
+    return rendered(Contents(title, *figures, health(in_process=False), _failed(figures[0].since, until)))
 
 
 def _failed(since: dt.datetime, until: dt.datetime | None) -> list[SessionRecord]:

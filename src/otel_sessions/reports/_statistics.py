@@ -121,7 +121,7 @@ def statistics(
         ConfigurationError: the store is one of your own, and keeps no history.
         StoreError: the store cannot be asked.
     """
-    return statistics_of(Sums.of(days=days, since=since, until=until))
+    return Sums.of(days=days, since=since, until=until).at_once(statistics_of)
 
 
 def statistics_of(sums: Sums) -> Statistics:
