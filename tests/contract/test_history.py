@@ -13,9 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_sessions._tally import HOUR_NS, Kind, Tally, hour_of
-from otel_sessions.typing import Beginning, HistoryStore, Place, SessionRecord, SharedStore, Totals, Wanted
+from otel_sessions.typing import (
+    Beginning,
+    HistoryStore,
+    Place,
+    RetentionStore,
+    SessionRecord,
+    SharedStore,
+    Totals,
+    Wanted,
+)
 
-from . import STORES
+from . import SHARED_KINDS, STORES
 
 SECOND: Final = 1_000_000_000
 START: Final = 1_767_225_600 * SECOND
@@ -161,10 +170,10 @@ class TestHistory:
         run(store, "a", delta=delta, user="1" * 32, tier="pro")
         assert store.history(Wanted(), 1) == [store.get("a")]
 
+    @pytest.mark.parametrize("make_store", SHARED_KINDS, indirect=True)
     def test_what_is_owed_is_ended(self, store: HistoryStore) -> None:
         """Sessions whose export is owed are part of it, and are so once, before and after; parts are none."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         run(store, "a", ended_ns=START + SECOND)
         run(store, "b", ended_ns=START + 3 * SECOND, owner="p")
         run(store, "c", ended_ns=START + 2 * SECOND, owner="p")
@@ -178,10 +187,10 @@ class TestHistory:
             assert ids(store.history(Wanted(), 10)) == ["b", "c", "a"]
             assert total(store).sessions == 3
 
+    @pytest.mark.parametrize("make_store", SHARED_KINDS, indirect=True)
     def test_what_another_has_taken_over(self, store: HistoryStore) -> None:
         """Whoever owes it, it has ended."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         assert store.create(Beginning("a", "chat", "scoped", START, owner="p")) is None
         run(store, "b", owner="p")
         [beat_ns] = store.owners().values()
@@ -247,10 +256,10 @@ class TestTallies:
         assert found.usage is not None
         assert found.usage["gpu_seconds"] == pytest.approx(sum(amounts))
 
+    @pytest.mark.parametrize("make_store", SHARED_KINDS, indirect=True)
     def test_exported_twice(self, store: HistoryStore) -> None:
         """A session that is named twice, at once or one after the other, counts once."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         run(store, "a", owner="p")
         for _ in range(2):
             store.exported(["a", "a"])
@@ -281,10 +290,10 @@ class TestTallies:
         besides = {f"{number:032}": 1 for number in range(390, 5_400)}
         assert store.users(HOUR, HOUR + 100, 2, besides) == ([(f"{390:032}", 4), (f"{391:032}", 4)], 5_400)
 
+    @pytest.mark.parametrize("make_store", SHARED_KINDS, indirect=True)
     def test_users_of_what_is_owed(self, store: HistoryStore) -> None:
         """They are counted in as well, and bring somebody among those who have most."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         for number, (user, owner) in enumerate(
             [("1", None), ("1", None), ("2", None), ("2", "p"), ("2", "p"), ("3", "p")]
         ):
@@ -294,10 +303,10 @@ class TestTallies:
         store.exported(["s3", "s4", "s5", "later"])
         assert cast("HistoryStore", store).users(HOUR, HOUR + 1, 1, {}) == ([("2" * 32, 3)], 3)
 
+    @pytest.mark.parametrize("make_store", SHARED_KINDS, indirect=True)
     def test_what_is_owed_in_these_hours(self, store: HistoryStore) -> None:
         """Of what is owed that is counted which ended in the hours that are asked for."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         for hour in range(3):
             run(store, f"s{hour}", ended_ns=START + (hour + 23) * HOUR_NS, owner="p")
         assert [each.hour for each in store.tallies(HOUR + 24, HOUR + 25)] == [HOUR + 24]
@@ -305,10 +314,10 @@ class TestTallies:
         assert sum(each.tally.sessions for each in store.daily_tallies(DAY + 1, DAY + 2)) == 2
         assert ids(store.history(Wanted(until_ns=START + 24 * HOUR_NS), 9)) == ["s0"]
 
+    @pytest.mark.parametrize("make_store", SHARED_KINDS, indirect=True)
     def test_many_that_are_owed(self, store: HistoryStore) -> None:
         """However many are owed: they are found page by page with the others, and those of a user are."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         for number in range(1_100):
             delta = Totals(START)
             delta.user = f"{number % 2}" * 32
@@ -322,8 +331,7 @@ class TestTallies:
 
     def test_purged_hours_are_forgotten(self, store: HistoryStore) -> None:
         """What is forgotten is no part of the sums any more, but for the hour in which the limit lies."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, RetentionStore)
         for number in range(3):
             run(store, f"s{number}", user="1" * 32, ended_ns=START + number * 24 * HOUR_NS + SECOND)
         assert store.purge(START + 24 * HOUR_NS) == 1
