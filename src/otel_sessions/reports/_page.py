@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
-from typing import Final, NamedTuple
+from typing import Final
 
-from .._health_check import HealthReport
 from .._models import SessionRecord, Status
 from .._wanted import Place
+from ._contents import Contents
 from ._distribution import Distribution, distribution_of
 from ._health import health
 from ._history import history
+from ._html.sections import rendered
 from ._statistics import Statistics, statistics_of
 from ._sums import Sums
 from ._trend import Trend, trend_of
 
 _FAILED: Final[tuple[Status, ...]] = ("error", "abandoned")
 _MOST_FAILED: Final = 10
-
-
-class Contents(NamedTuple):
-    """What is on a page."""
-
-    title: str
-    statistics: Statistics
-    trend: Trend
-    distribution: Distribution
-    health: HealthReport
-    """Now, as far as the store knows."""
-    failed: list[SessionRecord]
-    """The latest first."""
 
 
 def page(
@@ -56,8 +44,6 @@ def page(
         ConfigurationError: the store is one of your own, and keeps no history.
         StoreError: the store cannot be asked.
     """
-    from ._html.sections import rendered  # noqa: PLC0415 - whoever makes no page loads nothing for it
-
     is_all = since is None and days is None
 
     def made(sums: Sums) -> tuple[Statistics, Trend, Distribution]:
