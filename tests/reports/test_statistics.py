@@ -222,7 +222,15 @@ def test_one_basis(
 class TestRefused:
     @pytest.mark.parametrize(
         "arguments",
-        [{"days": -1}, {"days": "7"}, {"since": "x"}, {"until": 7}, {"since": START, "until": START - dt.timedelta(1)}],
+        [
+            {"days": -1},
+            {"days": "7"},
+            {"since": "x"},
+            {"until": 7},
+            {"since": START, "until": START - dt.timedelta(1)},
+            {"days": 9, "until": dt.datetime(1960, 1, 1, tzinfo=dt.timezone.utc)},
+            {"until": LAST_HOUR},
+        ],
     )
     def test_bad_arguments(self, arguments: dict[str, Any]) -> None:
         """They are refused at the door, with the value."""
