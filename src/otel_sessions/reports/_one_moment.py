@@ -40,9 +40,9 @@ def of_one_moment(ledger: Ledger, ask: Callable[[Sequence[SessionRecord]], T]) -
     Raises:
         StoreError: the store cannot be asked.
     """
-    active = ledger.active_or_fail()
-    for look in range(1, _LOOKS + 1):
-        ended = ask(active)
+    active, looks = ledger.active_or_fail(), 0
+    while True:
+        ended, looks = ask(active), looks + 1
         later = ledger.active_or_fail()
         # By the start as well: an id may be used again.
         left = {(record.id, record.beginning.started_ns) for record in later}
@@ -50,7 +50,6 @@ def of_one_moment(ledger: Ledger, ask: Callable[[Sequence[SessionRecord]], T]) -
         gone: list[SessionRecord] = []
         for record in active:
             (still if (record.id, record.beginning.started_ns) in left else gone).append(record)
-        if not gone or look == _LOOKS:
-            break
+        if not gone or looks == _LOOKS:
+            return Seen(still, ended, gone)
         active = later
-    return Seen(still, ended, gone)
