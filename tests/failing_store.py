@@ -11,13 +11,20 @@ from otel_sessions.typing import (
     Beginning,
     Bucket,
     Charge,
+    DayTally,
     EndReason,
+    HistoryStore,
+    HourTally,
     Level,
     LimitStore,
+    Place,
     SessionRecord,
     Standing,
     Status,
     Totals,
+    UserCounts,
+    UserStore,
+    Wanted,
 )
 
 from .shared_memory_store import SharedMemoryStore
@@ -73,7 +80,7 @@ class FailingStore:
         self.after: dict[str, Callable[[], object]] = {}
         """What to do, once, after the next `get`, before its answer arrives."""
         self.calls: list[str] = []
-        self._inner = SharedMemoryStore() if shared else MemoryStore()
+        self._inner: UserStore = SharedMemoryStore() if shared else MemoryStore()
 
     def create(self, beginning: Beginning) -> SessionRecord | None:
         self._reach("create")
@@ -204,6 +211,35 @@ class FailingStore:
             happening()
         if verb in self.failing:
             raise StoreError(f"{verb}: the line is cut")
+
+
+class FailingHistory(FailingStore):
+    """One that keeps a history, in the store behind it.
+
+    Args:
+        inner: that store. What is said of it alone, that others see it, is not said of this one.
+    """
+
+    def __init__(self, inner: UserStore) -> None:
+        super().__init__()
+        assert isinstance(inner, HistoryStore)
+        self._inner = self._past = inner
+
+    def history(self, wanted: Wanted, limit: int, before: Place | None = None) -> list[SessionRecord]:
+        self._reach("history")
+        return self._past.history(wanted, limit, before)
+
+    def tallies(self, since_hour: int, until_hour: int) -> list[HourTally]:
+        self._reach("tallies")
+        return self._past.tallies(since_hour, until_hour)
+
+    def daily_tallies(self, since_day: int, until_day: int) -> list[DayTally]:
+        self._reach("daily_tallies")
+        return self._past.daily_tallies(since_day, until_day)
+
+    def users(self, since_hour: int, until_hour: int, limit: int, besides: Mapping[str, int]) -> UserCounts:
+        self._reach("users")
+        return self._past.users(since_hour, until_hour, limit, besides)
 
 
 class _FailingLimits:

@@ -16,6 +16,7 @@ import otel_sessions
 from otel_sessions import Session, _runtime, reports
 from otel_sessions._live import Live
 from otel_sessions.security.pseudonyms import Pseudonyms
+from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import RecordedSessions, record_sessions
 from otel_sessions.typing import Beginning, Totals
 
@@ -585,6 +586,7 @@ class TestStoreFails:
         newcomer.start()
         recorded.advance(1)
         newcomer.join()
+        assert isinstance(store._inner, MemoryStore)
         types = [record.type for record in map(store.get, store._inner._active) if record is not None]
         assert types.index("newcomer") < 400
 

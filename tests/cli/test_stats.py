@@ -65,6 +65,17 @@ class TestStats:
         done = run(capsys, "stats", "--store", store, "--by", "user")
         assert done == (2, "", "otel-sessions: --by user: use one of type, tier, status, end-reason\n")
 
+    def test_a_time_that_is_far_away(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """A time to come is now. If days back from it begin in the future that is said, as it was typed, of the usual
+        number of days too.
+        """
+        until = "9999-12-31T23:30"
+        done = run(capsys, "stats", "--store", store, "--since", "2020-01-01", "--until", until, "--json")
+        assert checked("stats", done.stdout)["total"] == 8
+        done = run(capsys, "stats", "--store", store, "--until", until)
+        told = f"--until {until} with --days 30 begins in the future: nothing has ended then"
+        assert done == (2, "", f"otel-sessions: {told}\n")
+
     @pytest.mark.parametrize("kind", ["sqlite", "redis"])
     def test_empty(self, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Of an empty store everything is zero, or nothing."""

@@ -39,6 +39,9 @@ STORES: Final[Mapping[str, Callable[[Path], UserStore]]] = {
 }
 """How to make a new, empty store of each kind, given a directory of its own."""
 
+SHARED_KINDS: Final = [kind for kind in STORES if kind != "memory"]
+"""Those of them that several processes see; memory is one process's own."""
+
 SHARED: Final[Mapping[str, Callable[[Path], Callable[[], SharedStore]]]] = {
     "memory": _memory,
     "sqlite": _sqlite,

@@ -13,9 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_sessions._tally import HOUR_NS, Kind, Tally, hour_of
-from otel_sessions.typing import Beginning, HistoryStore, Place, SessionRecord, SharedStore, Totals, Wanted
+from otel_sessions.typing import (
+    Beginning,
+    HistoryStore,
+    Place,
+    RetentionStore,
+    SessionRecord,
+    SharedStore,
+    Totals,
+    Wanted,
+)
 
-from . import STORES
+from . import SHARED_KINDS, STORES
 
 SECOND: Final = 1_000_000_000
 START: Final = 1_767_225_600 * SECOND
@@ -161,10 +170,10 @@ class TestHistory:
         run(store, "a", delta=delta, user="1" * 32, tier="pro")
         assert store.history(Wanted(), 1) == [store.get("a")]
 
+    @pytest.mark.parametrize("make_store", SHARED_KINDS, indirect=True)
     def test_what_is_owed_is_ended(self, store: HistoryStore) -> None:
         """Sessions whose export is owed are part of it, and are so once, before and after; parts are none."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         run(store, "a", ended_ns=START + SECOND)
         run(store, "b", ended_ns=START + 3 * SECOND, owner="p")
         run(store, "c", ended_ns=START + 2 * SECOND, owner="p")
@@ -178,27 +187,27 @@ class TestHistory:
             assert ids(store.history(Wanted(), 10)) == ["b", "c", "a"]
             assert total(store).sessions == 3
 
+    @pytest.mark.parametrize("make_store", SHARED_KINDS, indirect=True)
     def test_what_was_stored_only_when_it_was_over(self, store: HistoryStore) -> None:
         """It is as any other: found by its user, counted, and once in the sums when its export is owed no longer."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         began = Beginning("a", "chat", "durable", START, key="k", user="u" * 32)
         over = SessionRecord(began, Totals(START + 1), "error", "exception", START + SECOND)
         for _ in range(2):
-            assert cast("SharedStore", store).owe(over, "p")
+            assert store.owe(over, "p")
         for _ in range(2):
             [found] = store.history(Wanted(user="u" * 32, status="error"), 9)
             assert (found.id, found.end_reason, found.totals) == ("a", "exception", over.totals)
             assert total(store).sessions == 1
             assert store.users(*ALWAYS, 9, {}) == ([("u" * 32, 1)], 1)
             store.exported(["a"])
-        assert not cast("SharedStore", store).owe(over, "p"), "it is known, and nobody owes it"
+        assert not store.owe(over, "p"), "it is known, and nobody owes it"
         assert (store.find("k"), store.active()) == (None, [])
 
+    @pytest.mark.parametrize("make_store", SHARED_KINDS, indirect=True)
     def test_many_parts(self, store: HistoryStore) -> None:
         """However many parts ended since, they hide no session: it comes before those that ended earlier."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         for name, seconds, owner in (("early", 1, "p"), ("late", 2, None)):
             run(store, name, ended_ns=START + seconds * SECOND, owner=owner)
         parts = []
@@ -211,10 +220,10 @@ class TestHistory:
         found = [ids(cast("HistoryStore", store).history(Wanted(), limit)) for limit in (1, 2)]
         assert found == [["late"], ["late", "early"]]
 
+    @pytest.mark.parametrize("make_store", SHARED_KINDS, indirect=True)
     def test_what_another_has_taken_over(self, store: HistoryStore) -> None:
         """Whoever owes it, it has ended."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         assert store.create(Beginning("a", "chat", "scoped", START, owner="p")) is None
         run(store, "b", owner="p")
         [beat_ns] = store.owners().values()
@@ -290,10 +299,10 @@ class TestTallies:
         assert found.usage is not None
         assert found.usage["gpu_seconds"] == pytest.approx(sum(amounts))
 
+    @pytest.mark.parametrize("make_store", SHARED_KINDS, indirect=True)
     def test_exported_twice(self, store: HistoryStore) -> None:
         """A session that is named twice, at once or one after the other, counts once."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         run(store, "a", owner="p")
         for _ in range(2):
             store.exported(["a", "a"])
@@ -324,10 +333,10 @@ class TestTallies:
         besides = {f"{number:032}": 1 for number in range(390, 5_400)}
         assert store.users(HOUR, HOUR + 100, 2, besides) == ([(f"{390:032}", 4), (f"{391:032}", 4)], 5_400)
 
+    @pytest.mark.parametrize("make_store", SHARED_KINDS, indirect=True)
     def test_users_of_what_is_owed(self, store: HistoryStore) -> None:
         """They are counted in as well, and bring somebody among those who have most."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         for number, (user, owner) in enumerate(
             [("1", None), ("1", None), ("2", None), ("2", "p"), ("2", "p"), ("3", "p")]
         ):
@@ -337,10 +346,10 @@ class TestTallies:
         store.exported(["s3", "s4", "s5", "later"])
         assert cast("HistoryStore", store).users(HOUR, HOUR + 1, 1, {}) == ([("2" * 32, 3)], 3)
 
+    @pytest.mark.parametrize("make_store", SHARED_KINDS, indirect=True)
     def test_what_is_owed_in_these_hours(self, store: HistoryStore) -> None:
         """Of what is owed that is counted which ended in the hours that are asked for."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         for hour in range(3):
             run(store, f"s{hour}", ended_ns=START + (hour + 23) * HOUR_NS, owner="p")
         assert [each.hour for each in store.tallies(HOUR + 24, HOUR + 25)] == [HOUR + 24]
@@ -348,10 +357,10 @@ class TestTallies:
         assert sum(each.tally.sessions for each in store.daily_tallies(DAY + 1, DAY + 2)) == 2
         assert ids(store.history(Wanted(until_ns=START + 24 * HOUR_NS), 9)) == ["s0"]
 
+    @pytest.mark.parametrize("make_store", SHARED_KINDS, indirect=True)
     def test_many_that_are_owed(self, store: HistoryStore) -> None:
         """However many are owed: they are found page by page with the others, and those of a user are."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         for number in range(1_100):
             delta = Totals(START)
             delta.user = f"{number % 2}" * 32
@@ -400,8 +409,7 @@ class TestTallies:
 
     def test_purged_hours_are_forgotten(self, store: HistoryStore) -> None:
         """What is forgotten is no part of the sums any more, but for the hour in which the limit lies."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, RetentionStore)
         for number in range(3):
             run(store, f"s{number}", user="1" * 32, ended_ns=START + number * 24 * HOUR_NS + SECOND)
         assert store.purge(START + 24 * HOUR_NS) == 1

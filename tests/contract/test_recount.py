@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,11 +18,8 @@ from otel_sessions.exceptions import StoreError
 from otel_sessions.typing import Beginning, Recount, RecountStore, RetentionStore, SharedStore, Totals, Wanted
 
 from .. import redis_server
-from . import SHARED
+from . import SHARED, SHARED_KINDS
 from .test_history import ALWAYS, DAY, HOUR, SECOND, START, run
-
-KINDS: Final = [name for name in SHARED if name != "memory"]
-"""Memory lives in the process, and its sums with its sessions: nothing comes between them."""
 
 
 class Verifiable(RecountStore, RetentionStore, SharedStore, Protocol):
@@ -82,7 +79,7 @@ def _redis(store: Any) -> Spoilt:
     return Spoilt(store, lose_sums, lose_day, break_record, confuse_record)
 
 
-@pytest.fixture(name="spoilt", params=KINDS)
+@pytest.fixture(name="spoilt", params=SHARED_KINDS)
 def _spoilt(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Spoilt]:
     store: Any = SHARED[request.param](tmp_path)()
     yield (_sqlite if request.param == "sqlite" else _redis)(store)

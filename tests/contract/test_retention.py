@@ -19,7 +19,7 @@ from otel_sessions.typing import (
     Wanted,
 )
 
-from . import STORES
+from . import SHARED_KINDS, STORES
 from .test_history import ALWAYS, HOUR, START, ids, run, total
 
 SECOND: Final = 1_000_000_000
@@ -64,10 +64,10 @@ class TestPurge:
             run(store, str(number), ended_ns=START + number % 3)
         assert (store.purgeable(START + 2), store.purge(START + 2), store.purgeable(START + 9)) == (334, 334, 167)
 
+    @pytest.mark.parametrize("store", SHARED_KINDS, indirect=True)
     def test_owed(self, store: Remembering) -> None:
         """What is owed is neither forgotten nor counted; of what is exported later, parts are counted."""
-        if not isinstance(store, SharedStore):
-            return
+        assert isinstance(store, SharedStore)
         run(store, "a", owner="p")
         part = SessionRecord(Beginning("b", "chat", "durable", START).as_part(1), Totals(START), ended_ns=START)
         store.owe(part, "p")

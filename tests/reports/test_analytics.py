@@ -13,6 +13,7 @@ import pytest
 import otel_sessions
 from otel_sessions import (
     Analytics,
+    ConfigurationError,
     InvalidValueError,
     Session,
     StoreError,
@@ -24,10 +25,11 @@ from otel_sessions import (
 )
 from otel_sessions._uses import MAX_USES
 from otel_sessions.limits import Quota, Tier
+from otel_sessions.stores import MemoryStore
 from otel_sessions.testing import RecordedSessions, record_sessions
 
 from ..contract import STORES
-from ..failing_store import FailingStore
+from ..failing_store import FailingHistory, FailingStore
 
 PRO = Tier("pro", Quota("tokens", 10_000), Quota("api_calls", 10_000), Quota("storage", None))
 START = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
@@ -251,21 +253,48 @@ class TestOddStores:
         with record_sessions(store=store, tiers=[PRO]):
             pro().use("tokens", 1)
             store.failing = {verb}
-            for ask in (lambda: usage_history("ada"), lambda: user_analytics("ada"), system_analytics):
-                with pytest.raises(StoreError, match=rf"the failing store cannot be asked \({verb}\)"):
-                    ask()
+            with pytest.raises(StoreError, match=rf"the failing store cannot be asked \({verb}\)"):
+                system_analytics()
+            store.failing = ()
+            assert (1, True) == (system_analytics().sessions, system_analytics().is_complete)
+
+    @pytest.mark.parametrize("verb", ["active", "history"])
+    @pytest.mark.parametrize("ask", [usage_history, user_analytics])
+    def test_away_for_a_user(self, ask: Callable[[str], object], verb: str) -> None:
+        """The same of one user's."""
+        store = FailingHistory(MemoryStore())
+        with record_sessions(store=store, tiers=[PRO]):
+            pro().use("tokens", 1)
+            store.failing = {verb}
+            with pytest.raises(StoreError, match=rf"the failing store cannot be asked \({verb}\)"):
+                ask("ada")
             store.failing = ()
             assert (1, True) == (user_analytics("ada").sessions, user_analytics("ada").is_complete)
 
-    @pytest.mark.parametrize(("ended", "is_complete"), [(10_000, True), (10_001, False)])
-    def test_more_than_looked_at(self, ended: int, *, is_complete: bool) -> None:
-        """If there are more ended sessions than are looked at, the sums say that they are not complete."""
-        with record_sessions(history=20_000):
+    @pytest.mark.parametrize("ask", [usage_history, user_analytics])
+    def test_without_a_history(self, ask: Callable[[str], object]) -> None:
+        """A store that keeps none knows nobody's sessions, which is said."""
+        with record_sessions(store=FailingStore()), pytest.raises(ConfigurationError, match="keeps no history"):
+            ask("ada")
+
+    @pytest.mark.parametrize("ended", [9_999, 10_000, 10_001])
+    def test_more_than_looked_at(self, ended: int) -> None:
+        """If there are more ended sessions than are looked at, the sums say that they are not complete. Of a user only
+        the user's own count, however many others ended since.
+        """
+        with record_sessions(history=20_000, tiers=[PRO]) as recorded:
+            with session("job", user="eve", tier="pro") as first:
+                first.use("tokens", 5)
             for _ in range(ended):
-                with session("job"):
+                recorded.clock.advance(1)
+                with session("job", user="ada"):
                     pass
-            found = system_analytics()
-        assert (10_000, is_complete) == (found.sessions, found.is_complete)
+            of_all, of_ada, of_eve = system_analytics(), user_analytics("ada"), user_analytics("eve")
+            uses = usage_history("eve")
+        assert (10_000, ended < 10_000) == (of_all.sessions, of_all.is_complete)
+        assert (min(ended, 10_000), ended <= 10_000) == (of_ada.sessions, of_ada.is_complete)
+        assert (1, {"tokens": 5}, True) == (of_eve.sessions, of_eve.usage, of_eve.is_complete)
+        assert [(first.id, 5)] == [(use.session_id, use.amount) for use in uses]
 
     @pytest.mark.parametrize("history", [0, 3])
     @pytest.mark.parametrize("start", [lambda: session("job"), lambda: otel_sessions.start("chat")])

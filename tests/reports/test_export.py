@@ -31,6 +31,9 @@ from ..failing_store import FailingStore
 START = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
 HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "\uff1d1", '=cmd|"/c calc"!A1']
 
+SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What formulas begin with."""
+
 
 @pytest.fixture(name="recorded", params=STORES)
 def _recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RecordedSessions]:
@@ -169,6 +172,42 @@ class TestCSV:
         [chat] = [row for row in rows(out.getvalue()) if row["type"] == "chat"]
         assert (audit["error_message"][:1], chat["id"]) == ("'", "'=1+1")
         assert json.loads(audit["attributes"])["a"] == f"x{text}"
+
+    @pytest.mark.parametrize("between", ["", '"', '""', "x", '"x"'])
+    @pytest.mark.parametrize("separator", [";", "\t", "|", "\n", "\r"])
+    @pytest.mark.parametrize("text", HOSTILE)
+    def test_formulas_of_other_separators(
+        self, here: RecordedSessions, text: str, separator: str, between: str
+    ) -> None:
+        """Nor does one begin a cell where semicolons, tabs or bars separate cells, which is a setting of each machine.
+        In JSON it is the same value as before.
+        """
+        hostile = f'a "quoted", text{separator}{between}{text}{separator}{text}'
+        attributes = {"a": hostile, hostile: ["b", hostile, -1], "c": -1}
+        with pytest.raises(ValueError), session("audit", attributes=attributes, user=hostile):  # noqa: PT011 - it is hostile
+            raise ValueError(hostile)
+        out = io.StringIO(newline="")
+        export(out, format="csv")
+        [row] = rows(out.getvalue())
+        assert json.loads(row["attributes"]) == describe(history()[0])["attributes"]
+        for delimiter in ",;\t|":
+            cells = [
+                cell
+                for row in csv.reader(out.getvalue().splitlines(keepends=True), delimiter=delimiter)
+                for cell in row
+            ]
+            assert not [cell for cell in cells if cell.startswith(SIGNS)], delimiter
+
+    def test_other_texts_stay(self, here: RecordedSessions) -> None:
+        """A sign that begins no cell is left alone."""
+        said = "a=b; -1 is < 0, but 1+1=2; a|b @ c"
+        with pytest.raises(ValueError, match="1=2"), session("audit", attributes={"a": said}):
+            raise ValueError(said)
+        out = io.StringIO(newline="")
+        export(out, format="csv")
+        [row] = rows(out.getvalue())
+        assert row["error_message"] == said
+        assert json.dumps({"a": said}) == row["attributes"]
 
     def test_numbers_stay(self, here: RecordedSessions) -> None:
         """A number is one, also if it is below zero."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,15 @@ class TestFound:
         audits(recorded, "ada", attributes={"shop": "b"})
         assert len(history(attributes={"shop": "a", "rows": 3})) == 1
         assert len(history(attributes={"shop": "b", "rows": 3})) == 0
+
+    def test_by_numbers_that_json_does_not_have(self, recorded: RecordedSessions) -> None:
+        """Infinity is found; that NaN equals nothing is said, in every store, and by what to do."""
+        audits(recorded, "ada", attributes={"x": math.inf, "all": [1.0, -math.inf], "no": math.nan})
+        otel_sessions.start("chat", attributes={"x": math.inf}).end()
+        assert [len(history(attributes={"x": x})) for x in (math.inf, -math.inf, "Infinity")] == [2, 0, 0]
+        assert len(history(attributes={"all": [1.0, -math.inf]})) == 1
+        with pytest.raises(InvalidValueError, match=r"'no': nan.* NaN equals nothing, not even itself: leave it out"):
+            history(attributes={"no": math.nan})
 
     def test_in_a_period(self, recorded: RecordedSessions) -> None:
         """By days back, or from and until a moment; a moment in another zone is the same moment."""
@@ -182,6 +192,8 @@ class TestRefused:
             {"attributes": {"a": 2**64}},
             {"attributes": {"a": [1, "x"], "b": 1}},
             {"attributes": {3: "a"}},
+            {"attributes": {"a": 1, "x": float("nan")}},
+            {"attributes": {"x": [1.0, float("nan")]}},
             {"days": 0},
             {"days": float("nan")},
             {"days": 1, "since": START},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import html.parser
 import re
 from collections import Counter
@@ -217,6 +218,7 @@ class TestPage:
             "Users with most sessions",
         ]
         assert "Duration" in headings(page(days=30))
+        assert "Duration" in headings(page(until=dt.datetime(9999, 12, 31, 23, 30, tzinfo=dt.timezone.utc), days=None))
         with pytest.raises(InvalidValueError):
             page(days=-1)
 

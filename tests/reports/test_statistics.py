@@ -22,6 +22,8 @@ from ..failing_store import FailingStore
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
 """When the clock of the tests starts: a Thursday."""
+LAST_HOUR = dt.datetime(9999, 12, 31, 23, 30, tzinfo=dt.timezone.utc)
+"""After it there is none that Python knows."""
 
 
 @pytest.fixture(name="recorded", params=STORES)
@@ -115,7 +117,7 @@ class TestSums:
         over = statistics(since=START, until=START + dt.timedelta(hours=24))
         assert (over.total, over.active, over.ended, over.users) == (1, 0, 1, 1)
         assert (over.by_type, over.by_status) == ({"audit": 1}, {"success": 1})
-        for until in (START + dt.timedelta(hours=24, seconds=1), START + dt.timedelta(days=9), None):
+        for until in (START + dt.timedelta(hours=24, seconds=1), START + dt.timedelta(days=9), LAST_HOUR, None):
             found = statistics(since=START, until=until)
             assert (found.total, found.active, found.users) == (2, 1, 2), until
 
@@ -220,7 +222,15 @@ def test_one_basis(
 class TestRefused:
     @pytest.mark.parametrize(
         "arguments",
-        [{"days": -1}, {"days": "7"}, {"since": "x"}, {"until": 7}, {"since": START, "until": START - dt.timedelta(1)}],
+        [
+            {"days": -1},
+            {"days": "7"},
+            {"since": "x"},
+            {"until": 7},
+            {"since": START, "until": START - dt.timedelta(1)},
+            {"days": 9, "until": dt.datetime(1960, 1, 1, tzinfo=dt.timezone.utc)},
+            {"until": LAST_HOUR},
+        ],
     )
     def test_bad_arguments(self, arguments: dict[str, Any]) -> None:
         """They are refused at the door, with the value."""

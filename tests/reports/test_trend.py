@@ -20,6 +20,8 @@ from ..failing_store import FailingStore
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
 """When the clock of the tests starts: a Thursday."""
+LAST_HOUR = dt.datetime(9999, 12, 31, 23, 30, tzinfo=dt.timezone.utc)
+"""After it there is none that Python knows."""
 HOUR = 3_600
 DAY = 24 * HOUR
 
@@ -59,6 +61,13 @@ class TestTrend:
         assert (found.step, found.since, found.until) == ("hour", START, START + dt.timedelta(hours=2.5))
         assert counts(found) == [(1, 0), (1, 1), (1, 1)]
         assert [dict(point.by_status) for point in found.points] == [{}, {"success": 1}, {"error": 1}]
+
+    def test_a_time_to_come(self, recorded: RecordedSessions) -> None:
+        """It has no points, however far it reaches."""
+        run(recorded, 1.5 * HOUR)
+        for until in (START + dt.timedelta(hours=9), LAST_HOUR):
+            found = trend(since=START, until=until)
+            assert (counts(found), found.until) == ([(1, 0), (0, 1)], START + dt.timedelta(hours=1.5))
 
     def test_by_days(self, recorded: RecordedSessions) -> None:
         """One that ended on another day began on its own."""

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from ._failure import Failure, Misuse
+from ._output import plain
 
 _Told = TypeVar("_Told")
 
@@ -112,7 +113,7 @@ class Grafana:
         target = error.headers.get("Location")
         advice = _ADVICE.get(http.HTTPStatus(error.code)) if error.code in set(http.HTTPStatus) else None
         if target:
-            advice = f"it sends on to {_visible(target)}, which is not followed; give the address where it is"
+            advice = f"it sends on to {plain(target)}, which is not followed; give the address where it is"
         return ": ".join(filter(None, [said, _message(error.read()), advice]))
 
 
@@ -162,12 +163,7 @@ def _message(body: bytes) -> str | None:
         told = _json(body)
     except _NotGrafana:
         return None
-    return _visible(str(told["message"])) if isinstance(told, dict) and told.get("message") else None
-
-
-def _visible(text: str) -> str:
-    """The text of a server, which the terminal shows and does not obey."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
+    return plain(told["message"]) if isinstance(told, dict) and told.get("message") else None
 
 
 def bearer(token: str) -> str | None:

@@ -9,7 +9,7 @@ import typer
 
 from ..exceptions import InvalidValueError
 from ..reports import History, history
-from ..reports._history import _Standing
+from ..reports._standing import Standing
 from . import _typed
 from ._failure import Misuse
 from ._filters import Ending, HasStatus, Tier, Type, User, With, about_key, conditions
@@ -70,7 +70,7 @@ def show(
 def _check_after(after: str | None) -> None:
     if after is not None:
         try:
-            _Standing.read(after)
+            Standing.read(after)
         except InvalidValueError:
             raise Misuse(
                 f"--after {plain(after)}: use what the page before said at its end, or leave it out for the first page"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from typing import Annotated, Any, Final
 
 import typer
 
+from ..reports._period import objection
 from . import _typed
 from ._failure import Misuse
 from ._output import plain
 
 USUAL_DAYS: Final = 30
 """How many days are added up, if nothing is said."""
-
-_DAY_SECONDS: Final = 86_400
 
 Days = Annotated[str | None, typer.Option(help="What ended within so many days.", metavar="DAYS", show_default=False)]
 Since = Annotated[
@@ -37,23 +37,17 @@ def times(days: str | None, since: str | None, until: str | None, *, usual: floa
     Raises:
         Misuse: one cannot be read, or they contradict each other.
     """
-    if days is not None and since is not None:
-        raise Misuse(f"--days {plain(days)} and --since {plain(since)}: give one of them")
     lasting = None if days is None else _typed.days("--days", days)
     began, ended = _moment("--since", since), _moment("--until", until)
-    now = dt.datetime.now(dt.timezone.utc)
-    if began is not None and began > now:
-        raise Misuse(f"--since {plain(since)} is in the future: nothing has ended then")
-    if ended is not None:
-        if began is not None and began >= ended:
-            raise Misuse(f"--since {plain(since)} is not before --until {plain(until)}: exchange them")
-        if ended.timestamp() <= 0:
-            raise Misuse(f"--until {plain(until)} is before anything can have ended: use a later time")
-        if lasting is not None and ended.timestamp() - lasting * _DAY_SECONDS > now.timestamp():
-            raise Misuse(
-                f"--until {plain(until)} with --days {plain(days)} begins in the future: nothing has ended then"
-            )
-    return {"days": usual if lasting is None and began is None else lasting, "since": began, "until": ended}
+    if lasting is None and began is None:
+        lasting = usual
+    wrong = objection(time.time_ns(), lasting, began, ended)
+    if wrong is not None:
+        said = f"{usual:g}" if days is None and usual is not None else plain(days)
+        raise Misuse(
+            wrong.format(days=f"--days {said}", since=f"--since {plain(since)}", until=f"--until {plain(until)}")
+        )
+    return {"days": lasting, "since": began, "until": ended}
 
 
 def _moment(option: str, text: str | None) -> dt.datetime | None:

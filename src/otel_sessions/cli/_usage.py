@@ -30,7 +30,9 @@ Limit = Annotated[
 
 
 def show(user: User = None, *, store: StoreUrl = None, limit: Limit = None, as_json: AsJson = False) -> None:
-    """What the active sessions, and the last 10,000 that ended, have used; of a user the latest uses as well.
+    """What the active sessions, and the last 10,000 that ended, have used: everybody's, or those of a user.
+
+    Of a user the latest uses are shown as well.
 
     For example: otel-sessions usage ada --limit 100
     """

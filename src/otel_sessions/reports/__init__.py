@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ._page import page
     from ._timeline import Entry, Timeline, timeline
     from ._trend import Trend, TrendPoint, trend
-    from ._verify import Discrepancy, Verification, verify
+    from ._verification import Discrepancy, Verification
+    from ._verify import verify
     from ._watch import Ends, Finding, QuotaStanding, Rates, Situation, Watch
 
 __all__ = [
@@ -74,7 +75,8 @@ _ON_USE: Final = {
     "page": "_page",
     **dict.fromkeys(["Trend", "TrendPoint", "trend"], "_trend"),
     **dict.fromkeys(["Entry", "Timeline", "timeline"], "_timeline"),
-    **dict.fromkeys(["Discrepancy", "Verification", "verify"], "_verify"),
+    **dict.fromkeys(["Discrepancy", "Verification"], "_verification"),
+    "verify": "_verify",
     **dict.fromkeys(["Ends", "Finding", "QuotaStanding", "Rates", "Situation", "Watch"], "_watch"),
 }
 """What applications seldom need, which would make `import otel_sessions` slower."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -15,9 +16,12 @@ from .._lifecycle import Lifecycle
 from .._models import SessionRecord, Totals
 from .._statistics import moment
 from .._uses import Use
+from .._wanted import Place, Wanted
 
 _LOOK_BACK: Final = 10_000
-"""How many ended sessions are looked at."""
+"""How many ended sessions are looked at: of one user, or of everybody."""
+_ASKED: Final = _LOOK_BACK + 1
+"""One more, to know whether there are more."""
 
 
 class UsageEntry(NamedTuple):
@@ -36,7 +40,10 @@ class UsageEntry(NamedTuple):
 
 
 class Analytics(NamedTuple):
-    """What sessions add up to: those that are active, and the last 10,000 that have ended and are remembered."""
+    """What sessions add up to: those that are active, and the last 10,000 that have ended and are remembered.
+
+    Of a user it is the last 10,000 of the user's own.
+    """
 
     time: dt.datetime
     """When it was looked at."""
@@ -66,8 +73,9 @@ class Analytics(NamedTuple):
     operation_usage: Mapping[str, Mapping[str, float]]
     """How much was used, by operation and by the name of the quota."""
     is_complete: bool
-    """False: the store remembers more ended sessions than are looked at, or, in memory, there were more than the
-    setting `history`. Whether a store outside the process has forgotten some is not known.
+    """False: the store remembers more ended sessions than are looked at, or memory has let go of some, whosever they
+    were: it keeps as many as the setting `history` says. Whether a store outside the process has forgotten some is not
+    known.
     """
 
     @property
@@ -95,7 +103,7 @@ def usage_history(user: str, *, limit: int = 100) -> list[UsageEntry]:
     """What a user has used lately, the latest use first; what turns consume is in it where a quota counts it.
 
     Each session keeps its last 50 uses, for as long as it is remembered; in memory the last 1,000 that have ended do.
-    Sums of everything are in `user_analytics`.
+    The user's active sessions are looked at, and the last 10,000 that ended. Sums are in `user_analytics`.
 
     Args:
         user: the clear name, or the pseudonym.
@@ -103,6 +111,7 @@ def usage_history(user: str, *, limit: int = 100) -> list[UsageEntry]:
 
     Raises:
         InvalidValueError: the user is no text, or the limit no whole number from 1 on.
+        ConfigurationError: the store is one of your own, and keeps no history.
         StoreError: the store cannot be asked.
     """
     _values.sought_user(user)
@@ -123,6 +132,7 @@ def user_analytics(user: str) -> Analytics:
 
     Raises:
         InvalidValueError: the user is no text.
+        ConfigurationError: the store is one of your own, and keeps no history.
         StoreError: the store cannot be asked.
     """
     _values.sought_user(user)
@@ -144,7 +154,9 @@ def system_analytics() -> Analytics:
     if not runtime.enabled:
         return _summed(_NONE, runtime.lifecycle)
     ledger = _settled(runtime.lifecycle)
-    return _summed(_with_ended(ledger, ledger.active_or_fail()), runtime.lifecycle)
+    # First the active ones, so that none is missed that ends meanwhile.
+    active = ledger.active_or_fail()
+    return _summed(_found(ledger, active, [ledger.past.ended(_ASKED)]), runtime.lifecycle)
 
 
 def _entry(use: Use, session_id: str) -> UsageEntry:
@@ -161,15 +173,15 @@ def _settled(lifecycle: Lifecycle) -> Ledger:
 
 def _of_user(lifecycle: Lifecycle, user: str) -> _Found:
     ledger = _settled(lifecycle)
-    names = set(lifecycle.pseudonyms.meant_by(user))
-    found = _with_ended(ledger, [each for name in names for each in ledger.active_or_fail(name)])
-    return found._replace(records=[record for record in found.records if record.user in names])
+    names = lifecycle.pseudonyms.meant_by(user)
+    active = [record for name in names for record in ledger.active_or_fail(name)]
+    return _found(ledger, active, [ledger.past.history(Wanted(user=name), _ASKED) for name in names])
 
 
-def _with_ended(ledger: Ledger, active: list[SessionRecord]) -> _Found:
-    # One more than is looked at, to know whether there are more.
-    ended = ledger.past.ended(_LOOK_BACK + 1)
-    # By id: one may have ended between the two looks.
+def _found(ledger: Ledger, active: list[SessionRecord], each: list[list[SessionRecord]]) -> _Found:
+    """The active sessions, and the latest of those that had ended when they were asked for afterwards, by name."""
+    ended = heapq.nlargest(_ASKED, itertools.chain(*each), key=Place.of)
+    # By id: one may have ended between the two questions.
     records = {record.id: record for record in (*active, *ended[:_LOOK_BACK])}
     is_complete = len(ended) <= _LOOK_BACK and not ledger.past.has_forgotten
     return _Found(list(records.values()), is_complete)

@@ -79,7 +79,7 @@ def breakdown(
         by: `type`, `tier`, `status` or `end_reason`.
         days: how many days back, if `since` is not given; None: as long as anything is remembered.
         since: from the full hour of then on; a time without a zone is that of this machine.
-        until: until the end of the hour of then; now, if it is not given.
+        until: until the end of the hour of then; now, if it is not given or yet to come.
 
     Raises:
         InvalidValueError: an argument is wrong.

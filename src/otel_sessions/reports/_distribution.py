@@ -54,14 +54,14 @@ def distribution(
     Args:
         days: how many days back, if `since` is not given; None: as long as anything is remembered.
         since: from the full hour of then on; a time without a zone is that of this machine.
-        until: until the end of the hour of then; now, if it is not given.
+        until: until the end of the hour of then; now, if it is not given or yet to come.
 
     Raises:
         InvalidValueError: an argument is wrong.
         ConfigurationError: the store is one of your own, and keeps no history.
         StoreError: the store cannot be asked.
     """
-    return distribution_of(Sums.of(days=days, since=since, until=until))
+    return Sums.of(days=days, since=since, until=until).at_once(distribution_of)
 
 
 def distribution_of(sums: Sums) -> Distribution:

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, overload
+from typing import Any, overload
 
 from .. import _runtime, _values
 from .._ledger import Ledger
 from .._models import EndReason, SessionRecord, Status
 from .._wanted import Place, Wanted
-from ..exceptions import InvalidValueError
 from ._description import describe
 from ._question import question
-
-_TIME: Final = re.compile(r"[0-9]{1,19}")
-_NEVER: Final = 2**63
-"""Nanoseconds that no store can count."""
-_ACTIVE: Final = "active:"
+from ._standing import Standing
 
 
 class History(Sequence[SessionRecord]):
@@ -111,51 +105,21 @@ def history_of(asked: Iterable[Wanted], *, limit: int, after: str | None, active
         StoreError: the store cannot be asked.
     """
     limit = _values.whole("the number of sessions", limit)
-    behind = None if after is None else _Standing.read(after)
+    behind = None if after is None else Standing.read(after)
     lifecycle = _runtime.get().lifecycle
     now_ns = lifecycle.clock.time_ns()
-    found: list[SessionRecord] = []
+    by_id: dict[str, SessionRecord] = {}
     for wanted in asked:
-        # One more than is shown, to know whether there are more.
-        found += _read(lifecycle.ledger, wanted, limit + 1, behind, wants_active=active or wanted.status == "active")
-    found = heapq.nlargest(limit + 1, found, key=_Standing.of)
-    return History(found[:limit], _Standing.of(found[limit - 1]).token if len(found) > limit else None, now_ns)
-
-
-class _Standing(NamedTuple):
-    """Where a session stands among those that are shown, which are sorted by this, the greatest first."""
-
-    is_active: bool
-    time_ns: int
-    session_id: str
-
-    @classmethod
-    def of(cls, record: SessionRecord) -> _Standing:
-        """That of a session: by its start while it is active, by its end then."""
-        time_ns = record.beginning.started_ns if record.ended_ns is None else record.ended_ns
-        return cls(record.ended_ns is None, time_ns, record.id)
-
-    @property
-    def token(self) -> str:
-        """It as text."""
-        return f"{_ACTIVE if self.is_active else ''}{self.time_ns}:{self.session_id}"
-
-    @classmethod
-    def read(cls, token: str) -> _Standing:
-        """Invert `token`.
-
-        Raises:
-            InvalidValueError: it is none.
-        """
-        text = str(token)
-        time, _, session_id = text.removeprefix(_ACTIVE).partition(":")
-        if not _TIME.fullmatch(time) or int(time) >= _NEVER or not session_id:
-            raise InvalidValueError(f"after={_values.shown(token)}: use what `next` of the page before says")
-        return cls(text.startswith(_ACTIVE), int(time), session_id)
+        # One more than is shown, to know whether there are more. Of one that ended meanwhile the end counts.
+        wants_active = active or wanted.status == "active"
+        read = _read(lifecycle.ledger, wanted, limit + 1, behind, wants_active=wants_active)
+        by_id.update((record.id, record) for record in read)
+    found = heapq.nlargest(limit + 1, by_id.values(), key=Standing.of)
+    return History(found[:limit], Standing.of(found[limit - 1]).token if len(found) > limit else None, now_ns)
 
 
 def _read(
-    ledger: Ledger, wanted: Wanted, limit: int, behind: _Standing | None, *, wants_active: bool
+    ledger: Ledger, wanted: Wanted, limit: int, behind: Standing | None, *, wants_active: bool
 ) -> list[SessionRecord]:
     """Those that are wanted and stand behind another one: of the ended ones, at most `limit`."""
     found: list[SessionRecord] = []
@@ -163,7 +127,7 @@ def _read(
         found += [
             record
             for record in ledger.active_or_fail(wanted.user)
-            if wanted.fits(record) and (behind is None or _Standing.of(record) < behind)
+            if wanted.fits(record) and (behind is None or Standing.of(record) < behind)
         ]
     if wanted.status != "active" and len(found) < limit:
         found += ledger.past.history(wanted, limit, None if behind is None or behind.is_active else Place(*behind[1:]))

@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
-from typing import Final, NamedTuple
+from typing import Final
 
-from .._health_check import HealthReport
 from .._models import SessionRecord, Status
 from .._wanted import Place
+from ._contents import Contents
 from ._distribution import Distribution, distribution_of
 from ._health import health
 from ._history import history
+from ._html.sections import rendered
 from ._statistics import Statistics, statistics_of
 from ._sums import Sums
 from ._trend import Trend, trend_of
 
 _FAILED: Final[tuple[Status, ...]] = ("error", "abandoned")
 _MOST_FAILED: Final = 10
-
-
-class Contents(NamedTuple):
-    """What is on a page."""
-
-    title: str
-    statistics: Statistics
-    trend: Trend
-    distribution: Distribution
-    health: HealthReport
-    """Now, as far as the store knows."""
-    failed: list[SessionRecord]
-    """The latest first."""
 
 
 def page(
@@ -49,28 +37,21 @@ def page(
         title: its heading.
         days: how many days back, if `since` is not given; None: as long as anything is remembered.
         since: from the full hour of then on; a time without a zone is that of this machine.
-        until: until the end of the hour of then; now, if it is not given.
+        until: until the end of the hour of then; now, if it is not given or yet to come.
 
     Raises:
         InvalidValueError: an argument is wrong.
         ConfigurationError: the store is one of your own, and keeps no history.
         StoreError: the store cannot be asked.
     """
-    from ._html.sections import rendered  # noqa: PLC0415 - whoever makes no page loads nothing for it
+    is_all = since is None and days is None
 
-    sums = Sums.of(days=days, since=since, until=until)
-    if since is None and days is None:
-        sums = sums.from_first()
-    return rendered(
-        Contents(
-            title,
-            statistics_of(sums),
-            trend_of(sums),
-            distribution_of(sums),
-            health(in_process=False),
-            _failed(sums.since, until),
-        )
-    )
+    def made(sums: Sums) -> tuple[Statistics, Trend, Distribution]:
+        sums = sums.from_first() if is_all else sums
+        return statistics_of(sums), trend_of(sums), distribution_of(sums)
+
+    figures = Sums.of(days=days, since=since, until=until).at_once(made, even_if_over=True)
+    return rendered(Contents(title, *figures, health(in_process=False), _failed(figures[0].since, until)))
 
 
 def _failed(since: dt.datetime, until: dt.datetime | None) -> list[SessionRecord]:

@@ -19,9 +19,9 @@ class Period(NamedTuple):
     since_ns: int
     until_ns: int
 
-    def in_hours(self) -> Hours:
-        """The full hours that it touches."""
-        return Hours(hour_of(self.since_ns), hour_of(self.until_ns - 1) + 1)
+    def in_hours(self, now_ns: int) -> Hours:
+        """The full hours that it touches, but for those that are yet to begin: nothing is in them."""
+        return Hours(hour_of(self.since_ns), hour_of(min(now_ns, self.until_ns - 1)) + 1)
 
 
 class Hours(NamedTuple):
@@ -40,26 +40,41 @@ def period(now_ns: int, days: float | None, since: dt.datetime | None, until: dt
     """What the arguments of a report mean.
 
     Raises:
-        InvalidValueError: they contradict each other, or end before they begin, or begin in the future.
+        InvalidValueError: one is none, or they contradict each other, or end before they begin, or begin in the future.
     """
+    wrong = objection(now_ns, days, since, until)
+    if wrong is not None:
+        raise InvalidValueError(wrong.format(days=f"days={days}", since=f"since={since}", until=f"until={until}"))
+    asked = _meant(now_ns, days, since, until)
+    return asked._replace(since_ns=max(0, asked.since_ns))
+
+
+def objection(now_ns: int, days: float | None, since: dt.datetime | None, until: dt.datetime | None) -> str | None:
+    """What is wrong with arguments of which each is one, in words that leave room for each; None: nothing.
+
+    Raises:
+        InvalidValueError: one is none.
+    """
+    since_ns, until_ns = _meant(now_ns, days, since, until)
+    if days is not None and since is not None:
+        return "{days} and {since}: give one of them"
+    if since_ns > now_ns:
+        if since is None:
+            return "{until} with {days} begins in the future: nothing has ended then"
+        return "{since} is in the future: nothing has ended then"
+    if since is not None and since_ns >= until_ns:
+        return "{since} is not before {until}: exchange them"
+    return "{until} is before anything can have ended: use a later time" if until_ns <= 0 else None
+
+
+def _meant(now_ns: int, days: float | None, since: dt.datetime | None, until: dt.datetime | None) -> Period:
     # What has ended in this moment belongs to it.
     until_ns = now_ns + 1 if until is None else _nanoseconds("until", until)
-    if days is not None and since is not None:
-        raise InvalidValueError(f"days={days!r} and since={since!r}: give one of them")
     if since is not None:
-        since_ns = _nanoseconds("since", since)
-    elif days is not None:
-        since_ns = (now_ns if until is None else until_ns) - nanoseconds_of(days)
-    else:
-        since_ns = 0
-    if since_ns > now_ns:
-        said = f"until={until} with days={days} begins" if since is None else f"since={since} is"
-        raise InvalidValueError(f"{said} in the future: nothing has ended then")
-    if since_ns >= until_ns:
-        if since is None:
-            raise InvalidValueError(f"until={until} is before anything can have ended: use a later time")
-        raise InvalidValueError(f"since={since} is not before until={until}: exchange them")
-    return Period(max(0, since_ns), until_ns)
+        return Period(_nanoseconds("since", since), until_ns)
+    if days is not None:
+        return Period((now_ns if until is None else until_ns) - nanoseconds_of(days), until_ns)
+    return Period(0, until_ns)
 
 
 def nanoseconds_of(days: float) -> int:
@@ -80,7 +95,7 @@ def _nanoseconds(what: str, moment: dt.datetime) -> int:
         raise InvalidValueError(f"{what}={moment!r}: use a datetime, such as datetime.now() - timedelta(days=7)")
     # Not by a float, which has no room for nanoseconds, and hardly for microseconds.
     try:
-        return int((moment.astimezone(dt.timezone.utc) - _EPOCH) / dt.timedelta(microseconds=1)) * 1000
+        return (moment.astimezone(dt.timezone.utc) - _EPOCH) // dt.timedelta(microseconds=1) * 1000
     except (OverflowError, ValueError):
         raise InvalidValueError(f"{what}={moment!r}: no clock says that; use a time of this century") from None
 

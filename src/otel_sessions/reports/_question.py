@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
@@ -69,7 +70,15 @@ def _attributes(given: Mapping[str, object], redact: Redactor) -> Mapping[str, A
                 f"attributes: no session has {_values.shown({name: value})}: a name is text; a value is text, a "
                 "boolean, a number of at most 64 bits, or a sequence of one of them"
             )
-    return _values.attributes(given, redact)
+    found = _values.attributes(given, redact)
+    for name, value in found.items():
+        each = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(one, float) and math.isnan(one) for one in each):
+            raise InvalidValueError(
+                f"attributes: {_values.shown({name: value})} finds no session, for NaN equals nothing, not even "
+                "itself: leave it out, or give another value"
+            )
+    return found
 
 
 def _one_of(what: str, value: str | None, values: Sequence[str]) -> None:

@@ -17,9 +17,16 @@ COLUMNS: Final = (
 )  # fmt: skip
 """The columns of CSV, in this order; later versions only add some at the end."""
 
-_FORMULA: Final = re.compile("[=+\\-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
-                             "\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}]")  # fmt: skip
+_SIGNS: Final = (
+    "=+\\-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+)
 """What a cell begins with that a spreadsheet may take for a formula: https://owasp.org/www-community/attacks/CSV_Injection."""
+_ENDS: Final = ";|\t\r\n\u2028\u2029"
+"""What ends a cell where the separator is no comma; then the quotes around a whole cell do not keep it together."""
+_FORMULA: Final = re.compile(f'^(?=[\t\r\n])|(?:^|[{_ENDS}]"*)(?=[{_SIGNS}])')
+"""The place before one in a text. Two quotes at the beginning of a cell are an empty text, after which it may go on."""
+_FORMULA_IN_JSON: Final = re.compile(f"(?<=[{_ENDS}])[{_SIGNS}]")
+"""The first sign of one in JSON, which begins with a brace, and has a backslash before each quote in a text."""
 
 _UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What RFC 4180 has no place for, what a terminal obeys, what turns writing round, and what UTF-8 cannot say."""
@@ -45,10 +52,14 @@ def _cell(value: Any) -> str | int | float:
     if isinstance(value, int | float):
         return value
     if isinstance(value, dict):
-        # It begins with a brace, which is no formula.
-        return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", _json(_to_text, value))
+        return _UNSEEN.sub(_escaped, _FORMULA_IN_JSON.sub(_escaped, _json(_to_text, value)))
     shown = _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], value)
-    return f"'{shown}" if _FORMULA.match(shown) else shown
+    return _FORMULA.sub(r"\g<0>'", shown)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """As JSON says it otherwise."""
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _json(encode: Callable[[Any], str], value: Any) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from .. import _runtime
 from .._ledger import Ledger
@@ -14,7 +14,10 @@ from .._models import SessionRecord
 from .._statistics import moment
 from .._tally import DAY_HOURS, HOUR_NS, Kind, Tally, hour_of, in_days
 from ..typing import UserCounts
+from ._one_moment import of_one_moment
 from ._period import Hours, period
+
+T = TypeVar("T")
 
 
 class Ended(NamedTuple):
@@ -43,18 +46,39 @@ class Sums:
 
     @classmethod
     def of(cls, *, days: float | None, since: dt.datetime | None, until: dt.datetime | None) -> Sums:
-        """Those of the full hours that a period touches.
+        """Those of the full hours that a period touches, up to the one that runs.
 
         Raises:
             InvalidValueError: an argument is wrong.
         """
         runtime = _runtime.get()
         now_ns = runtime.lifecycle.clock.time_ns()
-        hours = period(now_ns, None if since is not None else days, since, until).in_hours()
+        hours = period(now_ns, None if since is not None else days, since, until).in_hours(now_ns)
         if not runtime.enabled:
             return cls(hours, now_ns, None)
         runtime.lifecycle.limiter.measured.settle_all()
         return cls(hours, now_ns, runtime.lifecycle.ledger)
+
+    def at_once(self, make: Callable[[Sums], T], *, even_if_over: bool = False) -> T:
+        """What `make` makes of them, in which each session is once: as an active one, or as one that ended.
+
+        Where sessions end all the time it may be that one which ended in the last instant is in both, and none is in
+        neither.
+
+        Args:
+            make: asks them for whatever it needs.
+            even_if_over: the active ones are needed also if the hours do not reach now.
+        """
+        if self._ledger is None or not (even_if_over or self._reach_now):
+            return make(self)
+        seen = of_one_moment(self._ledger, lambda active: make(self._with(active)))
+        return make(self._with(seen.active)) if seen.uncertain else seen.ended
+
+    def _with(self, active: Sequence[SessionRecord]) -> Sums:
+        """The same, when nothing has been asked for but the active ones."""
+        found = Sums(self.hours, self.now_ns, self._ledger)
+        found.active = active
+        return found
 
     @property
     def since(self) -> dt.datetime:
@@ -64,7 +88,7 @@ class Sums:
     @property
     def until(self) -> dt.datetime:
         """When they end, or now."""
-        return min(moment(self.hours.until * HOUR_NS), moment(self.now_ns))
+        return moment(min(self.hours.until * HOUR_NS, self.now_ns))
 
     @cached_property
     def active(self) -> Sequence[SessionRecord]:

@@ -71,7 +71,7 @@ def trend(
     Args:
         days: how many days back, if `since` is not given; None: as long as anything is remembered.
         since: from the full hour of then on; a time without a zone is that of this machine.
-        until: until the end of the hour of then; now, if it is not given.
+        until: until the end of the hour of then; now, if it is not given or yet to come.
         step: how long each point stands for. If not given: an hour in up to three days, a day in up to a year, else a
             week.
 
@@ -82,8 +82,12 @@ def trend(
     """
     if step is not None and step not in get_args(Step):
         raise InvalidValueError(f"step={step!r}: use one of {', '.join(get_args(Step))}")
-    sums = Sums.of(days=days, since=since, until=until)
-    return trend_of(sums.from_first() if since is None and days is None else sums, step)
+    is_all = since is None and days is None
+
+    def made(sums: Sums) -> Trend:
+        return trend_of(sums.from_first() if is_all else sums, step)
+
+    return Sums.of(days=days, since=since, until=until).at_once(made, even_if_over=True)
 
 
 def trend_of(sums: Sums, step: Step | None = None) -> Trend:

@@ -17,6 +17,7 @@ from .._statistics import moment
 from .._tally import HOUR_NS, hour_of
 from ..typing import HourTally
 from ._description import describe
+from ._one_moment import of_one_moment
 
 _RATE_NS: Final = 60 * 1_000_000_000
 """Over what time rates are averaged."""
@@ -146,7 +147,7 @@ class Watch:
     """Looks at all sessions of the store, whenever it is asked, and remembers what it saw before.
 
     It changes nothing in the store but what the store keeps to answer faster. A look goes through every active session,
-    which takes a while where there are many.
+    twice, or up to four times while some end; that takes a while where there are many.
 
     Args:
         most: how many sessions, and how many findings, are named.
@@ -170,9 +171,10 @@ class Watch:
         lifecycle = _runtime.get().lifecycle
         ledger, now_ns = lifecycle.ledger, lifecycle.clock.time_ns()
         lifecycle.limiter.measured.settle_all()
-        active = ledger.active_or_fail()
         began_ns = now_ns if self._first is None else self._first[0]
-        tallies = ledger.past.tallies(hour_of(began_ns) - 1, max(hour_of(now_ns), hour_of(began_ns)) + 1)
+        hours = hour_of(began_ns) - 1, max(hour_of(now_ns), hour_of(began_ns)) + 1
+        seen = of_one_moment(ledger, lambda _: ledger.past.tallies(*hours))
+        active, tallies = seen.active, seen.ended
         lately_since = hour_of(now_ns) - 1
         quotas = _quotas(lifecycle)
         sums = _summed(tallies, active)
@@ -187,14 +189,15 @@ class Watch:
             latest=tuple(reversed(active[self._most :][-self._most :])),
             lately=_ends(lately_since * HOUR_NS, _summed(each for each in tallies if each.hour >= lately_since)),
             watched=_ends(began_ns, _Sums(*(max(0, now - then) for now, then in zip(sums, first, strict=True)))),
-            rates=self._rates(lifecycle.clock.monotonic_ns(), sums),
+            rates=self._rates(lifecycle.clock.monotonic_ns(), sums, _summed(tallies, [*active, *seen.uncertain])),
             quotas=quotas,
             findings=tuple(_findings(active, self._most)),
         )
 
-    def _rates(self, now_ns: int, sums: _Sums) -> Rates | None:
+    def _rates(self, now_ns: int, sums: _Sums, at_most: _Sums) -> Rates | None:
+        """From the most that may have happened by then, to the least by now: what did not happen is in no rate."""
         past = self._past
-        past.append((now_ns, sums))
+        past.append((now_ns, at_most))
         while len(past) > 2 and now_ns - past[1][0] >= _RATE_NS:  # noqa: PLR2004 - there are two ends of a line
             past.popleft()
         then_ns, then = past[0]

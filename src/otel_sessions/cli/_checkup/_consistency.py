@@ -10,7 +10,7 @@ from ... import _process
 from ..._tally import hour_of
 from ...exceptions import SessionsError
 from ...reports._figures import counted
-from ...reports._verify import discrepancies
+from ...reports._verification import discrepancies
 from ...security.redaction import redact
 from ...stores._facts import Facts
 from ...typing import RecountStore, SessionRecord, SharedStore, Store

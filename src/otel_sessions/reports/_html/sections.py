@@ -11,8 +11,8 @@ from ..._health_check import HealthCheck, told
 from ..._models import SessionRecord
 from ..._statistics import moment
 from ...version import __version__
+from .._contents import Contents
 from .._figures import count, duration, money, percent, time
-from .._page import Contents
 from .breakdowns import breakdowns
 from .charts import durations, started_and_ended, statuses, week
 from .markup import Markup, joined, tag
