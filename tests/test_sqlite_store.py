@@ -781,6 +781,14 @@ class TestFork:
         assert [0, True, [10] * 3, ["a"]] == answer(launch(code, path))
         assert "ok" == integrity(path)
 
+    def test_while_it_is_opened(self, path: Path) -> None:
+        """Where a connection is just being opened there is nothing to interrupt: it is waited for, but not for ever."""
+        database = Database(str(path), timeout=0.05, synchronous="normal", only_asked=True)
+        with database._lock:
+            assert not database.hold(time.monotonic())
+        assert database.hold(time.monotonic())
+        database.release()
+
     def test_again_and_again(self, path: Path) -> None:
         """A question that forks interrupt all the time is not asked for ever."""
         code = (
