@@ -621,13 +621,36 @@ class TestProcesses:
         with pytest.raises(StoreError) as raised:
             end(store, "a")
         assert 0.2 <= time.monotonic() - began < 2
-        assert f"sqlite: {path} was in use by other processes for more than 0.2 s" == str(raised.value)
+        told = f"sqlite: {path} was in use by other processes for more than 0.2 s; see whether a backup or a tool keeps"
+        assert f"{told} it locked" == str(raised.value)
         assert store.get("a") is not None
         # Neither is starting now an error of the configuration: the file can be used when its turn comes.
         SQLiteStore(str(path), timeout=0.1).shutdown()
         other.execute("ROLLBACK")
         other.close()
         assert end(store, "a") is not None
+        store.shutdown()
+
+    def test_waits_in_vain_once(self, path: Path) -> None:
+        """A file that somebody keeps locked costs a timeout, not one for each call, until it is free again."""
+        store = SQLiteStore(str(path), timeout=1)
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+            start(store, "a")
+            for name in ("b", "c"):
+                other.execute("BEGIN IMMEDIATE")
+                with pytest.raises(StoreError):
+                    start(store, "a")
+                began = time.monotonic()
+                for _ in range(9):
+                    with pytest.raises(StoreError, match="in use by other processes"):
+                        start(store, name)
+                assert time.monotonic() - began < 1
+                other.execute("ROLLBACK")
+                assert start(store, name) is None
+            # Its turn may come late, and is waited for.
+            other.execute("BEGIN IMMEDIATE")
+            threading.Timer(0.2, other.execute, ["ROLLBACK"]).start()
+            assert end(store, "a") is not None
         store.shutdown()
 
     def test_bounded_wait_for_threads(self, path: Path) -> None:

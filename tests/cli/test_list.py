@@ -155,6 +155,10 @@ class TestRefused:
         ("options", "said"),
         [
             (["--attribute", "shop"], "otel-sessions: --attribute shop: write NAME=VALUE"),
+            (
+                ["--attribute", "shop=a", "--attribute", "shop=b"],
+                "otel-sessions: --attribute shop: it is given twice; a session has one value of it",
+            ),
             (["--attribute", "=\x1b[31m"], "otel-sessions: --attribute =\\x1b[31m: write NAME=VALUE"),
             (
                 ["--attribute", "rows=99999999999999999999"],

@@ -80,7 +80,7 @@ def conditions(
         "status": status,
         "end_reason": end_reason,
         "tier": tier,
-        "attributes": dict(map(_attribute, attribute)) if attribute else None,
+        "attributes": _attributes(attribute) if attribute else None,
         **times(days, since, until),
     }
 
@@ -120,6 +120,16 @@ def _checked(option: str, value: str | None, check: Callable[[str], object]) -> 
 def _one_of(option: str, value: str | None, values: Sequence[str]) -> None:
     if value is not None and value not in values:
         raise Misuse(f"{option} {plain(value)}: use one of {', '.join(values)}")
+
+
+def _attributes(given: Sequence[str]) -> dict[str, Any]:
+    """The names and the values."""
+    found: dict[str, Any] = {}
+    for name, value in map(_attribute, given):
+        if name in found:
+            raise Misuse(f"--attribute {plain(name)}: it is given twice; a session has one value of it")
+        found[name] = value
+    return found
 
 
 def _attribute(given: str) -> tuple[str, Any]:

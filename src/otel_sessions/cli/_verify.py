@@ -78,6 +78,8 @@ def _show(found: Verification) -> None:
         typer.echo(
             f"left alone, because sessions went on ending then: {counted(found.unsettled, 'hour')}; verify again later"
         )
+    if found.left_out:
+        typer.echo(f"left out, because some of their sessions have been forgotten: {counted(found.left_out, 'hour')}")
     for session_id in found.unreadable[:_SHOWN]:
         typer.echo(f"cannot be read: session {plain(session_id)}")
     for each in found.discrepancies[:_SHOWN]:
@@ -93,11 +95,16 @@ def _show(found: Verification) -> None:
 
 def _verdict(found: Verification) -> str:
     if found.damage:
-        return "take the sessions out with `otel-sessions export`, and have the application use a new file"
+        return (
+            "move the file away, and the application makes a new one; the sqlite3 command's .recover reads what is left"
+        )
     if found.is_sound:
-        return "all of it fits"
+        return "all that was compared fits" if found.left_out or found.unsettled else "all of it fits"
     if found.repaired and found.is_mended:
-        return "the sums have been calculated anew"
+        removed = "what could not be read has been removed"
+        if not found.discrepancies:
+            return removed
+        return f"the sums have been calculated anew{f', and {removed}' if found.unreadable else ''}"
     if not found.repaired and _is_reparable(found):
         removing = "to remove what cannot be read, and calculate the sums anew"
         return f"{removing if found.unreadable else 'to calculate the sums anew'}: --repair"

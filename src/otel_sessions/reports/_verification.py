@@ -62,6 +62,8 @@ class Verification(NamedTuple):
     """How many hours were gone through: those in which sessions ended, and of which none has been forgotten."""
     unsettled: int
     """In how many of them sessions went on ending, so that nothing could be said of them, or done."""
+    left_out: int
+    """Of how many hours nothing can be said, because sessions of theirs have been forgotten in order."""
     sessions: int
     """How many ended sessions were read for it."""
     active: int | None

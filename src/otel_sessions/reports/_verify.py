@@ -40,7 +40,7 @@ def verify(*, repair: bool = False, progress: Callable[[int, int], object] | Non
     runtime = _runtime.get()
     lifecycle = runtime.lifecycle
     if not runtime.enabled:
-        return Verification(None, 0, 0, 0, 0, (), (), (), repaired=False)
+        return Verification(None, 0, 0, 0, 0, 0, (), (), (), repaired=False)
     lifecycle.limiter.measured.settle_all()
     return _Recounting(lifecycle.ledger, hour_of(lifecycle.clock.time_ns()) + 1, repair=repair).result(progress)
 
@@ -58,13 +58,14 @@ class _Recounting:
         self._hours: list[int] = []
         self._sessions = 0
         self._unsettled = 0
+        self._left_out = 0
         self._unreadable: list[str] = []
 
     def result(self, progress: Callable[[int, int], object] | None) -> Verification:
         damage = self._ask(self._store.damage)
         if damage:
             # Whatever else it says may be wrong as well, and writing may make it worse.
-            return Verification(None, 0, 0, 0, None, (), (), damage, repaired=False)
+            return Verification(None, 0, 0, 0, 0, None, (), (), damage, repaired=False)
         self._unreadable += self._ask(self._store.unreadable)
         can_ask = not self._unreadable or self._repair
         if self._repair:
@@ -80,6 +81,7 @@ class _Recounting:
             since=moment(self._hours[0] * HOUR_NS) if self._hours else None,
             hours=len(self._hours),
             unsettled=self._unsettled,
+            left_out=self._left_out,
             sessions=self._sessions,
             active=active,
             discrepancies=(*found, *differing),
@@ -113,6 +115,7 @@ class _Recounting:
         self._unreadable += recount.unreadable
         if recount.is_partial:
             # What is left says nothing of the sums; these are right, or nobody can tell.
+            self._left_out += 1
             if self._repair:
                 self._remove(recount.unreadable)
             return []

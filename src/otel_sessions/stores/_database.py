@@ -33,6 +33,9 @@ _MAX_WAL_BYTES: Final = 16 * 1024 * 1024
 _COMPANIONS: Final = ("-wal", "-shm")
 _OWNER_ONLY: Final = 0o600
 
+_IMPATIENT_SECONDS: Final = 0.02
+"""How long a call waits for other processes after one has done so in vain: for some ordinary writes."""
+
 _MAX_INTERRUPTIONS: Final = 10
 """How often a question is asked again that a fork has interrupted."""
 
@@ -53,7 +56,9 @@ class Database:
 
     Args:
         path: the file.
-        timeout: how many seconds a call may wait for other processes and threads.
+        timeout: how many seconds a call may wait for other processes and threads. Once that was in vain, nobody waits
+            for the others any more until something could be written: a file that somebody keeps locked costs a
+            timeout, and not one for each call.
         synchronous: what SQLite makes sure of when it writes.
         only_asked: whether nothing is ever written: then a fork need not wait for what goes on.
     """
@@ -61,7 +66,7 @@ class Database:
     def __init__(self, path: str, *, timeout: float, synchronous: Synchronous, only_asked: bool = False) -> None:
         # Now: the working directory may change, and companions stand beside the file itself, not beside a link to it.
         self.path = Path(path).resolve()
-        self._timeout = timeout
+        self._timeout = self._patience = timeout
         self._synchronous = synchronous
         self._lock = threading.Lock()
         self._cursor: sqlite3.Cursor | None = None
@@ -126,6 +131,7 @@ class Database:
             _schema.check_version(cursor, self.path)
             result = work(cursor, *args, **kwargs)
             cursor.execute("COMMIT")
+            self._patience = self._timeout
             return result
 
         return self._do(writing)
@@ -141,6 +147,7 @@ class Database:
         deadline = time.monotonic() + self._timeout
         if not self._lock.acquire(timeout=self._timeout):
             raise self._late("other threads")
+        deadline = min(deadline, time.monotonic() + self._patience)
         try:
             while True:
                 try:
@@ -176,7 +183,8 @@ class Database:
         if not is_busy(error):
             raise error
         if time.monotonic() >= deadline:
-            raise self._late("other processes") from error
+            self._patience = min(self._timeout, _IMPATIENT_SECONDS)
+            raise self._late("other processes", "; see whether a backup or a tool keeps it locked") from error
         time.sleep(_POLL_SECONDS)
 
     def _takes_any_text_from_now_on(self, error: sqlite3.OperationalError) -> bool:
@@ -189,8 +197,8 @@ class Database:
         self._cursor.connection.text_factory = text_or_bytes
         return True
 
-    def _late(self, whom: str) -> StoreError:
-        return _PassingError(f"sqlite: {self.path} was in use by {whom} for more than {self._timeout:g} s")
+    def _late(self, whom: str, advice: str = "") -> StoreError:
+        return _PassingError(f"sqlite: {self.path} was in use by {whom} for more than {self._timeout:g} s{advice}")
 
     def _undo(self) -> None:
         if self._cursor is not None and self._cursor.connection.in_transaction:

@@ -158,8 +158,7 @@ class RedisHistory:
     def purge(self, before_ns: int) -> int:
         """Forget the sessions that ended before that time and are owed by nobody; how many they were."""
         # First what has expired: nobody could tell any more what there is of it in the indexes.
-        while self._deployment.run("trim", AT_ONCE):
-            pass
+        trim(self._deployment)
         total = 0
         for ids in past(self._deployment, before_ns // MS_NS):
             total += self._deployment.run("forget", form.stamp(before_ns), *map(form.encode, ids), sessions=ids)
@@ -188,6 +187,12 @@ class RedisHistory:
             *map(self._deployment.daily, days),
         ]
         self._deployment.run("forget_hours", len(anew), *hours, keys=[*anew, *over])
+
+
+def trim(deployment: Deployment) -> None:
+    """Let go of what is known of sessions that have expired."""
+    while deployment.run("trim", AT_ONCE):
+        pass
 
 
 def users_of(deployment: Deployment, hour: int) -> dict[str, int]:

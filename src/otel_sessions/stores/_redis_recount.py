@@ -13,7 +13,7 @@ from ..exceptions import StoreError
 from ..typing import Recount
 from . import _redis_format as form
 from ._redis_deployment import Deployment, chunks
-from ._redis_history import HOUR_MS, USERS_AT_ONCE, users_of, within
+from ._redis_history import HOUR_MS, USERS_AT_ONCE, trim, users_of, within
 from ._redis_pages import owed, remembered
 from ._unreadable import UNREADABLE, UnreadableError, tally_of
 
@@ -67,14 +67,17 @@ class RedisRecount:
                 if not record.is_active and record.beginning.part is None:
                     counted.setdefault(Kind.of(record), Tally()).add(tally)
                     counted_users.update(() if record.user is None else (record.user,))
+        if seen + len(unreadable) < passed:
+            # Redis forgets by itself, too, and the id stays for some time: the state is another one
+            # then. What is missing all the same somebody has taken out, or Redis has evicted it.
+            trim(self._deployment)
         return Recount(
             _sums(kept),
             counted,
             kept_users,
             dict(counted_users),
             unreadable,
-            # Redis forgets by itself, too; then the id stays for some time.
-            is_partial=hour * HOUR_MS <= float(forgotten) or seen + len(unreadable) < passed,
+            is_partial=hour * HOUR_MS <= float(forgotten),
             stamp=state,
         )
 
