@@ -64,6 +64,13 @@ class TestForgotten:
             "or look with --dry-run\n"
         )
 
+    def test_usual_days(self, url: str) -> None:
+        """Nobody is told of a number that nobody has typed."""
+        forgotten = invoke("cleanup", "--store", url, "--yes")
+        assert forgotten.exit_code == 0
+        done = invoke("cleanup", "--store", url)
+        assert (done.exit_code, done.stdout, done.stderr) == (0, "no session ended more than 90 days ago\n", "")
+
     def test_nothing(self, url: str) -> None:
         """If there is nothing to forget nobody is asked; looking says so as well."""
         done = invoke("cleanup", "--store", url, "--days", "50000")

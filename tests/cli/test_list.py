@@ -142,7 +142,8 @@ class TestNothing:
     def test_empty(self, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """An empty store has none, which is no failure."""
         store = empty(kind, tmp_path)
-        assert run(capsys, "list", "--store", store) == (0, "There is no such session.\n", "")
+        told = "There is no session yet, or it has been forgotten.\n"
+        assert run(capsys, "list", "--store", store) == (0, told, "")
         assert checked("list", run(capsys, "list", "--store", store, "--json").stdout) == {"sessions": [], "next": None}
 
     def test_behind_the_last(self, store: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,6 +174,15 @@ class TestRefused:
                 "otel-sessions: --days 1 and --since 2020-01-01: give one of them",
             ),
             (
+                ["--since", "2020-01-02", "--until", "2020-01-02"],
+                "otel-sessions: --since 2020-01-02 is --until 2020-01-02: no time is in between",
+            ),
+            (
+                ["--since", "2020-02-30"],
+                "otel-sessions: --since 2020-02-30: no clock says that; write a date or a time, such as ",
+            ),
+            (["--since", "today"], "otel-sessions: --since today: write a date or a time, such as "),
+            (
                 ["--since", "2020-01-02", "--until", "2020-01-01"],
                 "otel-sessions: --since 2020-01-02 is not before --until 2020-01-01: exchange",
             ),
@@ -188,7 +198,7 @@ class TestRefused:
             ),
             (["--until", "1950-01-01"], "otel-sessions: --until 1950-01-01 is before anything"),
             (["--since", "\x1b[2J"], "otel-sessions: --since \\x1b[2J: write a date or a time, such as 2026-11-22, "),
-            (["--since", "0001-01-01"], "otel-sessions: --since 0001-01-01: write a date or a time"),
+            (["--since", "0001-01-01"], "otel-sessions: --since 0001-01-01: no clock says that; write a date"),
             (["--type", "a b"], "otel-sessions: --type: 'a b' cannot be a session type: use"),
             (["--tier", ""], "otel-sessions: --tier: '' cannot be a tier: use"),
             (["--user", ""], "otel-sessions: --user: '' cannot be a user: use"),

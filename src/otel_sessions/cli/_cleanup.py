@@ -19,7 +19,13 @@ from ._store import StoreUrl, opened
 _DAY_SECONDS: Final = 86_400
 
 
-Days = Annotated[str, typer.Option(metavar="DAYS", help="How many days back sessions are kept.")]
+_USUAL_DAYS: Final = 90
+Days = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DAYS", help=f"How many days back sessions are kept; {_USUAL_DAYS} otherwise.", show_default=False
+    ),
+]
 
 
 @runtime_checkable
@@ -33,7 +39,7 @@ class _Forgetful(Protocol):
 def forget(
     *,
     store: StoreUrl = None,
-    days: Days = "90",
+    days: Days = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many they are.")] = False,
     as_json: AsJson = False,
@@ -44,10 +50,10 @@ def forget(
 
     For example: otel-sessions cleanup --store sqlite:///sessions.db --days 30 --dry-run
     """
-    kept = _typed.days("--days", days)
+    kept = _USUAL_DAYS if days is None else _typed.days("--days", days)
     with opened(store, read_only=dry_run):
         found = sessions.cleanup(days=kept, dry_run=True)
-        if not found:
+        if not found and days is not None:
             _tell_of_retention(kept)
         if not dry_run:
             if found and not yes:

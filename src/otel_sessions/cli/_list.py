@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -64,7 +65,7 @@ def show(
     if as_json:
         write_json(found.to_dict())
     else:
-        _print(found, about_key(wanted), is_first=after is None)
+        _print(found, _none(wanted) if after is None else "There are no more sessions.")
 
 
 def _check_after(after: str | None) -> None:
@@ -77,12 +78,18 @@ def _check_after(after: str | None) -> None:
             ) from None
 
 
-def _print(found: History, hint: str | None, *, is_first: bool) -> None:
+def _none(wanted: Mapping[str, Any]) -> str:
+    """What there is to say of no session."""
+    asked = any(value is not None for value in wanted.values())
+    none = "There is no such session." if asked else "There is no session yet, or it has been forgotten."
+    return " ".join(filter(None, (none, about_key(wanted))))
+
+
+def _print(found: History, none: str) -> None:
     out = console()
     described = found.to_dict()["sessions"]
     if not described:
-        none = " ".join(filter(None, ("There is no such session.", hint)))
-        out.print(none if is_first else "There are no more sessions.")
+        out.print(none)
         return
     out.print(rows(described))
     if found.next is not None:

@@ -57,8 +57,10 @@ def _moment(option: str, text: str | None) -> dt.datetime | None:
     try:
         # Python 3.10 does not know what Z is.
         return dt.datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text).astimezone()
-    except (OverflowError, ValueError):
+    except (OverflowError, ValueError) as error:
+        # It says so of what is not even written like one.
+        is_written = not str(error).startswith("Invalid isoformat")
         raise Misuse(
-            f"{option} {plain(text)}: write a date or a time, such as 2026-11-22, 2026-11-22T08:00 or "
-            "2026-11-22T08:00:00+00:00"
+            f"{option} {plain(text)}: {'no clock says that; ' if is_written else ''}write a date or a time, such as "
+            "2026-11-22, 2026-11-22T08:00 or 2026-11-22T08:00:00+00:00"
         ) from None

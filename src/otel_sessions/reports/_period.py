@@ -62,7 +62,9 @@ def objection(now_ns: int, days: float | None, since: dt.datetime | None, until:
         if since is None:
             return "{until} with {days} begins in the future: nothing has ended then"
         return "{since} is in the future: nothing has ended then"
-    if since is not None and since_ns >= until_ns:
+    if since is not None and since_ns == until_ns:
+        return "{since} is {until}: no time is in between"
+    if since is not None and since_ns > until_ns:
         return "{since} is not before {until}: exchange them"
     return "{until} is before anything can have ended: use a later time" if until_ns <= 0 else None
 
