@@ -10,6 +10,7 @@ from otel_sessions import (
     ConfigurationError,
     InvalidValueError,
     MissingExtraError,
+    QuotaExceededError,
     SessionNotFoundError,
     SessionsError,
     StoreError,
@@ -41,6 +42,31 @@ class TestTree:
             "Run: pip install 'otel-sessions[fastapi]'"
         )
         assert (expected, "fastapi") == (str(MISSING), MISSING.extra)
+
+    @pytest.mark.parametrize(
+        ("seconds", "told"),
+        [
+            (None, "never"),
+            (0.0394, "in 0.0394 s"),
+            (39.46, "in 39.5 s"),
+            (999.7, "in 1,000 s"),
+            (26_640.2, "in 26,640 s"),
+        ],
+    )
+    def test_when_there_will_be_room(self, seconds: float | None, told: str) -> None:
+        """As people read it, however long it is."""
+        error = QuotaExceededError(
+            "tokens",
+            amount=3,
+            used=9,
+            limit=10,
+            window="day",
+            window_seconds=86_400,
+            scope="user",
+            retry_after=seconds,
+            reset_at=None,
+        )
+        assert str(error).endswith(f"; there will be room {told}")
 
     @pytest.mark.parametrize("error", [ConfigurationError("x"), StoreError("x", 1), MISSING])
     def test_between_processes(self, error: SessionsError) -> None:

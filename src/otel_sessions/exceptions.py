@@ -114,9 +114,13 @@ class LimitExceededError(SessionsError):
         return f"{self.kind}: {asked}, {self.used:g} of {self.limit:g}{window} used; there will be room {self._when()}"
 
     def _when(self) -> str:
-        return "never" if self.retry_after is None else f"in {self.retry_after:.3g} s"
+        if self.retry_after is None:
+            return "never"
+        # Not as 2.66e+04.
+        return f"in {self.retry_after:,.0f} s" if self.retry_after >= _LONG else f"in {self.retry_after:.3g} s"
 
 
+_LONG = 100
 _FIELDS = ("amount", "used", "limit", "window", "window_seconds", "scope", "retry_after", "reset_at")
 
 
