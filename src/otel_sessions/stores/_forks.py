@@ -16,25 +16,44 @@ import threading
 import time
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from ..exceptions import StoreError
 
-if TYPE_CHECKING:
-    from ._database import Database
-    from ._readers import Readers
-
 Identity = tuple[int, int]
 """Of a file: its device, and its number there."""
+
+
+class Connected(Protocol):
+    """A connection to a file, which can be kept closed."""
+
+    only_asked: bool
+    """Whether nothing is ever written."""
+
+    def hold(self, since: float) -> bool:
+        """Close it and let nobody open it until `release`; False if it is in use for too long, seen from `since` on."""
+
+    def release(self) -> None:
+        """Let it be opened again."""
+
+    def start_afresh(self) -> tuple[Identity | None, sqlite3.Connection] | None:
+        """Begin in a child process; what was open of which file when it was forked, if anything was."""
+
+
+class Shared(Protocol):
+    """Connections that threads take in turn."""
+
+    def start_afresh(self) -> None:
+        """Begin in a child process."""
 
 
 class Forks:
     """The connections of this process, closed while it forks."""
 
     def __init__(self) -> None:
-        self._databases: weakref.WeakSet[Database] = weakref.WeakSet()
-        self._readers: weakref.WeakSet[Readers] = weakref.WeakSet()
-        self._held: list[Database] = []
+        self._databases: weakref.WeakSet[Connected] = weakref.WeakSet()
+        self._readers: weakref.WeakSet[Shared] = weakref.WeakSet()
+        self._held: list[Connected] = []
         self._lost: dict[Identity | None, str] = {}
         """The files of which this process has inherited a connection, and what to do about that."""
         self._inherited: list[sqlite3.Connection] = []
@@ -45,12 +64,12 @@ class Forks:
         self.opening = threading.Lock()
         self._forking = threading.Lock()
 
-    def add(self, database: Database) -> None:
+    def add(self, database: Connected) -> None:
         """Close it, too; while the process forks nobody makes one that would not be."""
         with self._forking:
             self._databases.add(database)
 
-    def add_readers(self, readers: Readers) -> None:
+    def add_readers(self, readers: Shared) -> None:
         """Let them begin afresh in a child process."""
         with self._forking:
             self._readers.add(readers)
