@@ -276,10 +276,21 @@ class TestOneOfAll:
 
     def test_gone_from_this_machine(self, store: SharedMemoryStore, dead: Process) -> None:
         """A process of this machine that does not exist is not waited for either."""
+        leading = owner()
         store.beat(interpreter.run("from otel_sessions import _process; print(_process.mint())").stdout.strip(), 1)
         store.beat(alive := _process.mint(), dead.clock.time_ns())
         otel_sessions.sweep()
-        assert {owner(), alive} == set(store.owners())
+        assert {leading, alive} == set(store.owners())
+
+    def test_has_one_name(self, store: SharedMemoryStore) -> None:
+        """Whatever is done first, also looking after others: it leaves nobody behind when it ends."""
+        for first in (otel_sessions.recover, otel_sessions.sweep, lambda: None):
+            with Process(store):
+                first()
+                otel_sessions.start("chat").end()
+                otel_sessions.sweep()
+                assert {owner()} == store.owners().keys()
+            assert {} == store.owners()
 
     def test_was_only_held_up(self, store: SharedMemoryStore, dead: Process) -> None:
         """A process that was suspended finds its session ended, and says nothing that contradicts it."""

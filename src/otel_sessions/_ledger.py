@@ -46,12 +46,11 @@ class Ledger:
         self._user_store = store if isinstance(store, UserStore) else None
         self._history = history
         self.gauges = StoreGauges(self)
-        self.owner: str | None = None
-        """What a shared store calls this process."""
-        self.name_owner()
         self._begin()
 
     def _begin(self) -> None:
+        self._owner: str | None = None
+        self._naming = threading.Lock()
         self.leads = self.shared is None
         """Whether it is this process that reports what the store holds."""
         self.unexported: deque[str] = deque(maxlen=_MAX_UNEXPORTED)
@@ -70,9 +69,19 @@ class Ledger:
         self.merging = threading.RLock()
         """Held while deltas are on their way to the store: a session must not be closed before its last one arrives."""
 
-    def name_owner(self, *, emits: bool = True) -> None:
-        """Name this process, before a store knows it: of those that can emit what others leave the oldest leads."""
-        self.owner = None if self.shared is None else _process.mint(emits=emits)
+    @property
+    def owner(self) -> str | None:
+        """What a shared store calls this process; None if others do not see the store.
+
+        Of the processes that can emit what others leave the oldest leads: the name says whether this one can, as it is
+        when a name is needed first.
+        """
+        if self._owner is None and self.shared is not None:
+            with self._naming:
+                if self._owner is None:
+                    self._telemetry.bind()
+                    self._owner = _process.mint(emits=self._telemetry.emits)
+        return self._owner
 
     def bind(self, telemetry: Telemetry, clock: Clock, *, active_gap: float, observed: bool) -> None:
         """Say where metrics go and where time comes from; pauses of up to `active_gap` seconds count as active."""
@@ -392,7 +401,6 @@ class Ledger:
             if self.shared is not None:
                 live.delta = Totals(live.last_ns)
         self._begin()
-        self.name_owner(emits=self._telemetry.emits)
         if self.shared is not None:
             self.recent.inherit(durable)
         self.store.after_fork()

@@ -77,7 +77,6 @@ class Runtime:
             _shut_down_at_exit()
         with guarded("start"):
             self.telemetry.bind()
-            self.lifecycle.ledger.name_owner(emits=self.telemetry.emits)
             self.lifecycle.recovery.announce()
             self.telemetry.startup(summary(self.settings), self.lifecycle.clock.time_ns())
             if self.settings.background:
