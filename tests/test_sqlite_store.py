@@ -885,6 +885,38 @@ class TestFork:
         """
         assert ["in child"] == answer(launch(code, path))
 
+    def test_a_signal_cuts_the_wait_short(self, path: Path) -> None:
+        """Its handler may raise while the fork waits: the store goes on, here and with another file."""
+        code = """
+            import signal, threading
+            store = SQLiteStore(path, timeout=20)
+            start(store, "a")
+            inside, leave = threading.Event(), threading.Event()
+            def work(cursor):
+                inside.set()
+                leave.wait()
+            def interrupt(number, frame):
+                leave.set()
+                raise KeyboardInterrupt
+            thread = threading.Thread(target=store._database.write, args=(work,))
+            thread.start()
+            inside.wait()
+            signal.signal(signal.SIGALRM, interrupt)
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            child = os.fork()
+            if not child:
+                os._exit(0)
+            os.waitpid(child, 0)
+            thread.join()
+            another = SQLiteStore(path + "2")
+            print(json.dumps([start(store, "b"), sum(store.counts().values()), start(another, "c")]))
+            store.shutdown()
+            another.shutdown()
+        """
+        output, errors = launch(code, path).communicate(timeout=60)
+        assert [None, 2, None] == json.loads(output)
+        assert "KeyboardInterrupt" in errors, "Python says so, and forks all the same"
+
 
 def newer(path: Path, version: int) -> str:
     return (

@@ -128,28 +128,40 @@ class Endings:
         self._owed.append(closing)
 
     def settle(self) -> None:
-        """Tell the store what it could not be told of when it ended.
+        """Tell the store what it could not be told of when it ended, as long as it takes that.
 
         One at a time: who ends a session meanwhile waits for one of them, not for all.
         """
         for _ in range(len(self._owed)):
             with self._ledger.merging:
-                if not self._owed:
+                # To the end of the queue if it fails: should the store refuse just this one, the others come next time.
+                if not self._owed or not self._settle(self._owed.popleft()):
                     return
-                self._settle(self._owed.popleft())
             give_way()
 
-    def _settle(self, closing: _Closing) -> None:
+    def settle_one(self, live: Live) -> None:
+        """Tell the store of the end of this session, if it could not be told of that."""
+        with self._ledger.merging:
+            for _ in range(len(self._owed)):
+                closing = self._owed.popleft()
+                if closing.live is live:
+                    self._settle(closing)
+                else:
+                    self._owed.append(closing)
+
+    def _settle(self, closing: _Closing) -> bool:
         record = self._store_unknown(closing) if closing.unknown else self._close(closing)
         if record is Failed.FAILED:
             self._owed.append(closing)
-        elif record is None:
+            return False
+        if record is None:
             self._correct(closing.live)
         elif not closing.said:
             self._say_ended(record, closing.live)
-        elif closing.unknown:
+        else:
             # Once more: before it was owed, nobody could say that it has been exported.
             self._ledger.note_export(record)
+        return True
 
     def _store_unknown(self, closing: _Closing) -> SessionRecord | Failed | None:
         """Store a session that is over; if the store knew it all the same, close it there."""

@@ -77,9 +77,10 @@ class Ledger:
         when a name is needed first.
         """
         if self._owner is None and self.shared is not None:
+            # Before the lock: it may take others, and load the SDK.
+            self._telemetry.bind()
             with self._naming:
                 if self._owner is None:
-                    self._telemetry.bind()
                     self._owner = _process.mint(emits=self._telemetry.emits)
         return self._owner
 

@@ -303,7 +303,7 @@ class Lifecycle:
             live = self.ledger.recent.of(record)
             if live.ended is not None:
                 # It has ended here, and the store could not be told of it then.
-                self.endings.settle()
+                self.endings.settle_one(live)
                 return None
             return self.ledger.recent.keep(live)
 

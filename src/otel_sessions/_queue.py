@@ -14,7 +14,7 @@ from ._threads import in_task
 R = TypeVar("R")
 
 _MOST_WAITING: Final = 8
-PATIENCE_SECONDS: Final = 2.0
+_PATIENCE_SECONDS: Final = 2.0
 
 
 class Queue:
@@ -30,7 +30,7 @@ class Queue:
     """
 
     def __init__(
-        self, name: str, threads: int, *, waiting: int = _MOST_WAITING, patience: float = PATIENCE_SECONDS
+        self, name: str, threads: int, *, waiting: int = _MOST_WAITING, patience: float = _PATIENCE_SECONDS
     ) -> None:
         self._executor = ThreadPoolExecutor(threads, f"otel-sessions-{name}")
         self._room = threading.Semaphore(threads + waiting)

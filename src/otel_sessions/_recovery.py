@@ -226,7 +226,9 @@ class Recovery:
         if self._taking_over.acquire(timeout=_PATIENCE_SECONDS):
             self._taking_over.release()
         self.export(patience=_PATIENCE_SECONDS)
-        store, owner = self._ledger.shared, self._ledger.owner
         # Who has only looked has nothing to take back, and leaves a store that is locked or out of reach alone.
-        if store is not None and owner is not None and self._announced and not self._ledger.unexported:
+        if not self._announced or self._ledger.unexported:
+            return
+        store, owner = self._ledger.shared, self._ledger.owner
+        if store is not None and owner is not None:
             self._ledger.call("retire", store.retire, owner, failed=None)

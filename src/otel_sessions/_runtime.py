@@ -161,7 +161,7 @@ class Runtime:
         self.upkeep.shutdown()
 
     def stop_threads(self) -> None:
-        """Stop them, and wait for what they are doing, up to a bound; not for answers to questions."""
+        """Stop them, and wait for what they are doing, up to a bound. Questions that wait are not answered any more."""
         if "queues" in vars(self):
             self.queues.close()
         self.background.stop()

@@ -183,7 +183,8 @@ class Database:
         if not is_busy(error):
             raise error
         if time.monotonic() >= deadline:
-            self._patience = min(self._timeout, _IMPATIENT_SECONDS)
+            if not self.only_asked:
+                self._patience = min(self._timeout, _IMPATIENT_SECONDS)
             raise self._late("other processes", "; see whether a backup or a tool keeps it locked") from error
         time.sleep(_POLL_SECONDS)
 

@@ -63,6 +63,8 @@ class Forks:
         self._id = os.getpid()
         self.opening = threading.Lock()
         self._forking = threading.Lock()
+        self._has_opening = self._has_forking = False
+        """Whether it is this fork that has them."""
 
     def add(self, database: Connected) -> None:
         """Close it, too; while the process forks nobody makes one that would not be."""
@@ -76,21 +78,26 @@ class Forks:
 
     def before_fork(self) -> None:
         """Close what is open, and keep it closed."""
-        self._forking.acquire()
+        self._has_forking = self._forking.acquire()
         began = time.monotonic()
         # First those that let go at once: what is left of the time is for who writes.
         for database in sorted(self._databases, key=lambda database: not database.only_asked):
             if database.hold(began):
                 self._held.append(database)
-        self.opening.acquire()
+        self._has_opening = self.opening.acquire()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
-        self.opening.release()
+        # What was taken before: a signal whose handler raises may have cut that short, and the fork goes on.
+        if self._has_opening:
+            self._has_opening = False
+            self.opening.release()
         held, self._held = self._held, []
         for database in held:
             database.release()
-        self._forking.release()
+        if self._has_forking:
+            self._has_forking = False
+            self._forking.release()
 
     def after_fork_in_child(self) -> None:
         """Go on without what was open: once, whoever is the first to call it."""

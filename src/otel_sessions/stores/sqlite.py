@@ -76,7 +76,7 @@ class SQLiteStore:
             if not 0 < seconds < _LONGEST_SECONDS:
                 raise ConfigurationError(_not_seconds(name, seconds))
         kind = ReadOnlyDatabase if read_only else Database
-        self._database = kind(path, timeout=timeout, synchronous=synchronous)
+        self._database = kind(path, timeout=timeout, synchronous=synchronous, only_asked=read_only)
         self._database.try_out()
         # At this path, from the root: the working directory may change before they are needed.
         another = functools.partial(kind, str(self.path), timeout=timeout, synchronous=synchronous, only_asked=True)
