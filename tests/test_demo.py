@@ -299,7 +299,7 @@ def event(name: str, time_ns: int = 10, session_id: str = "s1") -> ReceivedLog:
 
 
 def point(name: str, value: float, service: str = "demo-batch", **attributes: str) -> ReceivedPoint:
-    resource = {"service.name": service}
+    resource = {"service.name": service, "service.instance.id": "1"}
     named = {key.replace("__", "."): attribute for key, attribute in attributes.items()}
     return ReceivedPoint(name, "", "sum", value, 1, named, resource, "")
 
@@ -355,6 +355,14 @@ class TestChecks:
         """The metric of starts must agree with the spans."""
         complaint = "the metric app_session.starts counts 0 sessions, and 1 spans of sessions came"
         assert [complaint] == failing([self.SPAN, self.REQUEST], points=[])
+
+    def test_a_count_of_processes_that_are_not_told_apart(self) -> None:
+        """Older SDKs do not say which worker counts: then nothing can be said of the sum, and that is said."""
+        several = [point(sc.STARTS.name, 2, app_session__type="import")]
+        complaint = "the metric app_session.starts counts 2 sessions, and 1 spans of sessions came"
+        assert [complaint] == failing([self.SPAN, self.REQUEST], points=several)
+        unnamed = [replace(each, resource={"service.name": "demo-batch"}) for each in several]
+        assert [] == failing([self.SPAN, self.REQUEST], points=unnamed)
 
     def test_they_see_an_id_on_a_metric(self) -> None:
         """A metric with a session's id is said."""

@@ -84,6 +84,11 @@ class Harvest:
         """The session in which most happened."""
         return max(self.sessions, key=lambda span: len(self.timeline(span)), default=None)
 
+    @property
+    def tells_processes_apart(self) -> bool:
+        """Whether each process says which one it is: the SDK does since it gives `service.instance.id` by itself."""
+        return all("service.instance.id" in point.resource for point in self.points)
+
     def series(self, metric: sc.Metric) -> list[Series]:
         """The series of a metric, summed over the programs."""
         values: defaultdict[tuple[str, ...], float] = defaultdict(float)
