@@ -89,6 +89,7 @@ class TestOptions:
             (("--speed", "fast"), "invalid"),
             (("--seconds", "-1"), "-1 is not a number of seconds"),
             (("--port", "65536"), "65536 is not between 0 and 65535"),
+            (("--port", "00000065536"), "00000065536 is not between 0 and 65535"),
             (("--store", "/tmp/a.db"), "--store: "),
             (("--fault", "fire"), "invalid choice: 'fire'"),
             (("--fault", "logs"), "the fault 'logs' needs --log-file"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Final
 
 _LAST: Final = 65_535
+_WRITTEN: Final = re.compile("[0-9]{1,5}")
 
 
 def port(text: str) -> int:
@@ -14,6 +16,6 @@ def port(text: str) -> int:
     Raises:
         ArgumentTypeError: no port has it.
     """
-    if not text.isdecimal() or not text.isascii() or int(text[: len(str(_LAST)) + 1]) > _LAST:
+    if not _WRITTEN.fullmatch(text) or int(text) > _LAST:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and {_LAST}")
     return int(text)
