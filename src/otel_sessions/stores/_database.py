@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from ..exceptions import ConfigurationError, StoreError
 from . import _schema
-from ._forks import Identity, forks
+from ._forks import Identity, forks, identity
 from ._sql_values import text_or_bytes
 from ._sqlite_errors import has_no_room, is_busy, is_interrupted, is_undecodable, remedy
 
@@ -219,7 +219,7 @@ class Database:
         with forks.opening:
             _create_private(self.path)
             # Before it is opened: if it is replaced in between, it is opened once more.
-            self._file = _identity(self.path)
+            self._file = identity(self.path)
             forks.check(self._file, self.path)
             connection = sqlite3.connect(
                 self._uri(), uri=True, timeout=0, isolation_level=None, check_same_thread=False
@@ -248,7 +248,7 @@ class Database:
                 self._lock.release()
 
     def _close_replaced(self) -> None:
-        if self._cursor is not None and self._file != _identity(self.path):
+        if self._cursor is not None and self._file != identity(self.path):
             self._disconnect()
 
     def _uri(self) -> str:
@@ -340,14 +340,6 @@ class Database:
         if not os.access(directory, os.W_OK | os.X_OK):
             return f"{path}: this user cannot create files in {directory}, which SQLite has to; change its permissions"
         return None
-
-
-def _identity(path: Path) -> Identity | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _create_private(path: Path) -> None:

@@ -24,6 +24,15 @@ Identity = tuple[int, int]
 """Of a file: its device, and its number there."""
 
 
+def identity(path: Path) -> Identity | None:
+    """That of the file at a path; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class Connected(Protocol):
     """A connection to a file, which can be kept closed."""
 

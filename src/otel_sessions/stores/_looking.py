@@ -10,8 +10,8 @@ from typing import Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
 from ..exceptions import StoreError
 from . import _schema
-from ._database import Database, _identity
-from ._forks import forks
+from ._database import Database
+from ._forks import forks, identity
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class ReadOnlyDatabase(Database):
             raise StoreError(f"sqlite: {obstacle}")
         # Before it is opened: what is written from now on is noticed.
         self._stand = _stand(self.path) if self._is_at_rest() else None
-        self._file = _identity(self.path)
+        self._file = identity(self.path)
         forks.check(self._file, self.path)
         uri = f"{self._uri()}&immutable=1" if self._stand else self._uri()
         with forks.opening:
