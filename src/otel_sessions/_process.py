@@ -11,8 +11,6 @@ from typing import Final
 
 _NUMBER: Final = re.compile(rb"\d+")
 _START_TIME: Final = 19  # of the fields after the command's name; field 22 of proc_pid_stat(5)
-
-
 _BEHIND: Final = "z"
 """Sorts after all numbers."""
 

@@ -178,6 +178,7 @@ class Watch:
         lately_since = hour_of(now_ns) - 1
         quotas = _quotas(lifecycle)
         sums = _summed(tallies, active)
+        at_most = _summed(tallies, [*active, *seen.uncertain]) if seen.uncertain else sums
         if self._first is None:
             self._first = now_ns, sums
         first = self._first[1]
@@ -189,7 +190,7 @@ class Watch:
             latest=tuple(reversed(active[self._most :][-self._most :])),
             lately=_ends(lately_since * HOUR_NS, _summed(each for each in tallies if each.hour >= lately_since)),
             watched=_ends(began_ns, _Sums(*(max(0, now - then) for now, then in zip(sums, first, strict=True)))),
-            rates=self._rates(lifecycle.clock.monotonic_ns(), sums, _summed(tallies, [*active, *seen.uncertain])),
+            rates=self._rates(lifecycle.clock.monotonic_ns(), sums, at_most),
             quotas=quotas,
             findings=tuple(_findings(active, self._most)),
         )

@@ -68,8 +68,8 @@ class RedisRecount:
                     counted.setdefault(Kind.of(record), Tally()).add(tally)
                     counted_users.update(() if record.user is None else (record.user,))
         if seen + len(unreadable) < passed:
-            # Redis forgets by itself, too, and the id stays for some time: the state is another one
-            # then. What is missing all the same somebody has taken out, or Redis has evicted it.
+            # Redis forgets by itself, too, and the id stays for some time. If so, the state is another one now,
+            # and all is looked at anew; what is missing after that somebody has taken out, or Redis has evicted.
             trim(self._deployment)
         return Recount(
             _sums(kept),
